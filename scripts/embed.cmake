@@ -1,0 +1,10 @@
+# Writes the text files in IN into the C file OUT, as `const char celslm_embedded_<name>[]`.
+set(text "/* made by scripts/embed.cmake */\n")
+foreach(file IN LISTS IN)
+  get_filename_component(name ${file} NAME)
+  string(REGEX REPLACE "[^A-Za-z0-9]" "_" name ${name})
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND text "extern const char celslm_embedded_${name}[];\nconst char celslm_embedded_${name}[] = {${bytes}0};\n")
+endforeach()
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,75 @@
+/* platform.h - machines and networks: a SimGrid platform XML, read and checked by us.
+ *
+ * SimGrid aborts the process on bad input, so it only ever sees `normalised`: a copy that we have
+ * checked completely and written ourselves (the DOCTYPE line included). What is ours in the file
+ * stands in <prop> elements of hosts, with ids that begin with "celslm.":
+ *
+ *   every host     celslm.role       cloud | edge | device | cell | router
+ *   with engines   celslm.profile    NAME of platforms/profiles/NAME.xml, beside the platform file
+ *                  celslm.accelerators   how many of them (default 1)
+ *   cells          celslm.serves     the edge host that the base station hands traffic to
+ *                  celslm.carrier, .bandwidth, .tx_power, .antenna_gain, .noise_figure,
+ *                  .ue_tx_power, .ue_antenna_gain, .ue_noise_figure, .height, .x, .y,
+ *                  .dl_share, .ul_share (TDD shares of time), .dl_layers, .ul_layers
+ *
+ * One zone, routing Full, Floyd, Dijkstra or DijkstraCache; what we do not support is refused by name. */
+#ifndef CELSLM_SCENARIO_PLATFORM_H
+#define CELSLM_SCENARIO_PLATFORM_H
+
+#include "scenario/element.h"
+#include "scenario/profile.h"
+
+typedef enum celslm_role {
+  CELSLM_CLOUD, CELSLM_EDGE, CELSLM_DEVICE, CELSLM_CELL, CELSLM_ROUTER
+} celslm_role;
+
+typedef struct celslm_host {
+  char *name;
+  celslm_role role;
+  double speed; /* FLOP/s, SimGrid's */
+  int cores;
+  celslm_profile *profile; /* NULL: cannot serve a model */
+  int accelerators;
+  int line;
+} celslm_host;
+
+typedef struct celslm_link {
+  char *name;
+  double bandwidth; /* B/s */
+  double latency;   /* s */
+  bool split_duplex, fat_pipe;
+  int line;
+} celslm_link;
+
+typedef struct celslm_cell {
+  int host;   /* the base station's host */
+  int serves; /* the edge host behind it */
+  double carrier, bandwidth;       /* Hz */
+  double tx_power, ue_tx_power;    /* dBm */
+  double antenna_gain, ue_antenna_gain; /* dBi */
+  double noise_figure, ue_noise_figure; /* dB */
+  double height, x, y;             /* m */
+  double dl_share, ul_share;       /* of time, 0..1 */
+  int dl_layers, ul_layers;        /* spatial layers */
+} celslm_cell;
+
+typedef struct celslm_platform {
+  char *file, *name;
+  char *text;       /* as read, for the provenance */
+  char *normalised; /* XML for SimGrid */
+  celslm_host *hosts;
+  int n_hosts;
+  celslm_link *links;
+  int n_links;
+  celslm_cell *cells;
+  int n_cells;
+  celslm_profile **profiles; /* each loaded once; owned here */
+  int n_profiles;
+} celslm_platform;
+
+/* `profile_dir` NULL: "profiles" beside the platform file. */
+celslm_platform *celslm_platform_load(const char *file, const char *profile_dir, celslm_error *err);
+void celslm_platform_free(celslm_platform *p);
+int celslm_platform_host(const celslm_platform *p, const char *name); /* -1: none */
+
+#endif

@@ -1,0 +1,120 @@
+/* scenario.h - an experiment as plain structs: what `scenarios/NAME.xml` says, checked.
+ *
+ * celslm_scenario_load reads the XML (libxml2; validated against scenario.xsd, which is built into
+ * the program), the platform, the models and the profiles it names. What it returns is complete and
+ * consistent: every name that is used exists, every quantity is in SI units and in its range.
+ * Parts that are open to new kinds stay elements (element.h) for the module that knows them.
+ * Nothing here knows SimGrid or the clock. */
+#ifndef CELSLM_SCENARIO_SCENARIO_H
+#define CELSLM_SCENARIO_SCENARIO_H
+
+#include "scenario/element.h"
+#include "scenario/model.h"
+#include "scenario/platform.h"
+
+/* One model served on one host. */
+typedef struct celslm_engine_config {
+  char *name;
+  int host;  /* index in platform->hosts */
+  int model; /* index in scenario->models */
+  celslm_dtype weights, kv; /* precision of the weights and of the KV cache */
+  int64_t max_num_batched_tokens; /* token budget of one iteration; >= max_num_seqs */
+  int64_t max_num_seqs;
+  int64_t block_size;    /* tokens of one KV block */
+  int64_t kv_blocks;     /* number of KV blocks; 0: from memory_share */
+  double memory_share;   /* share of the host's memory that the engine may use, 0..1 */
+  double context_memory; /* B of it kept for shared contexts */
+  double step_overhead;  /* s per iteration; NaN: the profile's */
+  double sequence_overhead; /* s per sequence and iteration; NaN: the profile's */
+  double client_overhead;   /* s from arrival to the scheduler's queue (HTTP, tokenizer) */
+  double fixed_iteration;   /* s; NaN: iterations cost what the op list says. Otherwise every
+                               iteration takes exactly this long: for queueing-theory checks */
+  const celslm_element *scheduler; /* NULL: first come, first served */
+  const char *file;
+  int line;
+} celslm_engine_config;
+
+/* Long shared prompts. */
+typedef struct celslm_context_config {
+  char *name;
+  int64_t tokens;
+} celslm_context_config;
+
+/* A group of user equipments in a cell. */
+typedef struct celslm_ue_group {
+  int cell;      /* index in platform->cells */
+  int64_t count;
+  double min_distance, max_distance; /* m in the plane; placed uniformly over the ring's area */
+  double height;                     /* m above ground */
+} celslm_ue_group;
+
+typedef struct celslm_radio_config {
+  const celslm_element *channel; /* its child names the propagation model; NULL: none given */
+  celslm_ue_group *ues;
+  int n_ues;
+  double bytes_per_token;  /* B of one token on the wire (UTF-8 text) */
+  double packet_overhead;  /* B of headers per message */
+} celslm_radio_config;
+
+typedef struct celslm_workload_config {
+  const celslm_element *arrivals;   /* child of <arrivals>: the process. NULL if a trace is replayed */
+  const celslm_element *prompt;     /* child of <prompt>: distribution of user prompt tokens */
+  const celslm_element *output;     /* child of <output> */
+  const celslm_element *popularity; /* child of <popularity>: which context; NULL: none has one */
+  const celslm_element *trace;      /* <trace file= format= ...>; NULL: none */
+  int64_t requests;                 /* stop after so many; INT64_MAX: until the horizon */
+} celslm_workload_config;
+
+typedef struct celslm_strategy_config {
+  char *label;                    /* unique; default: the element's name */
+  const celslm_element *element;  /* <cloud-only .../>, <ce-lslm .../> ... */
+} celslm_strategy_config;
+
+typedef struct celslm_slo_config {
+  double ttft, tpot, e2e; /* s; INFINITY: no objective */
+} celslm_slo_config;
+
+typedef struct celslm_results_config {
+  double sample;                 /* s between samples of the time series; 0: none */
+  double timeline_from, timeline_to; /* s: window in which activities are recorded one by one */
+  double warmup;                 /* s cut off at the start for the summary */
+  bool iterations;               /* every iteration of every engine, exact inter-token times */
+} celslm_results_config;
+
+typedef struct celslm_scenario {
+  char *file;
+  char *name;
+  char *text;      /* the XML after includes and --set, for the provenance */
+  uint64_t seed;
+  double horizon;  /* s; INFINITY: until the last request has ended */
+  celslm_platform *platform;
+  celslm_model *models;
+  int n_models;
+  celslm_engine_config *engines;
+  int n_engines;
+  celslm_context_config *contexts;
+  int n_contexts;
+  celslm_radio_config radio;
+  celslm_workload_config workload;
+  celslm_strategy_config *strategies; /* several: a comparison, each run by itself on the same load */
+  int n_strategies;
+  celslm_slo_config slo;
+  celslm_results_config results;
+  const celslm_element *sweep; /* NULL: none; its <axis> children are executed by `celslm sweep` */
+  celslm_element *root;        /* owns every element above */
+} celslm_scenario;
+
+typedef struct celslm_scenario_options {
+  const char *const *set; /* "XPath=value", applied in order after includes */
+  int n_set;
+} celslm_scenario_options;
+
+/* NULL on failure. `options` may be NULL. The caller frees the scenario (and with it the platform). */
+celslm_scenario *celslm_scenario_load(const char *file, const celslm_scenario_options *options,
+                                      celslm_error *err);
+/* The same from text; relative names in it are relative to `base`, a file name that need not exist. */
+celslm_scenario *celslm_scenario_parse(const char *text, const char *base,
+                                       const celslm_scenario_options *options, celslm_error *err);
+void celslm_scenario_free(celslm_scenario *s);
+
+#endif
