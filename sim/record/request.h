@@ -1,0 +1,126 @@
+/* request.h - the row that a request leaves behind in /requests, and the tables beside it. */
+#ifndef CELSLM_RECORD_REQUEST_H
+#define CELSLM_RECORD_REQUEST_H
+
+#include "record/record.h"
+
+typedef enum celslm_end {
+  CELSLM_COMPLETED, CELSLM_REJECTED, CELSLM_DROPPED, CELSLM_IN_FLIGHT
+} celslm_end;
+
+typedef enum celslm_context_source {
+  CELSLM_CONTEXT_NONE,     /* the request has no shared context */
+  CELSLM_CONTEXT_RECOMPUTED, /* computed as part of this request's own prefill */
+  CELSLM_CONTEXT_HIT,      /* its KV was in the engine's store */
+  CELSLM_CONTEXT_FETCHED,  /* this request started the fetch */
+  CELSLM_CONTEXT_JOINED    /* waited for a fetch (or computation) that another had started */
+} celslm_context_source;
+
+/* All times in s. The time to first token is the sum
+ *   ttft = t_up + t_wait + t_cloud + t_comm + t_edge - t_hidden + t_down
+ * where t_cloud, t_comm and t_edge are the paper's T_com_C, T_comm and T_com_E for this request and
+ * t_hidden is how much of them overlapped. NaN where it does not apply or never happened. */
+typedef struct celslm_request_row {
+  uint8_t strategy, end, context_source;
+  uint32_t id, ue, cell, engine, context;
+  uint32_t prompt_tokens, context_tokens, output_tokens; /* user prompt; shared context; generated */
+  uint32_t preemptions;
+  double arrival, queued, scheduled, first_token, last_token; /* absolute; first/last as the user sees them;
+                                                                 queued: prompt complete at the engine */
+  double ttft, tpot, e2e, itl_max;
+  double t_up, t_wait, t_cloud, t_comm, t_edge, t_hidden, t_down;
+  double user_bytes_to_cloud, kv_bytes; /* from the ledger: B of user data that reached the cloud, KV fetched for it */
+} celslm_request_row;
+
+extern const celslm_column celslm_request_columns[];
+extern const size_t celslm_request_n_columns;
+
+/* One row per sample and engine: /engines */
+typedef struct celslm_engine_row {
+  uint8_t strategy;
+  uint32_t engine;
+  double time;
+  uint32_t running, waiting, kv_blocks_used, kv_blocks;
+  double context_bytes; /* B held in the context store */
+  double busy;          /* s computed so far */
+  int64_t iterations, prompt_tokens, output_tokens; /* so far */
+} celslm_engine_row;
+extern const celslm_column celslm_engine_columns[];
+extern const size_t celslm_engine_n_columns;
+
+/* One row per link and traffic class at the end of the run: /links */
+typedef struct celslm_link_row {
+  uint8_t strategy, traffic;
+  uint32_t link;
+  double bytes;       /* sent over it by this class */
+  double utilisation; /* bytes / (bandwidth x run time) */
+} celslm_link_row;
+extern const celslm_column celslm_link_columns[];
+extern const size_t celslm_link_n_columns;
+
+/* One row per cell at the end of the run: /cells */
+typedef struct celslm_cell_row {
+  uint8_t strategy;
+  uint32_t cell;
+  double bytes_up, bytes_down;
+  double airtime_up, airtime_down; /* s the air was in use */
+} celslm_cell_row;
+extern const celslm_column celslm_cell_columns[];
+extern const size_t celslm_cell_n_columns;
+
+/* One row per context and engine: /contexts */
+typedef struct celslm_context_row {
+  uint8_t strategy;
+  uint32_t engine, context, tokens;
+  int64_t hits, fetches, joins, evictions;
+  double bytes_fetched;
+} celslm_context_row;
+extern const celslm_column celslm_context_columns[];
+extern const size_t celslm_context_n_columns;
+
+/* What engines, links and cells did, span by span, inside the scenario's timeline window: /timeline */
+typedef enum celslm_span_kind {
+  CELSLM_SPAN_PREFILL, CELSLM_SPAN_DECODE, CELSLM_SPAN_MIXED, CELSLM_SPAN_STREAM, /* engines */
+  CELSLM_SPAN_KV, CELSLM_SPAN_PROMPT, CELSLM_SPAN_TOKENS                            /* transfers */
+} celslm_span_kind;
+typedef struct celslm_span_row {
+  uint8_t strategy, place, kind; /* place: 0 engine, 1 route (from host to host), 2 cell */
+  uint32_t index;                /* engine, destination host or cell */
+  uint32_t request;              /* 0xffffffff: none or many */
+  double begin, end;
+} celslm_span_row;
+extern const celslm_column celslm_span_columns[];
+extern const size_t celslm_span_n_columns;
+
+/* Every iteration of every engine (results iterations="yes"): exact inter-token times. /iterations */
+typedef struct celslm_iteration_row {
+  uint8_t strategy;
+  uint32_t engine;
+  double end, duration;
+  uint32_t decodes, prefill_tokens;
+} celslm_iteration_row;
+extern const celslm_column celslm_iteration_columns[];
+extern const size_t celslm_iteration_n_columns;
+
+/* One row per strategy: /summary */
+typedef struct celslm_summary_row {
+  uint8_t strategy;
+  int64_t arrived, completed, rejected, dropped, in_flight;
+  double duration;   /* s from 0 to the last event */
+  double throughput, token_throughput; /* completed requests, output tokens per s */
+  double offered;    /* requests per s */
+  double goodput;    /* requests per s that met every objective */
+  double slo_share;  /* of the completed ones */
+  double ttft_mean, ttft_low, ttft_high, ttft_p50, ttft_p95, ttft_p99;
+  double tpot_mean, tpot_low, tpot_high, tpot_p50, tpot_p95, tpot_p99;
+  double e2e_mean, e2e_low, e2e_high, e2e_p50, e2e_p95, e2e_p99;
+  double itl_p50, itl_p95, itl_p99; /* from the sketch */
+  double wait_mean, up_mean, cloud_mean, comm_mean, edge_mean, hidden_mean, down_mean;
+  int64_t hits, fetches, joins, recomputed, preemptions;
+  double user_bytes_to_cloud, kv_bytes, wan_bytes; /* B */
+  double energy; /* J of all hosts with engines: idle power plus (max - idle) x busy share */
+} celslm_summary_row;
+extern const celslm_column celslm_summary_columns[];
+extern const size_t celslm_summary_n_columns;
+
+#endif
