@@ -2,7 +2,7 @@
 
 /* FNV-1a over the name, then the finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over
  * both, so that neighbouring seeds and similar names give unrelated 32-bit MT19937 seeds. */
-gsl_rng *celslm_stream(uint64_t seed, const char *name) {
+gsl_rng *celslm_rng(uint64_t seed, const char *name) {
   uint64_t h = 0xcbf29ce484222325u;
   for (const char *p = name; *p; p++) h = (h ^ (unsigned char)*p) * 0x100000001b3u;
   h += (seed + 1) * 0x9e3779b97f4a7c15u;

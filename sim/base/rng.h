@@ -10,6 +10,6 @@
 #include <stdint.h>
 
 /* A fresh generator; the caller frees it with gsl_rng_free. */
-gsl_rng *celslm_stream(uint64_t seed, const char *name);
+gsl_rng *celslm_rng(uint64_t seed, const char *name);
 
 #endif

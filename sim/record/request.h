@@ -116,7 +116,7 @@ typedef struct celslm_summary_row {
   double e2e_mean, e2e_low, e2e_high, e2e_p50, e2e_p95, e2e_p99;
   double itl_p50, itl_p95, itl_p99; /* from the sketch */
   double wait_mean, up_mean, cloud_mean, comm_mean, edge_mean, hidden_mean, down_mean;
-  int64_t hits, fetches, joins, recomputed, preemptions;
+  int64_t hits, fetches, joins, recomputed, preemptions, iterations;
   double user_bytes_to_cloud, kv_bytes, wan_bytes; /* B */
   double energy; /* J of all hosts with engines: idle power plus (max - idle) x busy share */
 } celslm_summary_row;

@@ -65,6 +65,7 @@ typedef struct celslm_platform {
   int n_cells;
   celslm_profile **profiles; /* each loaded once; owned here */
   int n_profiles;
+  struct celslm_index *index; /* of the hosts' names */
 } celslm_platform;
 
 /* `profile_dir` NULL: "profiles" beside the platform file. */

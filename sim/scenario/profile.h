@@ -43,11 +43,16 @@ typedef struct celslm_profile {
   double step_overhead;            /* s per iteration (scheduler, launch of the step) */
   double layer_overhead;           /* s per layer and iteration */
   double sequence_overhead;        /* s per sequence and iteration */
+  /* where each value comes from; NULL is written as "not stated" */
+  char *peak_source[CELSLM_DTYPES];
+  char *memory_source, *bandwidth_source, *power_source;
+  char *step_source, *layer_source, *sequence_source;
   /* curves measured or assumed at `curve_dtype`; other precisions scale flop_rate by the peaks */
   celslm_dtype curve_dtype;
   celslm_curve curves[CELSLM_CURVES];
 } celslm_profile;
 
+/* Everything in it is freed with free(); a profile to save may also be filled by hand. */
 celslm_profile *celslm_profile_load(const char *file, celslm_error *err);
 void celslm_profile_free(celslm_profile *p);
 /* Writes the profile as XML that celslm_profile_load reads back to the same doubles; under its

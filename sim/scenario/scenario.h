@@ -29,7 +29,7 @@ typedef struct celslm_engine_config {
   double client_overhead;   /* s from arrival to the scheduler's queue (HTTP, tokenizer) */
   double fixed_iteration;   /* s; NaN: iterations cost what the op list says. Otherwise every
                                iteration takes exactly this long: for queueing-theory checks */
-  const celslm_element *scheduler; /* NULL: first come, first served */
+  const celslm_element *scheduler; /* child of <scheduler>; NULL: first come, first served */
   const char *file;
   int line;
 } celslm_engine_config;
@@ -49,7 +49,7 @@ typedef struct celslm_ue_group {
 } celslm_ue_group;
 
 typedef struct celslm_radio_config {
-  const celslm_element *channel; /* its child names the propagation model; NULL: none given */
+  const celslm_element *channel; /* <channel>; its child names the model; NULL: none given */
   celslm_ue_group *ues;
   int n_ues;
   double bytes_per_token;  /* B of one token on the wire (UTF-8 text) */
@@ -116,5 +116,10 @@ celslm_scenario *celslm_scenario_load(const char *file, const celslm_scenario_op
 celslm_scenario *celslm_scenario_parse(const char *text, const char *base,
                                        const celslm_scenario_options *options, celslm_error *err);
 void celslm_scenario_free(celslm_scenario *s);
+
+/* B of the host's memory that an engine may use; of its weights; of one of its KV blocks. */
+double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c);
+double celslm_engine_weight_bytes(const celslm_scenario *s, const celslm_engine_config *c);
+double celslm_engine_block_bytes(const celslm_scenario *s, const celslm_engine_config *c);
 
 #endif

@@ -1,0 +1,183 @@
+/* gemm.c - Y = X W^T with packed W: the blocking around the micro-tiles.
+ *
+ * Each panel of W belongs to one thread at a time and is multiplied with all rows of the block of X
+ * in the same order whoever does it, so the thread count does not change a bit of the result. */
+#include "kernels/gemm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/mem.h"
+
+enum {
+  BLOCK_ROWS = 518,        /* rows of X multiplied before the next */
+  BLOCK_FLOATS = 1 << 18,  /* packed X of a block of several tiles: 1 MiB, half of an L2 */
+  BLOCK_DEPTH = 512,       /* inputs per visit of a micro-tile */
+  LINE = 16,               /* floats of a cache line */
+};
+
+static const celslm_epilogue no_epilogue;
+
+/* Everything a thread needs to know of a product. */
+typedef struct job {
+  const celslm_packed *w;
+  const float *x;
+  float *y;
+  int64_t m, ldx, ldy;
+  const celslm_epilogue *e;
+  bool add; /* residual is y: start from what y holds */
+} job;
+
+static bool has_epilogue(const job *t) {
+  return t->e->bias || t->e->act || t->e->gate || (t->e->residual && !t->add);
+}
+
+static void finish(const job *t, int64_t row, int rows, int64_t col, int cols) {
+  const celslm_epilogue *e = t->e;
+  t->w->isa->epilogue(rows, cols, t->y + row * t->ldy + col, t->ldy, e->bias ? e->bias + col : NULL,
+                      e->act, e->gate ? e->gate + row * e->ldg + col : NULL, e->ldg,
+                      e->residual && !t->add ? e->residual + row * e->ldr + col : NULL, e->ldr);
+}
+
+static void gemv(const job *t, int64_t panel) {
+  const celslm_packed *w = t->w;
+  const float *b = (const float *)(const void *)(w->data + panel * w->panel_bytes);
+  int64_t col = panel * w->panel;
+  int cols = (int)min_i64(w->panel, w->n - col);
+  float out[CELSLM_MAX_PANEL];
+  w->isa->gemv_f32(w->k, t->x, b, out);
+  for (int j = 0; j < cols; j++) t->y[col + j] = out[j] + (t->add ? t->y[col + j] : 0.0f);
+  if (has_epilogue(t)) finish(t, 0, 1, col, cols);
+}
+
+/* A block: rows [row0, row0+rows), inputs [k0, k0+depth), cut into `tiles` micro-tiles of nearly
+ * equal height. */
+typedef struct block {
+  int64_t row0, rows, k0, depth;
+  int tiles;
+  float *a; /* packed X: tile after tile, each [depth][tile rows] */
+} block;
+
+static int64_t tile_start(const block *b, int tile) { return b->rows * tile / b->tiles; }
+
+static void pack_tile(const job *t, const block *b, int tile) {
+  int64_t start = tile_start(b, tile), rows = tile_start(b, tile + 1) - start;
+  t->w->isa->pack_rows((int)rows, b->depth, t->x + (b->row0 + start) * t->ldx + b->k0, t->ldx,
+                       b->a + start * b->depth);
+}
+
+/* Lines of the next piece of W that tile i of `tiles` prefetches, and how many at a time. */
+static celslm_ahead share(const block *b, const float *next, int64_t floats, int64_t depth, int i) {
+  int64_t lines = (floats + LINE - 1) / LINE, rounds = (depth + 7) / 8;
+  int64_t from = lines * i / b->tiles, count = lines * (i + 1) / b->tiles - from;
+  return (celslm_ahead){.w = next + from * LINE, .lines = count,
+                        .per_round = (int)((count + rounds - 1) / rounds)};
+}
+
+static void multiply_panel(const job *t, const block *b, int64_t panel) {
+  const celslm_packed *w = t->w;
+  const celslm_isa *isa = w->isa;
+  const float *wp = (const float *)(const void *)(w->data + panel * w->panel_bytes);
+  int64_t col = panel * w->panel;
+  int cols = (int)min_i64(w->panel, w->n - col);
+  bool whole = cols == w->panel;
+  float edge[CELSLM_MAX_ROWS * CELSLM_MAX_PANEL];
+  int64_t depth;
+  for (int64_t p = 0; p < b->depth; p += depth) {
+    depth = min_i64(BLOCK_DEPTH, b->depth - p);
+    if (b->tiles == 1) depth = b->depth;
+    int64_t first = b->k0 + p;
+    bool load = first > 0 || t->add, last = first + depth == w->k;
+    const float *piece = wp + first * w->panel;
+    /* What this thread will probably read next: further down, or the same inputs in the next panel. */
+    const float *next = p + depth < b->depth ? piece + depth * w->panel
+                                             : wp + w->panel_bytes / 4 + b->k0 * w->panel;
+    for (int i = 0; i < b->tiles; i++) {
+      int64_t start = tile_start(b, i), row = b->row0 + start;
+      int rows = (int)(tile_start(b, i + 1) - start);
+      const float *a = b->a + start * b->depth + p * rows;
+      float *y = t->y + row * t->ldy + col, *c = whole ? y : edge;
+      int64_t ldc = whole ? t->ldy : w->panel;
+      if (!whole && load)
+        for (int r = 0; r < rows; r++)
+          memcpy(edge + r * ldc, y + r * t->ldy, (size_t)cols * sizeof *y);
+      celslm_ahead ahead = share(b, next, depth * w->panel, depth, i);
+      if (whole && i + 1 < b->tiles) {
+        ahead.c = y + rows * t->ldy;
+        ahead.c_rows = rows;
+        ahead.ldc = t->ldy;
+      }
+      isa->gemm_f32(rows, depth, a, piece, c, ldc, load, b->tiles == 1 ? NULL : &ahead);
+      if (!whole)
+        for (int r = 0; r < rows; r++)
+          memcpy(y + r * t->ldy, edge + r * ldc, (size_t)cols * sizeof *y);
+      if (last && has_epilogue(t)) finish(t, row, rows, col, cols);
+    }
+  }
+}
+
+static void run_gemv(const job *t, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t i = 0; i < t->w->panels; i++) gemv(t, i);
+}
+
+static void run_blocks(const job *t, int threads) {
+  const celslm_packed *w = t->w;
+  int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
+  int64_t most = (t->m + blocks - 1) / blocks;
+  int64_t depth = max_i64(BLOCK_FLOATS / most / BLOCK_DEPTH, 1) * BLOCK_DEPTH;
+  if (most <= w->isa->rows) depth = w->k;
+  if (depth > w->k) depth = w->k;
+  float *a = celslm_mem_scratch((size_t)(most * depth) * sizeof *a);
+  for (int64_t i = 0; i < blocks; i++) {
+    int64_t row0 = t->m * i / blocks, rows = t->m * (i + 1) / blocks - row0;
+    int tiles = (int)((rows + w->isa->rows - 1) / w->isa->rows);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    for (int64_t k0 = 0; k0 < w->k; k0 += depth) {
+      block b = {row0, rows, k0, min_i64(depth, w->k - k0), tiles, a};
+#pragma omp for schedule(static)
+      for (int j = 0; j < tiles; j++) pack_tile(t, &b, j);
+#pragma omp for schedule(dynamic, 2)
+      for (int64_t j = 0; j < w->panels; j++) multiply_panel(t, &b, j);
+    }
+  }
+  free(a);
+}
+
+static celslm_work analytic(const celslm_packed *w, int64_t m, const celslm_epilogue *e) {
+  static const uint64_t act_flops[] = {0, 1, 3, 9};
+  uint64_t rows = (uint64_t)m, n = (uint64_t)w->n, k = (uint64_t)w->k, out = rows * n;
+  celslm_work r = {0};
+  r.flops = 2 * out * k + out * ((e->bias ? 1 : 0) + act_flops[e->act] + (e->gate ? 4 : 0) +
+                                 (e->residual ? 1 : 0));
+  r.weight_bytes = celslm_packed_bytes(w) + (e->bias ? 4 * n : 0);
+  r.activation_bytes = 4 * (rows * k + out * (1u + (e->gate ? 1 : 0) + (e->residual ? 1 : 0)));
+  return r;
+}
+
+void celslm_gemm(const celslm_packed *w, int64_t m, const float *x, int64_t ldx, float *y,
+                 int64_t ldy, const celslm_epilogue *epilogue) {
+  const celslm_epilogue *e = epilogue ? epilogue : &no_epilogue;
+  if (m < 0) celslm_misuse("gemm", "negative row count");
+  bool add = e->residual == y;
+  if (add && (e->act || e->gate || e->ldr != ldy))
+    celslm_misuse("gemm", "residual may be y only without activation and gate");
+  if (m == 0) return;
+  celslm_span span = celslm_span_begin();
+  celslm_work work;
+  if (celslm_counting()) {
+    work = celslm_naive_gemm(w, m, x, ldx, y, ldy, e);
+  } else {
+    job t = {w, x, y, m, ldx, ldy, e, add};
+    if (m == 1)
+      run_gemv(&t, celslm_threads_get());
+    else
+      run_blocks(&t, celslm_threads_get());
+    if (span.on) work = analytic(w, m, e);
+  }
+  if (span.on) {
+    celslm_report r = {.op = CELSLM_KOP_GEMM, .dtype = (int)w->dtype, .m = m, .n = w->n, .k = w->k,
+                       .work = work};
+    celslm_span_end(span, &r);
+  }
+}

@@ -1,0 +1,74 @@
+/* isa.h - the one table that joins algorithms to inner loops (ref/, avx2/, avx512/).
+ *
+ * Invariants: every level fills every entry; entries of all levels compute the same function up to
+ * rounding; an entry never allocates, never starts threads, and its result for one row does not
+ * depend on how many rows it is given (that is what makes results independent of the split). */
+#ifndef CELSLM_KERNELS_ISA_H
+#define CELSLM_KERNELS_ISA_H
+
+#include "kernels/kernels.h"
+
+enum {
+  CELSLM_MAX_ROWS = 14,  /* largest micro-tile height of any level */
+  CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
+  CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
+  CELSLM_MAX_HEAD = 256,
+};
+
+/* One attention step: `rows` queries over `tokens` tokens of one KV head, added to the running
+ * softmax state (m: base-2 maximum, l: sum of 2^(score - m), o: unnormalised output). */
+typedef struct celslm_attn_tile {
+  int rows;          /* 1 .. attn_rows */
+  int head_dim;      /* queries' and keys' size */
+  int value_dim;     /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
+  int tokens;        /* 1 .. CELSLM_CHUNK */
+  const float *q;    /* [head_dim][rows], scaled by log2(e)/sqrt(head_dim) */
+  const float *k;    /* [panels][head_dim][32] */
+  const float *v;    /* [tokens][value_dim] */
+  const int *limit;  /* [rows] how many of the tokens the row sees; <= 0: none */
+  bool masked;       /* some limit is below `tokens` */
+  float *m, *l, *o;  /* [rows], [rows], [rows][value_dim] */
+  float *scores;     /* scratch [rows][CELSLM_CHUNK] */
+} celslm_attn_tile;
+
+/* What a product's micro-tile prefetches while it runs: every 8 steps `per_round` of the `lines`
+ * cache lines from `w` on, and one row of the next tile's C. Advice only: any address will do. */
+typedef struct celslm_ahead {
+  const float *w;
+  int64_t lines;
+  int per_round, c_rows;
+  float *c;
+  int64_t ldc;
+} celslm_ahead;
+
+typedef struct celslm_isa {
+  const char *name;
+  int panel;     /* columns of a packed weight panel */
+  int rows;      /* rows of the largest GEMM micro-tile */
+  int attn_rows; /* rows of the largest attention tile */
+
+  /* a [k][rows], row i at a[p*rows + i] (packed X). */
+  void (*pack_rows)(int rows, int64_t k, const float *x, int64_t ldx, float *a);
+  /* C [rows][panel] (+)= A B, B [k][panel]; `load`: add to what C holds. `next` NULL: the
+   * tile is alone in its panel. */
+  void (*gemm_f32)(int rows, int64_t k, const float *a, const float *b, float *c, int64_t ldc,
+                   bool load, const celslm_ahead *next);
+  /* y [panel] = sum_p x[p] B[p][.]. */
+  void (*gemv_f32)(int64_t k, const float *x, const float *b, float *y);
+  /* The epilogue on a block of C; pointers are to the block's corner, NULL leaves a term out. */
+  void (*epilogue)(int rows, int cols, float *c, int64_t ldc, const float *bias,
+                   enum celslm_activation act, const float *gate, int64_t ldg,
+                   const float *residual, int64_t ldr);
+  void (*attention)(const celslm_attn_tile *t);
+
+  /* One row each; y may be x (or gate, or up). */
+  void (*rmsnorm)(int64_t n, const float *x, const float *weight, float eps, float *y);
+  void (*layernorm)(int64_t n, const float *x, const float *weight, const float *bias, float eps,
+                    float *y);
+  void (*silu_gate)(int64_t n, const float *gate, const float *up, float *y);
+} celslm_isa;
+
+const celslm_isa *celslm_isa_current(void);
+extern const celslm_isa celslm_isa_portable, celslm_isa_avx2, celslm_isa_avx512;
+
+#endif

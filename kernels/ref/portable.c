@@ -1,0 +1,114 @@
+/* portable.c - the portable level: every inner loop in plain C, slow and right, the twin that the
+ * fast levels are tested against. */
+#include <math.h>
+
+#include "kernels/isa.h"
+
+enum { PANEL = 16, ROWS = 4 };
+
+static void pack_rows(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
+  for (int64_t p = 0; p < k; p++)
+    for (int i = 0; i < rows; i++) *a++ = x[i * ldx + p];
+}
+
+static void gemm_f32(int rows, int64_t k, const float *a, const float *b, float *c, int64_t ldc,
+                     bool load, const celslm_ahead *next) {
+  (void)next;
+  for (int i = 0; i < rows; i++) {
+    float sum[PANEL] = {0};
+    for (int64_t p = 0; p < k; p++)
+      for (int j = 0; j < PANEL; j++) sum[j] += a[p * rows + i] * b[p * PANEL + j];
+    for (int j = 0; j < PANEL; j++) c[i * ldc + j] = sum[j] + (load ? c[i * ldc + j] : 0.0f);
+  }
+}
+
+static void gemv_f32(int64_t k, const float *x, const float *b, float *y) {
+  gemm_f32(1, k, x, b, y, PANEL, false, NULL);
+}
+
+static float silu(float x) { return x / (1.0f + expf(-x)); }
+
+static float activate(float x, enum celslm_activation act) {
+  switch (act) {
+  case CELSLM_ACT_RELU: return x > 0.0f ? x : 0.0f;
+  case CELSLM_ACT_SILU: return silu(x);
+  case CELSLM_ACT_GELU:
+    return 0.5f * x * (1.0f + tanhf(0.797884561f * (x + 0.044715f * x * x * x)));
+  case CELSLM_ACT_NONE: break;
+  }
+  return x;
+}
+
+static void epilogue(int rows, int cols, float *c, int64_t ldc, const float *bias,
+                     enum celslm_activation act, const float *gate, int64_t ldg,
+                     const float *residual, int64_t ldr) {
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < cols; j++) {
+      float y = c[i * ldc + j];
+      if (bias) y += bias[j];
+      y = activate(y, act);
+      if (gate) y *= silu(gate[i * ldg + j]);
+      if (residual) y += residual[i * ldr + j];
+      c[i * ldc + j] = y;
+    }
+}
+
+static void attention(const celslm_attn_tile *t) {
+  for (int i = 0; i < t->rows; i++) {
+    int limit = t->limit[i] < t->tokens ? t->limit[i] : t->tokens;
+    float *s = t->scores + i * CELSLM_CHUNK, *o = t->o + (int64_t)i * t->value_dim, m = t->m[i];
+    for (int j = 0; j < limit; j++) {
+      const float *k =
+          t->k + (int64_t)(j / CELSLM_PANEL) * CELSLM_PANEL * t->head_dim + j % CELSLM_PANEL;
+      s[j] = 0.0f;
+      for (int d = 0; d < t->head_dim; d++) s[j] += t->q[d * t->rows + i] * k[d * CELSLM_PANEL];
+      if (s[j] > m) m = s[j];
+    }
+    float scale = exp2f(t->m[i] - m), l = t->l[i] * scale;
+    for (int d = 0; d < t->value_dim; d++) o[d] *= scale;
+    for (int j = 0; j < limit; j++) {
+      float p = exp2f(s[j] - m);
+      l += p;
+      for (int d = 0; d < t->value_dim; d++) o[d] += p * t->v[(int64_t)j * t->value_dim + d];
+    }
+    t->m[i] = m;
+    t->l[i] = l;
+  }
+}
+
+static void rmsnorm(int64_t n, const float *x, const float *weight, float eps, float *y) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+  float scale = (float)(1.0 / sqrt(sum / (double)n + (double)eps));
+  for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale * weight[i];
+}
+
+static void layernorm(int64_t n, const float *x, const float *weight, const float *bias, float eps,
+                      float *y) {
+  double sum = 0, square = 0;
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i];
+  double mean = sum / (double)n;
+  for (int64_t i = 0; i < n; i++) square += ((double)x[i] - mean) * ((double)x[i] - mean);
+  double scale = 1.0 / sqrt(square / (double)n + (double)eps);
+  for (int64_t i = 0; i < n; i++)
+    y[i] = (float)(((double)x[i] - mean) * scale) * weight[i] + bias[i];
+}
+
+static void silu_gate(int64_t n, const float *gate, const float *up, float *y) {
+  for (int64_t i = 0; i < n; i++) y[i] = silu(gate[i]) * up[i];
+}
+
+const celslm_isa celslm_isa_portable = {
+    .name = "portable",
+    .panel = PANEL,
+    .rows = ROWS,
+    .attn_rows = ROWS,
+    .pack_rows = pack_rows,
+    .gemm_f32 = gemm_f32,
+    .gemv_f32 = gemv_f32,
+    .epilogue = epilogue,
+    .attention = attention,
+    .rmsnorm = rmsnorm,
+    .layernorm = layernorm,
+    .silu_gate = silu_gate,
+};

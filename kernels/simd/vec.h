@@ -1,0 +1,97 @@
+/* vec.h - a float vector of the width the including file is compiled for, and its operations.
+ *
+ * Only avx2/ and avx512/ include it. VW is the number of lanes. exp2: 2^x for finite x,
+ * relative error below 3e-7; far below zero it gives 0, far above something large or infinite. */
+#ifndef CELSLM_KERNELS_SIMD_VEC_H
+#define CELSLM_KERNELS_SIMD_VEC_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* 2^f on [0,1) is 1 + C1 f + ... + C5 f^5 with relative error 8.3e-8 (Remez exchange, the constant
+ * held at 1 so that whole numbers come out exactly). */
+#define EXP2_C1 0.69315129518508911f
+#define EXP2_C2 0.24016444385051727f
+#define EXP2_C3 0.05579991266131401f
+#define EXP2_C4 0.00901703070849180f
+#define EXP2_C5 0.00186713004950434f
+
+#ifdef __AVX512F__
+enum { VW = 16 };
+typedef __m512 vf;
+INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+INLINE vf v_set1(float x) { return _mm512_set1_ps(x); }
+INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+INLINE float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
+INLINE float v_top(vf a) { return _mm512_reduce_max_ps(a); }
+/* Lanes i with first + i >= limit replaced by `other`. */
+INLINE vf v_limit(vf a, int first, int limit, vf other) {
+  __m512i lane =
+      _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                       _mm512_set1_epi32(first));
+  return _mm512_mask_mov_ps(other, _mm512_cmplt_epi32_mask(lane, _mm512_set1_epi32(limit)), a);
+}
+INLINE vf v_exp2(vf x) {
+  vf f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  vf p = v_fma(v_set1(EXP2_C5), f, v_set1(EXP2_C4));
+  p = v_fma(p, f, v_set1(EXP2_C3));
+  p = v_fma(p, f, v_set1(EXP2_C2));
+  p = v_fma(p, f, v_set1(EXP2_C1));
+  p = v_fma(p, f, v_set1(1.0f));
+  return _mm512_scalef_ps(p, x); /* takes floor(x) itself */
+}
+#else
+enum { VW = 8 };
+typedef __m256 vf;
+INLINE vf v_load(const float *p) { return _mm256_loadu_ps(p); }
+INLINE void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+INLINE vf v_set1(float x) { return _mm256_set1_ps(x); }
+INLINE vf v_zero(void) { return _mm256_setzero_ps(); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+INLINE vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+INLINE vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+INLINE float v_sum(vf a) {
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+INLINE float v_top(vf a) {
+  __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+INLINE vf v_limit(vf a, int first, int limit, vf other) {
+  __m256i lane =
+      _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
+  __m256i in = _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), lane);
+  return _mm256_blendv_ps(other, a, _mm256_castsi256_ps(in));
+}
+INLINE vf v_exp2(vf x) {
+  /* 2^-127 comes out as 0 below (its biased exponent is 0); above 127.99 there is no float. */
+  x = _mm256_min_ps(v_max(x, v_set1(-127.0f)), v_set1(127.99f));
+  vf n = _mm256_floor_ps(x);
+  vf f = v_sub(x, n);
+  vf p = v_fma(v_set1(EXP2_C5), f, v_set1(EXP2_C4));
+  p = v_fma(p, f, v_set1(EXP2_C3));
+  p = v_fma(p, f, v_set1(EXP2_C2));
+  p = v_fma(p, f, v_set1(EXP2_C1));
+  p = v_fma(p, f, v_set1(1.0f));
+  __m256i e = _mm256_slli_epi32(
+      _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+  return v_mul(p, _mm256_castsi256_ps(e));
+}
+#endif
+
+#endif

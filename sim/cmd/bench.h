@@ -1,0 +1,15 @@
+/* bench.h - the suites of `celslm bench`. Each prints its figures with the reporter below. */
+#ifndef CELSLM_CMD_BENCH_H
+#define CELSLM_CMD_BENCH_H
+
+#include <stdbool.h>
+
+int celslm_bench_serve(bool json);
+int celslm_bench_kernels(bool json);
+
+/* One figure. `reference`, `ratio` and `required` are left out where NULL or NaN. As a table row, or as
+ * one JSON object on a line: name, value, unit, reference, ratio, required. */
+void celslm_bench_report(bool json, const char *name, double value, const char *unit, const char *reference,
+                         double ratio, double required);
+
+#endif

@@ -1,0 +1,111 @@
+/* list.c - celslm list: what can be named in a scenario. */
+#include "cmd/commands.h"
+#include "load/load.h"
+#include "net/radio/channel.h"
+#include "share/codec.h"
+#include "strategy/system.h"
+
+#include <glob.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void strategies(void) {
+  for (const celslm_strategy *const *s = celslm_strategies; *s; s++)
+    printf("%-12s %s (%s)\n", (*s)->name, (*s)->summary, (*s)->paper);
+}
+
+static void codecs(void) {
+  for (const celslm_codec *const *c = celslm_codecs; *c; c++) printf("%-12s %s\n", (*c)->name, (*c)->summary);
+}
+
+static void channels(void) {
+  for (const celslm_channel *const *c = celslm_channels; *c; c++) printf("%-12s %s\n", (*c)->name, (*c)->summary);
+}
+
+static void arrivals(void) {
+  for (const celslm_process *const *p = celslm_processes; *p; p++) puts((*p)->name);
+}
+
+static void distributions(void) {
+  for (const celslm_distribution *const *d = celslm_distributions; *d; d++) puts((*d)->name);
+}
+
+static void traces(void) {
+  for (const celslm_trace_format *const *f = celslm_trace_formats; *f; f++) puts((*f)->name);
+}
+
+/* Files below platforms/ of the current folder, or else of the source tree. */
+static void each_file(const char *pattern, void (*print)(const char *file)) {
+  glob_t found = {0};
+  char *there = celslm_format("%s/%s", CELSLM_SOURCE_DIR, pattern);
+  if (glob(pattern, 0, NULL, &found) != 0) glob(there, 0, NULL, &found);
+  for (size_t i = 0; i < found.gl_pathc; i++) print(found.gl_pathv[i]);
+  globfree(&found);
+  free(there);
+}
+
+static void print_model(const char *file) {
+  celslm_error err = {0};
+  celslm_model m = {0};
+  if (!celslm_model_load(file, &m, &err)) {
+    fprintf(stderr, "%s\n", err.text);
+    return;
+  }
+  printf("%-16s %3lld layers, width %5lld, %2lld/%lld heads, %8.3f G parameters, tokenizer %s\n", m.name,
+         (long long)m.layers, (long long)m.hidden, (long long)m.heads, (long long)m.kv_heads,
+         (double)m.parameters * 1e-9, m.tokenizer);
+  celslm_model_clear(&m);
+}
+
+static void print_device(const char *file) {
+  celslm_error err = {0};
+  celslm_profile *p = celslm_profile_load(file, &err);
+  if (!p) {
+    fprintf(stderr, "%s\n", err.text);
+    return;
+  }
+  printf("%-18s %8.1f TFLOP/s %s, %7.1f GB/s, %6.1f GB, %5.0f W\n", p->name, p->peak[p->curve_dtype] * 1e-12,
+         celslm_dtype_name(p->curve_dtype), p->bandwidth * 1e-9, p->memory * 1e-9, p->power_max);
+  celslm_profile_free(p);
+}
+
+static void models(void) {
+  each_file("platforms/models/*.xml", print_model);
+}
+
+static void devices(void) {
+  each_file("platforms/profiles/*.xml", print_device);
+}
+
+static const struct {
+  const char *name, *summary;
+  void (*print)(void);
+} kinds[] = {
+    {"models", "transformer shapes in platforms/models", models},
+    {"devices", "device profiles in platforms/profiles", devices},
+    {"strategies", "ways to serve requests", strategies},
+    {"codecs", "encodings of context KV", codecs},
+    {"channels", "radio propagation models", channels},
+    {"arrivals", "arrival processes", arrivals},
+    {"distributions", "of prompt and output lengths", distributions},
+    {"traces", "formats of recorded loads", traces},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+int celslm_cmd_list(int argc, char **argv) {
+  bool help = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+  if (help) {
+    puts("usage: celslm list WHAT\n\nWHAT is one of:");
+    for (int i = 0; i < KINDS; i++) printf("  %-14s %s\n", kinds[i].name, kinds[i].summary);
+    return argc < 2 ? 2 : 0;
+  }
+  for (int i = 0; i < KINDS; i++)
+    if (strcmp(argv[1], kinds[i].name) == 0) {
+      kinds[i].print();
+      return 0;
+    }
+  fprintf(stderr, "celslm: cannot list \"%s\"; `celslm list --help` says what can be\n", argv[1]);
+  return 2;
+}

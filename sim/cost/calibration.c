@@ -1,0 +1,228 @@
+/* calibration.c - the steps of a calibration (see calibration.h). */
+#include "cost/calibration.h"
+
+#include "cost/cost.h"
+
+#include <errno.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Above these the machine counts as noisy. */
+static const double most_spread = 0.05, most_others = 0.03, most_stolen = 0.01;
+
+typedef struct budget {
+  double peaks, rounds; /* s */
+  int least, most;      /* repeats */
+} budget;
+
+static void tell(const celslm_calibration_options *o, const char *what, double share) {
+  if (o->progress) o->progress(what, share);
+}
+
+/* ---- the profile ---- */
+
+static celslm_profile *new_profile(const celslm_machine *m) {
+  static const char no_scheduler[] = "our kernels are called directly: no scheduler";
+  celslm_profile *p = celslm_alloc(1, sizeof *p);
+  const char *s = m->threads == 1 ? "" : "s";
+  p->name = celslm_strdup("this-machine");
+  p->description =
+      celslm_format("%s, %d thread%s, %s kernels", m->model, m->threads, s, celslm_measure_isa());
+  for (int d = 0; d < CELSLM_DTYPES; d++) p->peak[d] = NAN;
+  p->peak[CELSLM_F32] = m->peak_f32;
+  p->peak_source[CELSLM_F32] =
+      celslm_format("measured: multiply-adds from registers, %d thread%s", m->threads, s);
+  p->memory = m->memory;
+  p->memory_source = celslm_strdup("as the operating system reports it");
+  p->bandwidth = m->bandwidth;
+  p->bandwidth_source =
+      celslm_format("measured: reading memory beyond the caches, %d thread%s", m->threads, s);
+  /* Xeon Platinum 8480+: 350 W for 56 cores; EPYC 9654: 360 W for 96. */
+  p->power_idle = 1.5 * m->threads;
+  p->power_max = 6 * m->threads;
+  p->power_source = celslm_strdup("assumption: 6 W per core at work, a quarter of it idle; server "
+                                  "processors are rated at 3.8 to 6.3 W per core");
+  p->step_source = celslm_strdup(no_scheduler);
+  p->layer_source = celslm_strdup(no_scheduler);
+  p->sequence_source = celslm_strdup(no_scheduler);
+  p->curve_dtype = CELSLM_F32;
+  return p;
+}
+
+static char *curve_source(const celslm_calibration *c, celslm_curve_kind kind) {
+  static const char *const what[CELSLM_CURVES] = {
+      "packed f32 matrix products", "f32 causal attention with its append to the cache",
+      "f32 attention of one query per sequence with its append to the cache", "f32 norms"};
+  const celslm_fit *f = &c->fits[kind];
+  return celslm_format(
+      "measured: %d timings of %d shapes of %s (%s, %d thread%s, operands from memory, median of %d "
+      "repeats); robust fit; residuals on %d timings of %d other shapes%s%s%s",
+      f->samples, f->shapes, what[kind], celslm_measure_isa(), c->machine.threads,
+      c->machine.threads == 1 ? "" : "s", c->repeats, f->held_samples, f->held_shapes,
+      f->flop_rate_seen ? "" : "; no timing is bound by arithmetic: flop_rate is the peak",
+      f->flop_rate_seen && !f->half_rows_seen ? "; half_rows is not visible" : "",
+      f->byte_rate_seen ? "" : "; no timing is bound by memory: byte_rate is the bandwidth");
+}
+
+static bool fit_curves(celslm_calibration *c, celslm_error *err) {
+  const celslm_plan *plan = &c->plan;
+  celslm_profile *p = c->profile;
+  celslm_timing *of_kind = celslm_alloc((unsigned long)plan->n, sizeof *of_kind);
+  celslm_fit_limits limits = {p->peak[CELSLM_F32], p->bandwidth};
+  bool ok = true;
+  for (int k = 0; ok && k < CELSLM_CURVES; k++) {
+    int n = 0;
+    for (int i = 0; i < plan->n; i++)
+      if ((int)plan->points[i].kind == k) of_kind[n++] = plan->points[i].timing;
+    ok = celslm_fit_curve(of_kind, n, limits, &c->fits[k], err);
+    p->curves[k] = c->fits[k].curve;
+    if (ok) p->curves[k].source = curve_source(c, (celslm_curve_kind)k);
+  }
+  free(of_kind);
+  return ok;
+}
+
+/* ---- whole layers ---- */
+
+static void choose_layers(celslm_layer_case *cases) {
+  static const struct {
+    bool decode;
+    int tokens, past;
+  } what[CELSLM_LAYER_CASES] = {{true, 1, 256},   {true, 1, 1024},     {true, 16, 256},
+                                {true, 16, 1024}, {false, 16, 0},      {false, 128, 0},
+                                {false, 512, 0},  {false, 16, 1024},   {false, 128, 1024},
+                                {false, 512, 1024}};
+  for (int i = 0; i < CELSLM_LAYER_CASES; i++)
+    cases[i] = (celslm_layer_case){
+        .decode = what[i].decode, .tokens = what[i].tokens, .past = what[i].past};
+}
+
+static double predict(const celslm_cost *c, const celslm_layer_case *l) {
+  double m = (double)l->tokens, past = (double)l->past, seconds = celslm_cost_layer(c, m);
+  if (!l->decode) return seconds + celslm_cost_prefill(c, m, past);
+  celslm_op op = celslm_op_decode(&c->shape, m, m * (past + 1), m * (past + 1));
+  return seconds + celslm_cost_op(c, &op);
+}
+
+static bool check_layers(celslm_calibration *c, const celslm_model *model, celslm_error *err) {
+  celslm_cost cost;
+  double errors[CELSLM_LAYER_CASES];
+  if (!celslm_cost_init(&cost, c->profile, model, CELSLM_F32, CELSLM_F32, 0, 0, err)) return false;
+  for (int i = 0; i < CELSLM_LAYER_CASES; i++) {
+    c->predicted[i] = predict(&cost, &c->layers[i]);
+    errors[i] = fabs(c->predicted[i] / c->layers[i].seconds - 1);
+  }
+  gsl_sort(errors, 1, CELSLM_LAYER_CASES);
+  c->layers_median = gsl_stats_median_from_sorted_data(errors, 1, CELSLM_LAYER_CASES);
+  c->layers_p95 = gsl_stats_quantile_from_sorted_data(errors, 1, CELSLM_LAYER_CASES, 0.95);
+  return true;
+}
+
+/* ---- measuring ---- */
+
+static bool measure(celslm_calibration *c, const celslm_calibration_options *o, const budget *b,
+                    celslm_error *err) {
+  const celslm_model *model = &o->models[0];
+  celslm_layer_shape shape = {model->hidden,     model->ffn,           model->gated,
+                              (int)model->heads, (int)model->kv_heads, (int)model->head_dim};
+  double begun = celslm_machine_now(), round = 0;
+  tell(o, "operands", 0);
+  choose_layers(c->layers);
+  celslm_layers *l = celslm_layers_new(&shape, c->layers, CELSLM_LAYER_CASES, &c->machine, err);
+  celslm_measurement *m =
+      l ? celslm_measurement_new(c->plan.points, c->plan.n, &c->machine, err) : NULL;
+  for (int i = -1; m && i < b->most; i++) { /* the first one warms up */
+    double from = celslm_machine_now(), spent = from - begun;
+    if (i >= b->least && spent + round > b->rounds) break;
+    tell(o, "timing", spent / b->rounds);
+    celslm_measurement_round(m);
+    celslm_layers_round(l);
+    round = celslm_machine_now() - from;
+  }
+  if (m) {
+    c->repeats = celslm_measurement_finish(m);
+    celslm_layers_finish(l);
+  }
+  celslm_measurement_free(m);
+  celslm_layers_free(l);
+  return m;
+}
+
+static void judge(celslm_calibration *c, const celslm_quiet *begin) {
+  double *spread = celslm_alloc((unsigned long)c->plan.n, sizeof *spread);
+  celslm_quiet_end(begin, &c->others, &c->stolen);
+  for (int i = 0; i < c->plan.n; i++) spread[i] = c->plan.points[i].spread;
+  c->spread = celslm_median(spread, c->plan.n);
+  c->noisy = c->spread > most_spread || c->others > most_others || c->stolen > most_stolen;
+  free(spread);
+}
+
+bool celslm_calibrate(const celslm_calibration_options *o, celslm_calibration *c,
+                      celslm_error *err) {
+  budget b = o->quick ? (budget){0.6, 9, 3, 9} : (budget){2, 45, 3, CELSLM_MOST_REPEATS};
+  *c = (celslm_calibration){0};
+  if (!celslm_machine_init(&c->machine, o->threads, err)) return false;
+  if (getloadavg(&c->load, 1) < 1) c->load = 0;
+  celslm_measure_threads(c->machine.threads);
+  celslm_quiet quiet = celslm_quiet_begin();
+  tell(o, "peaks", 0);
+  bool ok = celslm_machine_bind(&c->machine, celslm_measure_start, err) &&
+            celslm_machine_peaks(&c->machine, b.peaks, err);
+  if (ok) {
+    c->plan = celslm_plan_make(&(celslm_plan_options){.models = o->models,
+                                                      .n_models = o->n_models,
+                                                      .quick = o->quick,
+                                                      .peak = c->machine.peak_f32,
+                                                      .bandwidth = c->machine.bandwidth,
+                                                      .longest = b.rounds / 100});
+    ok = measure(c, o, &b, err);
+  }
+  celslm_machine_unbind(&c->machine);
+  if (ok) {
+    tell(o, "fitting", 1);
+    judge(c, &quiet);
+    c->profile = new_profile(&c->machine);
+    ok = fit_curves(c, err) && check_layers(c, &o->models[0], err);
+  }
+  if (!ok) celslm_calibration_clear(c);
+  return ok;
+}
+
+void celslm_calibration_clear(celslm_calibration *c) {
+  celslm_plan_free(&c->plan);
+  celslm_profile_free(c->profile);
+  c->profile = NULL;
+}
+
+bool celslm_calibration_save_timings(const celslm_calibration *c, const char *file,
+                                     celslm_error *err) {
+  char *part = celslm_format("%s.part", file);
+  FILE *f = fopen(part, "w");
+  if (f)
+    fputs("curve,shape,rows,n,k,heads,kv_heads,head_dim,past,flops,bytes,seconds,spread,predicted\n",
+          f);
+  for (int i = 0; f && i < c->plan.n; i++) {
+    const celslm_point *p = &c->plan.points[i];
+    const celslm_timing *t = &p->timing;
+    fprintf(f, "%s,%d,%lld,%lld,%lld,%d,%d,%d,%lld,%.17g,%.17g,%.9g,%.4g,%.9g\n",
+            celslm_curve_name((celslm_curve_kind)p->kind), t->shape, (long long)p->m,
+            (long long)p->n, (long long)p->k, p->q_heads, p->kv_heads, p->head_dim,
+            (long long)p->past, t->flops, t->bytes, t->seconds, p->spread,
+            celslm_curve_seconds(&c->profile->curves[p->kind], t));
+  }
+  bool ok = f && !ferror(f);
+  if (f) ok = fclose(f) == 0 && ok;
+  ok = ok && rename(part, file) == 0;
+  if (!ok) {
+    celslm_fail(err, file, 0, "cannot be written: %s; give a file in a folder that can be written",
+                strerror(errno));
+    if (f) unlink(part);
+  }
+  free(part);
+  return ok;
+}

@@ -1,0 +1,73 @@
+#include "cost/cost.h"
+
+#include <math.h>
+
+bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celslm_model *model,
+                      celslm_dtype weights, celslm_dtype kv, double step_overhead,
+                      double sequence_overhead, celslm_error *err) {
+  /* Low-bit weights are expanded on the fly: they save bytes, and compute runs at 16 bits. */
+  celslm_dtype compute = weights == CELSLM_INT4 ? CELSLM_F16 : weights;
+  double peak = profile->peak[compute], base = profile->peak[profile->curve_dtype];
+  if (isnan(peak))
+    return celslm_fail(err, profile->file, 0, "the device gives no peak for %s; add one or choose another precision",
+                       celslm_dtype_name(compute));
+  c->shape = celslm_shape_of(model, weights, kv);
+  c->profile = profile;
+  for (int k = 0; k < CELSLM_CURVES; k++) {
+    c->curves[k] = profile->curves[k];
+    if (k == CELSLM_CURVE_GEMM) c->curves[k].flop_rate *= peak / base; /* attention stays at 16 bits */
+  }
+  c->step = isnan(step_overhead) ? profile->step_overhead : step_overhead;
+  c->sequence = isnan(sequence_overhead) ? profile->sequence_overhead : sequence_overhead;
+  c->layer = profile->layer_overhead;
+  return true;
+}
+
+double celslm_cost_op(const celslm_cost *c, const celslm_op *op) {
+  const celslm_curve *k = &c->curves[celslm_op_curve(op->kind)];
+  double bytes = op->weight_bytes + op->activation_bytes + op->kv_bytes;
+  double compute = op->flops > 0 ? op->flops * (1 + k->half_rows / op->rows) / k->flop_rate : 0;
+  return k->latency + fmax(compute, bytes / k->byte_rate);
+}
+
+static double dense(const celslm_cost *c, celslm_op_kind kind, double n) {
+  celslm_op op = celslm_op_dense(&c->shape, kind, n);
+  return celslm_cost_op(c, &op);
+}
+
+double celslm_cost_layer(const celslm_cost *c, double n) {
+  if (n <= 0) return 0;
+  return c->layer + 2 * dense(c, CELSLM_OP_NORM, n) + dense(c, CELSLM_OP_QKV, n) +
+         dense(c, CELSLM_OP_OUTPUT, n) + dense(c, CELSLM_OP_MLP_IN, n) + dense(c, CELSLM_OP_MLP_OUT, n);
+}
+
+double celslm_cost_embed(const celslm_cost *c, double n) {
+  return n > 0 ? dense(c, CELSLM_OP_EMBED, n) : 0;
+}
+
+double celslm_cost_head(const celslm_cost *c, double n) {
+  return n > 0 ? dense(c, CELSLM_OP_NORM, n) + dense(c, CELSLM_OP_HEAD, n) : 0;
+}
+
+double celslm_cost_prefill(const celslm_cost *c, double new_tokens, double past) {
+  celslm_op op = celslm_op_prefill(&c->shape, new_tokens, past);
+  return celslm_cost_op(c, &op);
+}
+
+celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double n) {
+  const celslm_curve *k = &c->curves[CELSLM_CURVE_DECODE];
+  celslm_op none = celslm_op_decode(&c->shape, n, 0, 0), one = celslm_op_decode(&c->shape, n, 1, 1);
+  double rows = 1 + k->half_rows / n;
+  return (celslm_decode_cost){
+      .compute = k->latency,
+      .flop_slope = one.flops * rows / k->flop_rate,
+      .memory = k->latency + (none.kv_bytes + none.activation_bytes) / k->byte_rate,
+      .byte_slope = (one.kv_bytes - none.kv_bytes) / k->byte_rate,
+  };
+}
+
+double celslm_cost_prefill_pass(const celslm_cost *c, double tokens, double past) {
+  double layers = (double)c->shape.model->layers;
+  return c->step + c->sequence + celslm_cost_embed(c, tokens) + celslm_cost_head(c, 1) +
+         layers * (celslm_cost_layer(c, tokens) + celslm_cost_prefill(c, tokens, past));
+}

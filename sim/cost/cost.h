@@ -1,0 +1,42 @@
+/* cost.h - device profile + model -> seconds.
+ *
+ * An op of F FLOPs, B bytes and m rows costs t = latency + max(F (1 + half_rows/m)/flop_rate, B/byte_rate)
+ * with the curve of its kind (profile.h): max per op, summed over ops, never one max per step.
+ * The functions below are sums of such ops over the op list (model/ops.h), arranged as the serving
+ * engine needs them: per layer, and with decode attention as the two affine sides of its roofline,
+ * so that an engine can add many iterations in closed form. */
+#ifndef CELSLM_COST_COST_H
+#define CELSLM_COST_COST_H
+
+#include "model/ops.h"
+
+typedef struct celslm_cost {
+  celslm_shape shape;
+  const celslm_profile *profile;
+  celslm_curve curves[CELSLM_CURVES]; /* the profile's, at this model's precision */
+  double step, layer, sequence;       /* overheads, s */
+} celslm_cost;
+
+/* step_overhead and sequence_overhead: NaN takes the profile's. Fails if the profile does not
+ * support the precision. `profile` and `model` must outlive it. */
+bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celslm_model *model,
+                      celslm_dtype weights, celslm_dtype kv, double step_overhead,
+                      double sequence_overhead, celslm_error *err);
+
+double celslm_cost_op(const celslm_cost *c, const celslm_op *op); /* s */
+
+double celslm_cost_layer(const celslm_cost *c, double tokens); /* one layer's projections, MLP, norms + its overhead */
+double celslm_cost_embed(const celslm_cost *c, double tokens);
+double celslm_cost_head(const celslm_cost *c, double outputs); /* last norm and LM head; 0 outputs: 0 */
+double celslm_cost_prefill(const celslm_cost *c, double new_tokens, double past); /* one layer's attention */
+
+/* One layer's decode attention of n sequences: max(compute + flop_slope * attended, memory + byte_slope * read). */
+typedef struct celslm_decode_cost {
+  double compute, flop_slope, memory, byte_slope; /* s, s per token */
+} celslm_decode_cost;
+celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double sequences);
+
+/* Seconds to prefill `tokens` tokens alone over `past` in one pass: step + embed + layers + head. */
+double celslm_cost_prefill_pass(const celslm_cost *c, double tokens, double past);
+
+#endif

@@ -1,0 +1,225 @@
+/* machine.c - peaks and state of this machine (see machine.h). */
+#include "cost/machine.h"
+
+#include "cost/fma.h"
+
+#include <math.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+double celslm_machine_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- what the system says ---- */
+
+static void read_model(char *to, size_t size) {
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  char line[512];
+  snprintf(to, size, "unknown processor");
+  while (f && fgets(line, sizeof line, f))
+    if (strncmp(line, "model name", 10) == 0 && strchr(line, ':')) {
+      char *name = strchr(line, ':') + 1;
+      name += strspn(name, " \t");
+      name[strcspn(name, "\n")] = '\0';
+      snprintf(to, size, "%s", name);
+      break;
+    }
+  if (f) fclose(f);
+}
+
+bool celslm_machine_init(celslm_machine *m, int threads, celslm_error *err) {
+  cpu_set_t set;
+  int allowed[CPU_SETSIZE], n = 0;
+  *m = (celslm_machine){.peak_f32 = NAN, .bandwidth = NAN};
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int i = 0; i < CPU_SETSIZE; i++)
+      if (CPU_ISSET((size_t)i, &set)) allowed[n++] = i;
+  if (n == 0) allowed[n++] = 0;
+  if (threads > n)
+    return celslm_fail(err, NULL, 0, "--threads %d: this process may use %d processor%s", threads, n,
+                       n == 1 ? "" : "s");
+  m->processors = n;
+  m->threads = threads ? threads : n;
+  /* From the last one down: the first processor often serves interrupts. */
+  for (int i = 0; i < n; i++) m->cpus[i] = allowed[n - 1 - i];
+  read_model(m->model, sizeof m->model);
+  long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  if (cache <= 0) cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  m->cache = cache > 0 ? (size_t)cache : 0;
+  m->memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+  return true;
+}
+
+/* ---- binding ---- */
+
+static bool bind_task(pid_t task, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((size_t)cpu, &set);
+  return sched_setaffinity(task, sizeof set, &set) == 0;
+}
+
+/* The ids of this process's threads, at most `most`. */
+static int list_tasks(pid_t *tasks, int most) {
+  DIR *d = opendir("/proc/self/task");
+  int n = 0;
+  for (struct dirent *e; d && n < most && (e = readdir(d));)
+    if (e->d_name[0] != '.') tasks[n++] = (pid_t)atoi(e->d_name);
+  if (d) closedir(d);
+  return n;
+}
+
+bool celslm_machine_bind(const celslm_machine *m, void (*start)(void), celslm_error *err) {
+  enum { MOST = 2 * CELSLM_MOST_THREADS };
+  pid_t *before = celslm_alloc(MOST, sizeof *before), *after = celslm_alloc(MOST, sizeof *after);
+  int n_before = list_tasks(before, MOST), worker = 1;
+  start();
+  int n_after = list_tasks(after, MOST);
+  bool ok = bind_task(0, m->cpus[0]);
+  for (int i = 0; i < n_after && worker < m->threads; i++) {
+    bool old = false;
+    for (int j = 0; j < n_before; j++) old = old || before[j] == after[i];
+    if (!old) ok = bind_task(after[i], m->cpus[worker++]) && ok;
+  }
+  free(before);
+  free(after);
+  return ok || celslm_fail(err, NULL, 0, "threads cannot be bound to processors on this system");
+}
+
+void celslm_machine_unbind(const celslm_machine *m) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int i = 0; i < m->processors; i++) CPU_SET((size_t)m->cpus[i], &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+/* ---- peaks ---- */
+
+void *celslm_machine_block(size_t bytes) {
+  size_t huge = (size_t)2 << 20;
+  void *p = aligned_alloc(huge, (bytes + huge - 1) / huge * huge);
+  if (p) madvise(p, bytes, MADV_HUGEPAGE);
+  return p;
+}
+
+void celslm_machine_read(const void *block, size_t bytes) { celslm_fma_read(block, bytes); }
+
+/* One thread of a measurement: all start a repeat together, and wait for the slowest. */
+typedef struct runner {
+  pthread_t id;
+  pthread_barrier_t *barrier;
+  int cpu, repeats;
+  long steps;   /* of multiply-adds, if block_size is 0 */
+  size_t block_size;
+  bool ok;
+} runner;
+
+static void *run(void *argument) {
+  runner *r = argument;
+  bind_task(0, r->cpu);
+  void *block = r->block_size ? celslm_machine_block(r->block_size) : NULL;
+  if (block) memset(block, 0, r->block_size);
+  r->ok = block || !r->block_size;
+  for (int i = 0; i < r->repeats; i++) {
+    pthread_barrier_wait(r->barrier);
+    if (block)
+      celslm_fma_read(block, r->block_size);
+    else if (r->ok)
+      celslm_fma_run(r->steps);
+    pthread_barrier_wait(r->barrier);
+  }
+  free(block);
+  return NULL;
+}
+
+/* The shortest time of `repeats` repeats on all threads; NaN: no threads or no memory. */
+static double shortest(const celslm_machine *m, int repeats, long steps, size_t block_size) {
+  pthread_barrier_t barrier;
+  runner *r = celslm_alloc((unsigned long)m->threads, sizeof *r);
+  int started = 0;
+  double best = INFINITY;
+  if (pthread_barrier_init(&barrier, NULL, (unsigned)m->threads + 1) != 0) return NAN;
+  for (; started < m->threads; started++) {
+    r[started] = (runner){.barrier = &barrier, .cpu = m->cpus[started], .repeats = repeats,
+                          .steps = steps, .block_size = block_size};
+    if (pthread_create(&r[started].id, NULL, run, &r[started]) != 0) break;
+  }
+  if (started < m->threads) { /* the others wait for a barrier that never opens */
+    fprintf(stderr, "celslm: no more threads\n");
+    exit(1);
+  }
+  for (int i = 0; i < repeats; i++) {
+    pthread_barrier_wait(&barrier);
+    double begun = celslm_machine_now();
+    pthread_barrier_wait(&barrier);
+    best = fmin(best, celslm_machine_now() - begun);
+  }
+  bool ok = true;
+  for (int i = 0; i < started; i++) {
+    pthread_join(r[i].id, NULL);
+    ok = ok && r[i].ok;
+  }
+  pthread_barrier_destroy(&barrier);
+  free(r);
+  return ok ? best : NAN;
+}
+
+bool celslm_machine_peaks(celslm_machine *m, double seconds, celslm_error *err) {
+  enum { REPEATS = 20 };
+  double each = seconds / 2 / REPEATS, steps = 1e5;
+  if (celslm_fma_flops() > 0) {
+    double once = shortest(m, 3, (long)steps, 0);
+    steps = fmax(1e4, steps * each / once);
+    double time = shortest(m, REPEATS, (long)steps, 0);
+    m->peak_f32 = floor(steps) * celslm_fma_flops() * m->threads / time;
+  }
+  /* Twice the cache over all threads, so that everything comes from memory. */
+  size_t most = (size_t)(m->memory / 8), all = m->cache ? 2 * m->cache : (size_t)256 << 20;
+  if (all > most) all = most;
+  size_t block = all / (size_t)m->threads / 4096 * 4096;
+  double once = shortest(m, 2, 0, block);
+  int repeats = (int)fmin(fmax(seconds / 2 / once, 3), REPEATS);
+  m->bandwidth = (double)block * m->threads / shortest(m, repeats, 0, block);
+  return m->bandwidth > 0 || celslm_fail(err, NULL, 0, "memory bandwidth cannot be measured here: "
+                                         "no memory for %zu MB", all >> 20);
+}
+
+/* ---- quiet ---- */
+
+static double seconds_of(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
+
+celslm_quiet celslm_quiet_begin(void) {
+  celslm_quiet q = {.wall = celslm_machine_now()};
+  double user, nice, system, idle, wait, irq, soft, steal, tick = (double)sysconf(_SC_CLK_TCK);
+  FILE *f = fopen("/proc/stat", "r");
+  if (f && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &wait, &irq,
+                  &soft, &steal) == 8) {
+    q.busy = (user + nice + system + irq + soft) / tick;
+    q.stolen = steal / tick;
+    q.total = q.busy + q.stolen + (idle + wait) / tick;
+  }
+  if (f) fclose(f);
+  struct rusage u;
+  if (getrusage(RUSAGE_SELF, &u) == 0) q.own = seconds_of(u.ru_utime) + seconds_of(u.ru_stime);
+  return q;
+}
+
+void celslm_quiet_end(const celslm_quiet *begin, double *others, double *stolen) {
+  celslm_quiet now = celslm_quiet_begin();
+  double total = now.total - begin->total;
+  *others = *stolen = 0;
+  if (!(total > 0)) return;
+  *others = fmax(0, (now.busy - begin->busy - (now.own - begin->own)) / total);
+  *stolen = fmax(0, (now.stolen - begin->stolen) / total);
+}

@@ -1,0 +1,60 @@
+/* measure.h - times the kernels (kernels/kernels.h) at the points of a plan.
+ *
+ * Every operand lives as long as the measurement, and a point is timed only when more than the cache
+ * has been touched since its weights or keys and values were used: they come from memory, as in a
+ * model whose layers are used in turn. Inputs are random and freshly touched, as if the operation
+ * before had written them. Repeats go round all points, so that a disturbance hits one repeat of many
+ * points and not all of one; the median of the repeats counts.
+ *
+ * Starts the kernels' threads: a process that has measured must not fork and use the kernels with
+ * more than one thread in the child (libgomp would hang there).
+ *
+ * This header names no type of the simulator's models: kernels.h has names of its own. */
+#ifndef CELSLM_COST_MEASURE_H
+#define CELSLM_COST_MEASURE_H
+
+#include "cost/machine.h"
+#include "cost/timing.h"
+
+#include <stdint.h>
+
+typedef enum celslm_timed { /* in the order of celslm_curve_kind */
+  CELSLM_TIMED_GEMM,
+  CELSLM_TIMED_PREFILL, /* appends m new tokens to `past` ones, then attends causally */
+  CELSLM_TIMED_DECODE,  /* appends one token to each of m sequences of `past`, then attends */
+  CELSLM_TIMED_NORM
+} celslm_timed;
+
+typedef struct celslm_point {
+  celslm_timed kind;
+  int64_t m;                        /* tokens, or sequences */
+  int64_t n, k;                     /* GEMM: outputs, inputs; norm: n is the width */
+  int q_heads, kv_heads, head_dim;  /* attention */
+  int64_t past;
+  celslm_timing timing; /* the plan fills the work, the measurement the seconds */
+  double spread;        /* of the repeats: median absolute deviation over the median */
+} celslm_point;
+
+/* Points under measurement. Those of one kind and shape must agree in n, k and heads. `points` must
+ * outlive it. NULL: no memory, said in *err. */
+typedef struct celslm_measurement celslm_measurement;
+celslm_measurement *celslm_measurement_new(celslm_point *points, int n,
+                                           const celslm_machine *machine, celslm_error *err);
+/* Times each point once. The first round warms up and does not count; no more than
+ * CELSLM_MOST_REPEATS count. */
+void celslm_measurement_round(celslm_measurement *m);
+enum { CELSLM_MOST_REPEATS = 31 };
+/* Fills the points' seconds and spread. Returns the repeats that count; at least one must. */
+int celslm_measurement_finish(celslm_measurement *m);
+void celslm_measurement_free(celslm_measurement *m);
+
+/* Starts the kernels' threads; for celslm_machine_bind. */
+void celslm_measure_start(void);
+void celslm_measure_threads(int threads);
+const char *celslm_measure_isa(void); /* the kernels' instruction set */
+
+/* Median of n >= 1 values, which it reorders; and with it their median absolute deviation over it. */
+double celslm_median(double *values, int n);
+double celslm_median_spread(double *values, int n, double *spread);
+
+#endif

@@ -1,0 +1,15 @@
+/* deterministic.c - arrivals at a fixed interval. */
+#include "load/load.h"
+
+#include <math.h>
+
+static bool configure(double p[4], const celslm_element *e, celslm_error *err) {
+  return celslm_element_quantity(e, "interval", CELSLM_UNIT_TIME, 1e-9, 1e9, NAN, &p[0], err);
+}
+
+static double gap(const double p[4], gsl_rng *r) {
+  (void)r;
+  return p[0];
+}
+
+const celslm_process celslm_process_deterministic = {"deterministic", configure, gap};

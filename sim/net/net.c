@@ -1,0 +1,396 @@
+#include "net/net.h"
+
+#include <simgrid/engine.h>
+
+#include <simgrid/actor.h>
+#include <simgrid/host.h>
+#include <simgrid/link.h>
+#include <simgrid/semaphore.h>
+#include <xbt/config.h>
+#include <xbt/dynar.h>
+#include <xbt/log.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", NULL};
+
+/* An actor that carries one transfer at a time, and sleeps on `work` in between. */
+typedef struct worker {
+  celslm_net *net;
+  celslm_transfer *job;
+  sg_sem_t work;
+  struct worker *next; /* in the list of idle workers */
+} worker;
+
+typedef struct route {
+  uint64_t key; /* from * n_hosts + to + 1; 0: free slot */
+  celslm_ns latency;
+  double bandwidth;
+  int n_links;
+  int *links;
+} route;
+
+struct celslm_net {
+  const celslm_platform *platform;
+  celslm_queue *queue;
+  celslm_ns now, horizon;
+  bool stopped;
+  sg_host_t *hosts; /* SimGrid's, by our index */
+  sg_link_t *links; /* in SimGrid's order, sorted by name */
+  double *latencies; /* s, as the platform gave them */
+  int n_links;
+  uint64_t *link_bytes; /* [link][traffic] */
+  uint64_t *received, *sent_by; /* [host][traffic] */
+  uint64_t sent[CELSLM_TRAFFICS], in_flight[CELSLM_TRAFFICS];
+  route *routes; /* open addressing, size a power of two */
+  uint32_t n_routes, routes_size;
+  worker *idle;
+  worker **workers;
+  int n_workers, active; /* active: transfers that SimGrid carries now */
+  sg_sem_t wake;
+  const volatile sig_atomic_t *interrupt;
+  bool waiting; /* the pump sleeps on `wake` */
+};
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(sg_link_get_name(*(const sg_link_t *)a), sg_link_get_name(*(const sg_link_t *)b));
+}
+
+/* ---- setting up ---------------------------------------------------------------------------- */
+
+static bool load(celslm_net *n, celslm_error *err) {
+  static char name[] = "celslm";
+  char *argv[] = {name, NULL};
+  int argc = 1;
+  struct sigaction ours;
+  sigaction(SIGINT, NULL, &ours);
+  simgrid_init(&argc, argv);
+  sigaction(SIGINT, &ours, NULL); /* SimGrid's own would end the process at once */
+  sg_cfg_set_string("network/model", "CM02");
+  sg_cfg_set_boolean("network/crosstraffic", "no");
+  sg_cfg_set_double("network/TCP-gamma", 0.0);
+  sg_cfg_set_int("contexts/stack-size", 128);
+  xbt_log_control_set("root.thres:critical");
+  int fd = memfd_create("platform.xml", 0); /* SimGrid chooses its parser by the ending */
+  size_t size = strlen(n->platform->normalised);
+  if (fd < 0 || write(fd, n->platform->normalised, size) != (ssize_t)size) {
+    if (fd >= 0) close(fd);
+    return celslm_fail(err, n->platform->file, 0, "cannot hand the platform to SimGrid; is memory full?");
+  }
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  simgrid_load_platform(path);
+  close(fd);
+  return true;
+}
+
+celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err) {
+  celslm_net *n = celslm_alloc(1, sizeof *n);
+  n->platform = p;
+  if (!load(n, err)) {
+    free(n);
+    return NULL;
+  }
+  simgrid_run_until(0); /* seals the zones: SimGrid 3.32 aborts on a route asked for before */
+  n->queue = celslm_queue_new();
+  n->hosts = celslm_alloc((unsigned long)p->n_hosts, sizeof *n->hosts);
+  for (int i = 0; i < p->n_hosts; i++) n->hosts[i] = sg_host_by_name(p->hosts[i].name);
+  n->n_links = (int)sg_link_count();
+  n->links = sg_link_list();
+  qsort(n->links, (size_t)n->n_links, sizeof *n->links, by_name);
+  n->latencies = celslm_alloc((unsigned long)n->n_links, sizeof *n->latencies);
+  for (int i = 0; i < n->n_links; i++) {
+    n->latencies[i] = sg_link_get_latency(n->links[i]);
+    sg_link_set_latency(n->links[i], 0);
+  }
+  n->link_bytes = celslm_alloc((unsigned long)n->n_links * CELSLM_TRAFFICS, sizeof *n->link_bytes);
+  n->received = celslm_alloc((unsigned long)p->n_hosts * CELSLM_TRAFFICS, sizeof *n->received);
+  n->sent_by = celslm_alloc((unsigned long)p->n_hosts * CELSLM_TRAFFICS, sizeof *n->sent_by);
+  n->routes_size = 64;
+  n->routes = celslm_alloc(n->routes_size, sizeof *n->routes);
+  n->wake = sg_sem_init(0);
+  return n;
+}
+
+void celslm_net_free(celslm_net *n) {
+  if (!n) return;
+  for (uint32_t i = 0; i < n->routes_size; i++) free(n->routes[i].links);
+  for (int i = 0; i < n->n_workers; i++) {
+    sg_sem_destroy(n->workers[i]->work);
+    free(n->workers[i]);
+  }
+  sg_sem_destroy(n->wake);
+  celslm_queue_free(n->queue);
+  free(n->workers);
+  free(n->routes);
+  free(n->hosts);
+  free(n->links);
+  free(n->latencies);
+  free(n->link_bytes);
+  free(n->received);
+  free(n->sent_by);
+  free(n);
+}
+
+/* ---- routes ----------------------------------------------------------------------------------- */
+
+static int link_index(const celslm_net *n, sg_link_t link) {
+  sg_link_t *found = bsearch(&link, n->links, (size_t)n->n_links, sizeof *n->links, by_name);
+  return found ? (int)(found - n->links) : -1;
+}
+
+static void fill_route(celslm_net *n, route *r, int from, int to) {
+  xbt_dynar_t on_route = xbt_dynar_new(sizeof(sg_link_t), NULL);
+  sg_host_get_route(n->hosts[from], n->hosts[to], on_route);
+  int count = (int)xbt_dynar_length(on_route);
+  r->links = celslm_alloc((unsigned long)count, sizeof *r->links);
+  r->bandwidth = INFINITY;
+  double latency = 0;
+  for (int i = 0; i < count; i++) {
+    int link = link_index(n, xbt_dynar_get_as(on_route, (unsigned long)i, sg_link_t));
+    if (link < 0) continue;
+    r->links[r->n_links++] = link;
+    latency += n->latencies[link];
+    r->bandwidth = fmin(r->bandwidth, sg_link_get_bandwidth(n->links[link]));
+  }
+  xbt_dynar_free(&on_route);
+  r->latency = celslm_ns_of(latency);
+}
+
+static route *slot_of(route *routes, uint32_t size, uint64_t key) {
+  uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & (size - 1);
+  while (routes[at].key && routes[at].key != key) at = (at + 1) & (size - 1);
+  return &routes[at];
+}
+
+static route *find_route(celslm_net *n, int from, int to) {
+  uint64_t key = (uint64_t)from * (uint64_t)n->platform->n_hosts + (uint64_t)to + 1;
+  route *r = slot_of(n->routes, n->routes_size, key);
+  if (r->key) return r;
+  if (++n->n_routes * 2 > n->routes_size) {
+    route *larger = celslm_alloc(n->routes_size * 2, sizeof *larger);
+    for (uint32_t i = 0; i < n->routes_size; i++)
+      if (n->routes[i].key) *slot_of(larger, n->routes_size * 2, n->routes[i].key) = n->routes[i];
+    free(n->routes);
+    n->routes = larger;
+    n->routes_size *= 2;
+    r = slot_of(n->routes, n->routes_size, key);
+  }
+  r->key = key;
+  fill_route(n, r, from, to);
+  return r;
+}
+
+celslm_ns celslm_net_latency(celslm_net *n, int from, int to) {
+  return from == to ? 0 : find_route(n, from, to)->latency;
+}
+
+double celslm_net_bandwidth(celslm_net *n, int from, int to) {
+  return from == to ? INFINITY : find_route(n, from, to)->bandwidth;
+}
+
+/* ---- transfers ------------------------------------------------------------------------------- */
+
+static void arrive(void *self) {
+  celslm_transfer *t = self;
+  celslm_net *n = t->net;
+  if (t->from != t->to) {
+    n->received[t->to * CELSLM_TRAFFICS + (int)t->traffic] += t->bytes;
+    n->in_flight[t->traffic] -= t->bytes;
+  }
+  t->delivered(t->self);
+}
+
+/* The last byte leaves the source now; it arrives after the route's latency. */
+static void leave(void *self) {
+  celslm_transfer *t = self;
+  t->event.fire = arrive;
+  celslm_queue_put(t->net->queue, &t->event, t->net->now + t->latency);
+  if (t->sent) t->sent(t->self);
+}
+
+static void carry(int argc, char **argv) {
+  (void)argc, (void)argv;
+  worker *w = sg_actor_self_get_data();
+  celslm_net *n = w->net;
+  sg_actor_daemonize(sg_actor_self()); /* the simulation ends with the pump */
+  for (;;) {
+    sg_sem_acquire(w->work);
+    celslm_transfer *t = w->job;
+    sg_host_sendto(n->hosts[t->from], n->hosts[t->to], (double)t->bytes);
+    celslm_ns end = celslm_ns_of(simgrid_get_clock());
+    celslm_queue_put(n->queue, &t->event, end > n->now ? end : n->now);
+    n->active--;
+    w->next = n->idle;
+    n->idle = w;
+    if (n->waiting) {
+      n->waiting = false;
+      sg_sem_release(n->wake);
+    }
+  }
+}
+
+static worker *get_worker(celslm_net *n) {
+  worker *w = n->idle;
+  if (w) {
+    n->idle = w->next;
+    return w;
+  }
+  w = celslm_alloc(1, sizeof *w);
+  w->net = n;
+  w->work = sg_sem_init(0);
+  n->workers = celslm_realloc(n->workers, (unsigned long)n->n_workers + 1, sizeof(worker *));
+  n->workers[n->n_workers++] = w;
+  sg_actor_t actor = sg_actor_init("worker", n->hosts[0]);
+  sg_actor_set_data(actor, w);
+  sg_actor_start(actor, carry, 0, NULL);
+  return w;
+}
+
+static route *charge(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic) {
+  if (from == to) return NULL; /* what stays on a host is no traffic */
+  n->sent[traffic] += bytes;
+  n->sent_by[from * CELSLM_TRAFFICS + (int)traffic] += bytes;
+  route *r = find_route(n, from, to);
+  for (int i = 0; i < r->n_links; i++) n->link_bytes[r->links[i] * CELSLM_TRAFFICS + (int)traffic] += bytes;
+  return r;
+}
+
+void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic) {
+  if (charge(n, from, to, bytes, traffic)) n->received[to * CELSLM_TRAFFICS + (int)traffic] += bytes;
+}
+
+void celslm_net_send(celslm_net *n, celslm_transfer *t) {
+  t->net = n;
+  t->started = n->now;
+  t->event = (celslm_event){.fire = leave, .self = t, .cls = CELSLM_AT_NETWORK};
+  route *r = charge(n, t->from, t->to, t->bytes, t->traffic);
+  t->latency = r ? r->latency : 0;
+  if (!r) {
+    celslm_queue_put(n->queue, &t->event, n->now);
+    return;
+  }
+  n->in_flight[t->traffic] += t->bytes;
+  if (t->bytes <= CELSLM_PACKET) {
+    celslm_queue_put(n->queue, &t->event, n->now + celslm_ns_of((double)t->bytes / r->bandwidth));
+    return;
+  }
+  if (n->active == 0) { /* SimGrid was left behind while it had nothing to share */
+    double behind = celslm_seconds(n->now) - simgrid_get_clock();
+    if (behind >= 1e-9) sg_actor_sleep_for(behind);
+  }
+  n->active++;
+  worker *w = get_worker(n);
+  w->job = t;
+  sg_sem_release(w->work);
+}
+
+/* ---- the pump ----------------------------------------------------------------------------------- */
+
+static void pump(int argc, char **argv) {
+  (void)argc, (void)argv;
+  celslm_net *n = sg_actor_self_get_data();
+  while (!n->stopped && !(n->interrupt && *n->interrupt)) {
+    celslm_event *e = celslm_queue_first(n->queue);
+    if (!e && !n->active) break;
+    celslm_ns next = e && e->time <= n->horizon ? e->time : n->horizon;
+    if (n->active) { /* whichever comes first: `next`, or the end of a transfer */
+      double ahead = next == CELSLM_NEVER ? INFINITY : celslm_seconds(next) - simgrid_get_clock();
+      if (ahead > 5e-10) { /* half of SimGrid's time resolution */
+        n->waiting = true;
+        if (isinf(ahead))
+          sg_sem_acquire(n->wake);
+        else
+          sg_sem_acquire_timeout(n->wake, ahead);
+        n->waiting = false;
+        continue;
+      }
+    }
+    if (!e || e->time > n->horizon) { /* what is left would happen after the horizon */
+      n->now = n->horizon;
+      break;
+    }
+    n->now = e->time;
+    celslm_queue_remove(n->queue, e);
+    e->fire(e->self);
+  }
+}
+
+void celslm_net_run(celslm_net *n, celslm_ns horizon) {
+  n->horizon = horizon;
+  sg_actor_t actor = sg_actor_init("pump", n->hosts[0]);
+  sg_actor_set_data(actor, n);
+  sg_actor_start(actor, pump, 0, NULL);
+  simgrid_run();
+}
+
+void celslm_net_stop(celslm_net *n) {
+  n->stopped = true;
+}
+
+void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag) {
+  n->interrupt = flag;
+}
+
+celslm_ns celslm_net_now(const celslm_net *n) {
+  return n->now;
+}
+
+void celslm_net_at(celslm_net *n, celslm_event *e, celslm_ns time) {
+  celslm_queue_put(n->queue, e, time > n->now ? time : n->now);
+}
+
+void celslm_net_cancel(celslm_net *n, celslm_event *e) {
+  celslm_queue_remove(n->queue, e);
+}
+
+/* ---- the ledger --------------------------------------------------------------------------------- */
+
+int celslm_net_links(const celslm_net *n) {
+  return n->n_links;
+}
+
+const char *celslm_net_link_name(const celslm_net *n, int link) {
+  return sg_link_get_name(n->links[link]);
+}
+
+double celslm_net_link_bandwidth(const celslm_net *n, int link) {
+  return sg_link_get_bandwidth(n->links[link]);
+}
+
+uint64_t celslm_net_link_bytes(const celslm_net *n, int link, celslm_traffic traffic) {
+  return n->link_bytes[link * CELSLM_TRAFFICS + (int)traffic];
+}
+
+uint64_t celslm_net_sent(const celslm_net *n, celslm_traffic traffic) {
+  return n->sent[traffic];
+}
+
+uint64_t celslm_net_in_flight(const celslm_net *n, celslm_traffic traffic) {
+  return n->in_flight[traffic];
+}
+
+uint64_t celslm_net_received(const celslm_net *n, int host, celslm_traffic traffic) {
+  return n->received[host * CELSLM_TRAFFICS + (int)traffic];
+}
+
+uint64_t celslm_net_sent_by(const celslm_net *n, int host, celslm_traffic traffic) {
+  return n->sent_by[host * CELSLM_TRAFFICS + (int)traffic];
+}
+
+uint64_t celslm_net_events(const celslm_net *n) {
+  return celslm_queue_puts(n->queue);
+}
+
+const char *celslm_net_version(void) {
+#define TEXT(x)  TEXT_(x)
+#define TEXT_(x) #x
+  return TEXT(SIMGRID_VERSION_MAJOR) "." TEXT(SIMGRID_VERSION_MINOR) "." TEXT(SIMGRID_VERSION_PATCH);
+#undef TEXT
+#undef TEXT_
+}

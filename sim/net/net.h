@@ -1,0 +1,91 @@
+/* net.h - SimGrid behind one small header: the clock, timers, and bytes between hosts.
+ *
+ * How time passes. The program is a set of state machines driven by events (clock.h); one SimGrid
+ * actor, the pump, fires them in order. A transfer is a SimGrid communication between two hosts of
+ * the platform, carried by a worker actor from a pool. While transfers are in flight the pump waits
+ * in SimGrid until the next event or the end of a transfer, whichever is first; while none are,
+ * SimGrid has nothing to share and the pump goes from event to event by itself: a serving engine
+ * that decodes costs no SimGrid call. Before a transfer starts, SimGrid's clock is brought to now.
+ *
+ * Latency is a sharing weight in SimGrid's models and would bias flows, so links carry none there
+ * (configuration CM02, crosstraffic off, TCP-gamma 0); the route's latency, read from SimGrid
+ * before it is zeroed, is added on delivery, and does not block the sender.
+ *
+ * Messages of up to one packet (CELSLM_PACKET bytes) are not flows: they take latency plus bytes over
+ * the narrowest link's bandwidth, and are counted like the rest. A fluid model would give them a fair
+ * share at once, so the difference is below a microsecond on any link of 1 Gb/s and more.
+ *
+ * Every byte is counted: per link and class when a transfer starts, per host when it arrives.
+ *
+ * SimGrid allows one platform in a process, so there is one celslm_net in a process. */
+#ifndef CELSLM_NET_NET_H
+#define CELSLM_NET_NET_H
+
+#include "net/clock.h"
+#include "scenario/platform.h"
+
+#include <signal.h>
+
+#define CELSLM_PACKET 1500
+
+typedef enum celslm_traffic {
+  CELSLM_PROMPT,  /* user data going to where it is served */
+  CELSLM_TOKENS,  /* generated text coming back */
+  CELSLM_KV,      /* context KV cache */
+  CELSLM_CONTEXT, /* tokens of shared contexts */
+  CELSLM_TRAFFICS
+} celslm_traffic;
+extern const char *const celslm_traffic_names[]; /* NULL-terminated */
+
+typedef struct celslm_net celslm_net;
+
+/* Bytes on their way. The caller fills the first part and keeps the struct until `delivered`. */
+typedef struct celslm_transfer {
+  int from, to; /* hosts of the platform */
+  uint64_t bytes;
+  celslm_traffic traffic;
+  void (*sent)(void *self);      /* the last byte has left: the source may send on. May be NULL */
+  void (*delivered)(void *self); /* the last byte has arrived */
+  void *self;
+  /* net's own; `started` may be read */
+  celslm_net *net;
+  celslm_ns started, latency;
+  celslm_event event;
+} celslm_transfer;
+
+/* Loads the platform into SimGrid. NULL on failure. */
+celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err);
+void celslm_net_free(celslm_net *n);
+
+celslm_ns celslm_net_now(const celslm_net *n);
+void celslm_net_at(celslm_net *n, celslm_event *e, celslm_ns time); /* time >= now */
+void celslm_net_cancel(celslm_net *n, celslm_event *e);
+
+/* Starts a transfer; from == to is delivered at once (as an event of this instant). */
+void celslm_net_send(celslm_net *n, celslm_transfer *t);
+
+/* Counts bytes in the ledger as sent and received without moving them: traffic too thin to compete. */
+void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic);
+
+/* Fires events until none is left and nothing is in flight, until `horizon` (events at the horizon
+ * itself still fire), or until celslm_net_stop. Call once, outside of any actor. */
+void celslm_net_run(celslm_net *n, celslm_ns horizon);
+void celslm_net_stop(celslm_net *n);
+void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag); /* stops when *flag is set */
+
+celslm_ns celslm_net_latency(celslm_net *n, int from, int to);
+double celslm_net_bandwidth(celslm_net *n, int from, int to); /* B/s of the narrowest link; INFINITY from == to */
+
+/* The ledger. Links as SimGrid has them: a split-duplex link is two, NAME_UP and NAME_DOWN. */
+int celslm_net_links(const celslm_net *n);
+const char *celslm_net_link_name(const celslm_net *n, int link);
+double celslm_net_link_bandwidth(const celslm_net *n, int link);
+uint64_t celslm_net_link_bytes(const celslm_net *n, int link, celslm_traffic traffic);
+uint64_t celslm_net_sent(const celslm_net *n, celslm_traffic traffic);
+uint64_t celslm_net_in_flight(const celslm_net *n, celslm_traffic traffic); /* counted from the transfers under way */
+uint64_t celslm_net_received(const celslm_net *n, int host, celslm_traffic traffic);
+uint64_t celslm_net_sent_by(const celslm_net *n, int host, celslm_traffic traffic);
+const char *celslm_net_version(void); /* of SimGrid, "3.32.0" */
+uint64_t celslm_net_events(const celslm_net *n); /* scheduled so far */
+
+#endif

@@ -1,0 +1,218 @@
+/* request.c - the columns of every table of a run: what each field means and in which unit.
+ *
+ * The descriptions are written into the results file and are what a reader has there. A column
+ * whose names are known only at run time has none here; 0xffffffff in such a column means "none".
+ */
+#include "record/request.h"
+
+/* clang-format off */
+#define TYPE_OF(field) \
+  _Generic((field), double: CELSLM_F64, int64_t: CELSLM_I64, uint32_t: CELSLM_U32, uint8_t: CELSLM_U8)
+/* clang-format on */
+
+/* A column is named as its field and has its type. */
+#define NAMED(row, field, units, names, description)                                               \
+  { #field, units, description, TYPE_OF(((row *)0)->field), offsetof(row, field), names }
+#define COLUMN(row, field, units, description) NAMED(row, field, units, NULL, description)
+#define LENGTH(columns)                        (sizeof(columns) / sizeof *(columns))
+
+static const char strategy[] = "which strategy served this run";
+
+/* ---- /requests --------------------------------------------------------------------------- */
+
+static const char *const ends[] = {[CELSLM_COMPLETED] = "completed",
+                                   [CELSLM_REJECTED] = "rejected",
+                                   [CELSLM_DROPPED] = "dropped",
+                                   [CELSLM_IN_FLIGHT] = "in flight",
+                                   NULL};
+
+static const char *const sources[] = {
+    [CELSLM_CONTEXT_NONE] = "none",     [CELSLM_CONTEXT_RECOMPUTED] = "recomputed",
+    [CELSLM_CONTEXT_HIT] = "hit",       [CELSLM_CONTEXT_FETCHED] = "fetched",
+    [CELSLM_CONTEXT_JOINED] = "joined", NULL};
+
+#define REQUEST(field, units, description) COLUMN(celslm_request_row, field, units, description)
+const celslm_column celslm_request_columns[] = {
+    REQUEST(strategy, "1", strategy),
+    NAMED(celslm_request_row, end, "1", ends,
+          "how it ended: completed; rejected at arrival; dropped by a fault; or in flight when the "
+          "run ended"),
+    NAMED(celslm_request_row, context_source, "1", sources,
+          "where the KV of its shared context came from: it has none; recomputed with its own "
+          "prefill; a hit in the engine's store; fetched for it; joined to a fetch another began"),
+    REQUEST(id, "1", "number of the request in order of arrival, the same in every strategy"),
+    REQUEST(ue, "1", "user equipment that sent it"),
+    REQUEST(cell, "1", "radio cell of the user equipment; 0xffffffff: none"),
+    REQUEST(engine, "1", "engine that generated its tokens; 0xffffffff: it never reached one"),
+    REQUEST(context, "1", "shared context it builds on; 0xffffffff: none"),
+    REQUEST(prompt_tokens, "token", "length of the user's private prompt"),
+    REQUEST(context_tokens, "token", "length of the shared context"),
+    REQUEST(output_tokens, "token", "tokens generated"),
+    REQUEST(preemptions, "1", "times its KV blocks were taken away and computed again"),
+    REQUEST(arrival, "s", "when the user sent it"),
+    REQUEST(queued, "s", "when its whole prompt was in the engine's queue"),
+    REQUEST(scheduled, "s", "when the engine first computed for it"),
+    REQUEST(first_token, "s", "when the user had the first token"),
+    REQUEST(last_token, "s", "when the user had the last token"),
+    REQUEST(ttft, "s",
+            "time to first token = first_token - arrival = t_up + t_wait + t_cloud + t_comm + "
+            "t_edge - t_hidden + t_down"),
+    REQUEST(tpot, "s", "time per output token after the first; NaN with fewer than two tokens"),
+    REQUEST(e2e, "s", "end-to-end latency = last_token - arrival"),
+    REQUEST(itl_max, "s", "longest pause between two of its tokens"),
+    REQUEST(t_up, "s", "part of ttft: the prompt on its way to the engine"),
+    REQUEST(t_wait, "s", "part of ttft: in the engine's queue"),
+    REQUEST(t_cloud, "s", "part of ttft: computing in the cloud (T_com_C)"),
+    REQUEST(t_comm, "s", "part of ttft: moving the context's KV (T_comm)"),
+    REQUEST(t_edge, "s", "part of ttft: computing at the edge (T_com_E)"),
+    REQUEST(t_hidden, "s",
+            "how much of t_cloud, t_comm and t_edge ran at the same time: counted twice in their "
+            "sum, hence subtracted in ttft"),
+    REQUEST(t_down, "s", "part of ttft: the first token on its way to the user"),
+    REQUEST(user_bytes_to_cloud, "B", "user data of this request that reached the cloud"),
+    REQUEST(kv_bytes, "B", "KV moved over the network for this request"),
+};
+const size_t celslm_request_n_columns = LENGTH(celslm_request_columns);
+
+/* ---- time series and totals -------------------------------------------------------------- */
+
+#define ENGINE(field, units, description) COLUMN(celslm_engine_row, field, units, description)
+const celslm_column celslm_engine_columns[] = {
+    ENGINE(strategy, "1", strategy),
+    ENGINE(engine, "1", "engine"),
+    ENGINE(time, "s", "when the sample was taken"),
+    ENGINE(running, "1", "requests in its batch"),
+    ENGINE(waiting, "1", "requests in its queue"),
+    ENGINE(kv_blocks_used, "block", "KV blocks in use"),
+    ENGINE(kv_blocks, "block", "KV blocks it has"),
+    ENGINE(context_bytes, "B", "KV of shared contexts in its store"),
+    ENGINE(busy, "s", "time spent computing so far"),
+    ENGINE(iterations, "1", "iterations so far"),
+    ENGINE(prompt_tokens, "token", "prompt and context tokens computed so far"),
+    ENGINE(output_tokens, "token", "tokens generated so far"),
+};
+const size_t celslm_engine_n_columns = LENGTH(celslm_engine_columns);
+
+#define LINK(field, units, description) COLUMN(celslm_link_row, field, units, description)
+const celslm_column celslm_link_columns[] = {
+    LINK(strategy, "1", strategy),
+    LINK(traffic, "1", "class of traffic"),
+    LINK(link, "1", "link of the platform"),
+    LINK(bytes, "B", "bytes of this class sent over it in the whole run"),
+    LINK(utilisation, "1", "those bytes over what the link could have carried in the run"),
+};
+const size_t celslm_link_n_columns = LENGTH(celslm_link_columns);
+
+#define CELL(field, units, description) COLUMN(celslm_cell_row, field, units, description)
+const celslm_column celslm_cell_columns[] = {
+    CELL(strategy, "1", strategy),
+    CELL(cell, "1", "radio cell"),
+    CELL(bytes_up, "B", "bytes from the users in the whole run"),
+    CELL(bytes_down, "B", "bytes to the users in the whole run"),
+    CELL(airtime_up, "s", "time in which the air was in use towards the base station"),
+    CELL(airtime_down, "s", "time in which the air was in use towards the users"),
+};
+const size_t celslm_cell_n_columns = LENGTH(celslm_cell_columns);
+
+#define CONTEXT(field, units, description) COLUMN(celslm_context_row, field, units, description)
+const celslm_column celslm_context_columns[] = {
+    CONTEXT(strategy, "1", strategy),
+    CONTEXT(engine, "1", "engine whose store it is"),
+    CONTEXT(context, "1", "shared context"),
+    CONTEXT(tokens, "token", "length of the context"),
+    CONTEXT(hits, "1", "requests that found its KV in the store"),
+    CONTEXT(fetches, "1", "times its KV was fetched"),
+    CONTEXT(joins, "1", "requests that waited for a fetch another had begun"),
+    CONTEXT(evictions, "1", "times its KV was put out to make room"),
+    CONTEXT(bytes_fetched, "B", "KV moved to the engine over the network"),
+};
+const size_t celslm_context_n_columns = LENGTH(celslm_context_columns);
+
+/* ---- /timeline and /iterations ----------------------------------------------------------- */
+
+static const char *const kinds[] = {
+    [CELSLM_SPAN_PREFILL] = "prefill", [CELSLM_SPAN_DECODE] = "decode",
+    [CELSLM_SPAN_MIXED] = "mixed",     [CELSLM_SPAN_STREAM] = "stream",
+    [CELSLM_SPAN_KV] = "kv",           [CELSLM_SPAN_PROMPT] = "prompt",
+    [CELSLM_SPAN_TOKENS] = "tokens",   NULL};
+
+static const char *const places[] = {"engine", "route", "cell", NULL};
+
+#define SPAN(field, units, description) COLUMN(celslm_span_row, field, units, description)
+const celslm_column celslm_span_columns[] = {
+    SPAN(strategy, "1", strategy),
+    NAMED(celslm_span_row, place, "1", places, "what was busy: an engine, a route or a cell"),
+    NAMED(celslm_span_row, kind, "1", kinds,
+          "with what: an engine with prefill, decode, both (mixed) or layers that stream in "
+          "(stream); a route or a cell with KV, a prompt or tokens"),
+    SPAN(index, "1",
+         "which one: the engine (named as in /requests/engine), the host where the route ends (its "
+         "names are here) or the cell (named as in /requests/cell)"),
+    SPAN(request, "1", "for which request; 0xffffffff: for none or for many"),
+    SPAN(begin, "s", "from when"),
+    SPAN(end, "s", "until when"),
+};
+const size_t celslm_span_n_columns = LENGTH(celslm_span_columns);
+
+#define ITERATION(field, units, description) COLUMN(celslm_iteration_row, field, units, description)
+const celslm_column celslm_iteration_columns[] = {
+    ITERATION(strategy, "1", strategy),
+    ITERATION(engine, "1", "engine"),
+    ITERATION(end, "s", "when the iteration ended"),
+    ITERATION(duration, "s", "how long it took"),
+    ITERATION(decodes, "1", "requests that got a token"),
+    ITERATION(prefill_tokens, "token", "prompt and context tokens computed"),
+};
+const size_t celslm_iteration_n_columns = LENGTH(celslm_iteration_columns);
+
+/* ---- /summary ---------------------------------------------------------------------------- */
+
+#define SUMMARY(field, units, description) COLUMN(celslm_summary_row, field, units, description)
+/* Mean with its interval and three quantiles of one latency. */
+#define LATENCY(of, text)                                                                          \
+  SUMMARY(of##_mean, "s", text ", mean of the requests completed after the warm-up"),              \
+      SUMMARY(of##_low, "s", text ", lower end of the mean's 95 % confidence interval"),           \
+      SUMMARY(of##_high, "s", text ", upper end of the mean's 95 % confidence interval"),          \
+      SUMMARY(of##_p50, "s", text ", median"), SUMMARY(of##_p95, "s", text ", 95th percentile"),   \
+      SUMMARY(of##_p99, "s", text ", 99th percentile")
+const celslm_column celslm_summary_columns[] = {
+    SUMMARY(strategy, "1", strategy),
+    SUMMARY(arrived, "1", "requests that arrived"),
+    SUMMARY(completed, "1", "requests that got all their tokens"),
+    SUMMARY(rejected, "1", "requests turned away at arrival"),
+    SUMMARY(dropped, "1", "requests lost to a fault"),
+    SUMMARY(in_flight, "1", "requests unfinished when the run ended"),
+    SUMMARY(duration, "s", "from 0 to the last event"),
+    SUMMARY(throughput, "1/s", "completed requests over the duration"),
+    SUMMARY(token_throughput, "token/s", "tokens generated over the duration"),
+    SUMMARY(offered, "1/s", "requests that arrived over the duration"),
+    SUMMARY(goodput, "1/s", "requests that met every objective over the time after the warm-up"),
+    SUMMARY(slo_share, "1",
+            "share of the requests completed after the warm-up that met every objective"),
+    LATENCY(ttft, "time to first token"),
+    LATENCY(tpot, "time per output token"),
+    LATENCY(e2e, "end-to-end latency"),
+    SUMMARY(itl_p50, "s", "time between tokens, median over all tokens (from a sketch)"),
+    SUMMARY(itl_p95, "s", "time between tokens, 95th percentile (from a sketch)"),
+    SUMMARY(itl_p99, "s", "time between tokens, 99th percentile (from a sketch)"),
+    SUMMARY(wait_mean, "s", "mean of t_wait"),
+    SUMMARY(up_mean, "s", "mean of t_up"),
+    SUMMARY(cloud_mean, "s", "mean of t_cloud"),
+    SUMMARY(comm_mean, "s", "mean of t_comm"),
+    SUMMARY(edge_mean, "s", "mean of t_edge"),
+    SUMMARY(hidden_mean, "s", "mean of t_hidden"),
+    SUMMARY(down_mean, "s", "mean of t_down"),
+    SUMMARY(hits, "1", "requests that found their context's KV in the engine's store"),
+    SUMMARY(fetches, "1", "requests that began a fetch of their context's KV"),
+    SUMMARY(joins, "1", "requests that joined a fetch another had begun"),
+    SUMMARY(recomputed, "1", "requests that computed their context with their own prefill"),
+    SUMMARY(preemptions, "1", "times a request's KV blocks were taken away"),
+    SUMMARY(iterations, "1", "iterations of all engines"),
+    SUMMARY(user_bytes_to_cloud, "B", "user data that reached the cloud"),
+    SUMMARY(kv_bytes, "B", "KV moved over the network"),
+    SUMMARY(wan_bytes, "B", "all bytes to and from hosts in the cloud"),
+    SUMMARY(energy, "J",
+            "all hosts with engines: idle power over the duration, and what they draw above it "
+            "while busy"),
+};
+const size_t celslm_summary_n_columns = LENGTH(celslm_summary_columns);

@@ -1,0 +1,215 @@
+/* engines.c - the models and engines of a scenario, and whether an engine fits its host. */
+#include "scenario/names.h"
+#include "scenario/sections.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool celslm_read_models(celslm_scenario *s, const celslm_element *models, celslm_error *err) {
+  s->models = celslm_alloc((unsigned long)models->n_children, sizeof *s->models);
+  for (int i = 0; i < models->n_children; i++) {
+    const celslm_element *e = &models->children[i];
+    char *file = celslm_readable_file(e, "a model file", err);
+    bool ok = file && celslm_model_load(file, &s->models[s->n_models], err);
+    free(file);
+    if (!ok) return false;
+    s->n_models++;
+    for (int k = 0; k < s->n_models - 1; k++)
+      if (strcmp(s->models[k].name, s->models[s->n_models - 1].name) == 0)
+        return celslm_element_fail(e, err,
+                                   "a second model named \"%s\" (the first is in line %d); "
+                                   "give every model once",
+                                   s->models[k].name, models->children[k].line);
+  }
+  return true;
+}
+
+static bool find_model(const celslm_scenario *s, const celslm_element *e, int *model,
+                       celslm_error *err) {
+  const char *name = celslm_element_attribute(e, "model");
+  char list[600] = "";
+  for (*model = 0; *model < s->n_models; ++*model) {
+    if (strcmp(s->models[*model].name, name) == 0) return true;
+    size_t at = strlen(list);
+    snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", s->models[*model].name);
+  }
+  return celslm_element_fail(e, err, "<engine> model \"%s\" is not listed in <models>; listed: %s",
+                             name, list);
+}
+
+/* Hosts that could serve, for messages. */
+static void list_hosts(const celslm_platform *p, char *text, size_t size) {
+  int left = 12;
+  text[0] = 0;
+  for (int i = 0; i < p->n_hosts; i++) {
+    if (!p->hosts[i].profile) continue;
+    size_t at = strlen(text);
+    snprintf(text + at, size - at, "%s%s", at ? ", " : "", left ? p->hosts[i].name : "...");
+    if (!left--) break;
+  }
+  if (!text[0]) snprintf(text, size, "none");
+}
+
+static bool find_host(const celslm_scenario *s, const celslm_element *e, int *host,
+                      celslm_error *err) {
+  const char *name = celslm_element_attribute(e, "host");
+  char list[600];
+  list_hosts(s->platform, list, sizeof list);
+  *host = celslm_platform_host(s->platform, name);
+  if (*host < 0)
+    return celslm_element_fail(e, err,
+                               "<engine> host \"%s\" is not in %s; hosts with a profile: %s", name,
+                               s->platform->file, list);
+  if (!s->platform->hosts[*host].profile)
+    return celslm_element_fail(e, err,
+                               "<engine> host \"%s\" has no device profile, so it cannot "
+                               "serve a model; hosts with a profile: %s",
+                               name, list);
+  return true;
+}
+
+static bool read_precision(const celslm_element *e, const char *name, celslm_dtype *to,
+                           celslm_error *err) {
+  const char *names[CELSLM_DTYPES + 1] = {NULL};
+  for (int d = 0; d < CELSLM_DTYPES; d++) names[d] = celslm_dtype_name((celslm_dtype)d);
+  int index;
+  if (!celslm_element_choice(e, name, names, CELSLM_F16, &index, err)) return false;
+  *to = (celslm_dtype)index;
+  return true;
+}
+
+static bool check_precision(const celslm_scenario *s, const celslm_element *e,
+                            const celslm_engine_config *c, celslm_error *err) {
+  const celslm_profile *p = s->platform->hosts[c->host].profile;
+  if (isfinite(p->peak[c->weights])) return true;
+  char list[100] = "";
+  for (int d = 0; d < CELSLM_DTYPES; d++)
+    if (isfinite(p->peak[d])) {
+      size_t at = strlen(list);
+      snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "",
+               celslm_dtype_name((celslm_dtype)d));
+    }
+  return celslm_element_fail(e, err,
+                             "<engine> \"%s\": %s does not support weights=\"%s\"; allowed "
+                             "there: %s",
+                             c->name, p->name, celslm_dtype_name(c->weights), list);
+}
+
+double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c) {
+  const celslm_host *h = &s->platform->hosts[c->host];
+  return c->memory_share * h->profile->memory * h->accelerators;
+}
+
+double celslm_engine_weight_bytes(const celslm_scenario *s, const celslm_engine_config *c) {
+  return (double)s->models[c->model].parameters * celslm_dtype_bytes(c->weights);
+}
+
+double celslm_engine_block_bytes(const celslm_scenario *s, const celslm_engine_config *c) {
+  const celslm_model *m = &s->models[c->model];
+  return 2.0 * (double)(m->layers * m->kv_heads * m->head_dim * c->block_size) *
+         celslm_dtype_bytes(c->kv);
+}
+
+/* Weights, kept contexts and at least one KV block (or all that were asked for) must fit. */
+static bool check_memory(const celslm_scenario *s, const celslm_element *e,
+                         const celslm_engine_config *c, celslm_error *err) {
+  const celslm_host *h = &s->platform->hosts[c->host];
+  const double GB = 1e9;
+  double have = celslm_engine_memory(s, c), weights = celslm_engine_weight_bytes(s, c);
+  double kv = (double)(c->kv_blocks ? c->kv_blocks : 1) * celslm_engine_block_bytes(s, c);
+  if (weights > have)
+    return celslm_element_fail(e, err,
+                               "<engine> \"%s\": the weights of %s in %s take %.2f GB, but "
+                               "memory_share %g of host \"%s\" is %.2f GB: %.2f GB are missing; "
+                               "choose a smaller model or precision, or more accelerators",
+                               c->name, s->models[c->model].name, celslm_dtype_name(c->weights),
+                               weights / GB, c->memory_share, h->name, have / GB,
+                               (weights - have) / GB);
+  if (weights + c->context_memory + kv > have)
+    return celslm_element_fail(e, err,
+                               "<engine> \"%s\": weights %.2f GB, context_memory %.2f GB and "
+                               "%s %.2f GB exceed the %.2f GB that memory_share %g of host \"%s\" "
+                               "is: %.2f GB are missing; lower one of them",
+                               c->name, weights / GB, c->context_memory / GB,
+                               c->kv_blocks ? "kv_blocks" : "one KV block", kv / GB, have / GB,
+                               c->memory_share, h->name,
+                               (weights + c->context_memory + kv - have) / GB);
+  return true;
+}
+
+static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,
+                        celslm_error *err) {
+  const int64_t most = 1 << 30;
+  c->name = celslm_strdup(celslm_element_attribute(e, "name"));
+  c->file = e->file;
+  c->line = e->line;
+  if (!find_host(s, e, &c->host, err) || !find_model(s, e, &c->model, err) ||
+      !read_precision(e, "weights", &c->weights, err) || !read_precision(e, "kv", &c->kv, err) ||
+      !celslm_element_integer(e, "max_num_batched_tokens", 1, most, 2048,
+                              &c->max_num_batched_tokens, err) ||
+      !celslm_element_integer(e, "max_num_seqs", 1, most, 256, &c->max_num_seqs, err) ||
+      !celslm_element_integer(e, "block_size", 1, 1 << 20, 16, &c->block_size, err) ||
+      !celslm_element_integer(e, "kv_blocks", 0, most, 0, &c->kv_blocks, err) ||
+      !celslm_element_quantity(e, "memory_share", CELSLM_UNIT_NUMBER, DBL_MIN, 1, 0.9,
+                               &c->memory_share, err) ||
+      !celslm_element_quantity(e, "context_memory", CELSLM_UNIT_BYTES, 0, INFINITY, 0,
+                               &c->context_memory, err) ||
+      !celslm_element_quantity(e, "client_overhead", CELSLM_UNIT_TIME, 0, INFINITY, 0,
+                               &c->client_overhead, err))
+    return false;
+  /* absent ones stay NaN: the profile's, or what the operations cost */
+  const struct {
+    const char *name;
+    double *to, min;
+  } times[] = {{"step_overhead", &c->step_overhead, 0},
+               {"sequence_overhead", &c->sequence_overhead, 0},
+               {"fixed_iteration", &c->fixed_iteration, DBL_MIN}};
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    *times[i].to = NAN;
+    if (celslm_element_attribute(e, times[i].name) &&
+        !celslm_element_quantity(e, times[i].name, CELSLM_UNIT_TIME, times[i].min, INFINITY, NAN,
+                                 times[i].to, err))
+      return false;
+  }
+  const celslm_element *scheduler = celslm_element_child(e, "scheduler");
+  c->scheduler = scheduler ? &scheduler->children[0] : NULL;
+  if (c->max_num_batched_tokens < c->max_num_seqs)
+    return celslm_element_fail(e, err,
+                               "<engine> \"%s\": max_num_batched_tokens %lld is below "
+                               "max_num_seqs %lld; it must be at least that",
+                               c->name, (long long)c->max_num_batched_tokens,
+                               (long long)c->max_num_seqs);
+  return check_precision(s, e, c, err) && check_memory(s, e, c, err);
+}
+
+bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, celslm_error *err) {
+  unsigned long n = (unsigned long)engines->n_children;
+  s->engines = celslm_alloc(n, sizeof *s->engines);
+  celslm_index *names = celslm_index_new();
+  double *shares = celslm_alloc((unsigned long)s->platform->n_hosts, sizeof *shares);
+  bool ok = true;
+  for (int i = 0; ok && i < engines->n_children; i++) {
+    const celslm_element *e = &engines->children[i];
+    celslm_engine_config *c = &s->engines[s->n_engines++];
+    ok = read_engine(s, e, c, err);
+    if (!ok) break;
+    int before = celslm_index_add(names, c->name, i);
+    if (before >= 0)
+      ok = celslm_element_fail(e, err,
+                               "a second engine named \"%s\" (the first is in line %d); "
+                               "names must differ",
+                               c->name, s->engines[before].line);
+    shares[c->host] += c->memory_share;
+    if (ok && shares[c->host] > 1 + 1e-9)
+      ok = celslm_element_fail(e, err,
+                               "<engine> \"%s\": the engines of host \"%s\" together have "
+                               "memory_share %g; it must be at most 1",
+                               c->name, s->platform->hosts[c->host].name, shares[c->host]);
+  }
+  free(shares);
+  celslm_index_free(names);
+  return ok;
+}

@@ -1,0 +1,561 @@
+/* platform.c - reading a SimGrid platform file, version 4.1 (see platform.h).
+ *
+ * In order: the zone, its hosts and routers, its links, its routes; then our properties of the
+ * hosts (roles, profiles, cells), then the copy for SimGrid. Whatever SimGrid knows and we do not
+ * is refused by name, so that nothing in the file is silently without effect. */
+#include "scenario/platform.h"
+
+#include "scenario/topology.h"
+#include "scenario/xml.h"
+
+#include <dirent.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const roles[] = {"cloud", "edge", "device", "cell", "router", NULL};
+
+/* What <host> properties of ours there are; each belongs to hosts of some roles. */
+static const struct {
+  const char *name;
+  bool cell;
+} properties[] = {
+    {"celslm.role", false},
+    {"celslm.profile", false},
+    {"celslm.accelerators", false},
+    {"celslm.serves", true},
+    {"celslm.carrier", true},
+    {"celslm.bandwidth", true},
+    {"celslm.tx_power", true},
+    {"celslm.antenna_gain", true},
+    {"celslm.noise_figure", true},
+    {"celslm.ue_tx_power", true},
+    {"celslm.ue_antenna_gain", true},
+    {"celslm.ue_noise_figure", true},
+    {"celslm.height", true},
+    {"celslm.x", true},
+    {"celslm.y", true},
+    {"celslm.dl_share", true},
+    {"celslm.ul_share", true},
+    {"celslm.dl_layers", true},
+    {"celslm.ul_layers", true},
+};
+
+/* ---- profiles ---- */
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "a, b, c": the profiles in a folder. */
+static void list_profiles(const char *folder, char *text, size_t size) {
+  char **names = NULL;
+  unsigned long n = 0;
+  DIR *d = opendir(folder);
+  for (struct dirent *entry; d && (entry = readdir(d));) {
+    size_t length = strlen(entry->d_name);
+    if (length < 5 || strcmp(entry->d_name + length - 4, ".xml")) continue;
+    names = celslm_realloc(names, n + 1, sizeof *names);
+    names[n++] = celslm_format("%.*s", (int)(length - 4), entry->d_name);
+  }
+  if (d) closedir(d);
+  if (n) qsort(names, n, sizeof *names, compare_names);
+  snprintf(text, size, "%s", n ? "" : "none");
+  for (unsigned long i = 0; i < n; i++) {
+    size_t at = strlen(text);
+    snprintf(text + at, size - at, "%s%s", i ? ", " : "", names[i]);
+    free(names[i]);
+  }
+  free(names);
+}
+
+static celslm_profile *find_profile(celslm_platform *p, const celslm_element *host,
+                                    const char *folder, const char *name, celslm_error *err) {
+  if (strchr(name, '/') || name[0] == '.') {
+    celslm_element_fail(host, err,
+                        "celslm.profile \"%s\": not a name; give the name of a file in "
+                        "%s, without .xml",
+                        name, folder);
+    return NULL;
+  }
+  char *file = celslm_format("%s/%s.xml", folder, name);
+  for (int i = 0; i < p->n_profiles; i++)
+    if (strcmp(p->profiles[i]->file, file) == 0) {
+      free(file);
+      return p->profiles[i];
+    }
+  celslm_profile *profile = NULL;
+  char there[400];
+  if (access(file, F_OK) == 0) {
+    profile = celslm_profile_load(file, err);
+  } else if (strcmp(name, "this-machine") == 0) {
+    celslm_element_fail(host, err,
+                        "celslm.profile \"this-machine\": there is no %s; run "
+                        "`celslm calibrate` first, it measures this machine and writes the file",
+                        file);
+  } else {
+    list_profiles(folder, there, sizeof there);
+    celslm_element_fail(host, err, "celslm.profile \"%s\": there is no %s; profiles there: %s",
+                        name, file, there);
+  }
+  free(file);
+  if (!profile) return NULL;
+  p->profiles = celslm_realloc(p->profiles, (unsigned long)p->n_profiles + 1, sizeof *p->profiles);
+  return p->profiles[p->n_profiles++] = profile;
+}
+
+/* ---- hosts ---- */
+
+/* The <prop> children as one element with an attribute for each, so that the getters of element.h
+ * read them. Borrows everything but the array and the name. */
+static bool gather_properties(const celslm_element *host, celslm_element *out, celslm_error *err) {
+  static const char *const allowed[] = {"id", "value", NULL};
+  *out = (celslm_element){.file = host->file, .line = host->line};
+  out->attributes = celslm_alloc((unsigned long)host->n_children, sizeof *out->attributes);
+  const char *id = celslm_element_attribute(host, "id");
+  out->name = celslm_format("host id=\"%s\"", id);
+  for (int i = 0; i < host->n_children; i++) {
+    const celslm_element *e = &host->children[i];
+    if (strcmp(e->name, "prop"))
+      return celslm_element_fail(e, err, "<%s> in <host> is not supported yet; allowed: prop",
+                                 e->name);
+    const char *name = NULL;
+    if (!celslm_only_attributes(e, allowed, NULL, err) ||
+        !(name = celslm_required_text(e, "id", err)))
+      return false;
+    const char *value = celslm_element_attribute(e, "value");
+    if (!value) return celslm_element_fail(e, err, "<prop> lacks \"value\"; give one");
+    if (celslm_element_attribute(out, name))
+      return celslm_element_fail(e, err, "a second <prop id=\"%s\"> of host \"%s\"; one is allowed",
+                                 name, id);
+    bool known = strncmp(name, "celslm.", 7) != 0;
+    for (size_t k = 0; k < sizeof properties / sizeof *properties; k++)
+      known = known || strcmp(properties[k].name, name) == 0;
+    if (!known) {
+      char list[600] = "";
+      for (size_t k = 0; k < sizeof properties / sizeof *properties; k++) {
+        size_t at = strlen(list);
+        snprintf(list + at, sizeof list - at, "%s%s", k ? ", " : "", properties[k].name);
+      }
+      return celslm_element_fail(e, err, "<prop> \"%s\" is not known; allowed: %s", name, list);
+    }
+    out->attributes[out->n_attributes++] =
+        (celslm_attribute){(char *)(uintptr_t)name, (char *)(uintptr_t)value};
+  }
+  return true;
+}
+
+static bool read_cell(const celslm_element *props, celslm_cell *c, celslm_error *err) {
+  const double far = 1e7;
+  int64_t dl = 1, ul = 1;
+  bool ok =
+      celslm_element_quantity(props, "celslm.carrier", CELSLM_UNIT_FREQ, 1e8, 1e12, NAN,
+                              &c->carrier, err) &&
+      celslm_element_quantity(props, "celslm.bandwidth", CELSLM_UNIT_FREQ, 1e3, 1e11, NAN,
+                              &c->bandwidth, err) &&
+      celslm_element_quantity(props, "celslm.tx_power", CELSLM_UNIT_DBM, -100, 100, NAN,
+                              &c->tx_power, err) &&
+      celslm_element_quantity(props, "celslm.antenna_gain", CELSLM_UNIT_DB, -100, 100, NAN,
+                              &c->antenna_gain, err) &&
+      celslm_element_quantity(props, "celslm.noise_figure", CELSLM_UNIT_DB, 0, 100, NAN,
+                              &c->noise_figure, err) &&
+      celslm_element_quantity(props, "celslm.ue_tx_power", CELSLM_UNIT_DBM, -100, 100, NAN,
+                              &c->ue_tx_power, err) &&
+      celslm_element_quantity(props, "celslm.ue_antenna_gain", CELSLM_UNIT_DB, -100, 100, NAN,
+                              &c->ue_antenna_gain, err) &&
+      celslm_element_quantity(props, "celslm.ue_noise_figure", CELSLM_UNIT_DB, 0, 100, NAN,
+                              &c->ue_noise_figure, err) &&
+      celslm_element_quantity(props, "celslm.height", CELSLM_UNIT_LENGTH, DBL_MIN, 1e5, NAN,
+                              &c->height, err) &&
+      celslm_element_quantity(props, "celslm.x", CELSLM_UNIT_LENGTH, -far, far, 0, &c->x, err) &&
+      celslm_element_quantity(props, "celslm.y", CELSLM_UNIT_LENGTH, -far, far, 0, &c->y, err) &&
+      celslm_element_quantity(props, "celslm.dl_share", CELSLM_UNIT_NUMBER, DBL_MIN, 1, NAN,
+                              &c->dl_share, err) &&
+      celslm_element_quantity(props, "celslm.ul_share", CELSLM_UNIT_NUMBER, DBL_MIN, 1, NAN,
+                              &c->ul_share, err) &&
+      celslm_element_integer(props, "celslm.dl_layers", 1, 64, 1, &dl, err) &&
+      celslm_element_integer(props, "celslm.ul_layers", 1, 64, 1, &ul, err);
+  c->dl_layers = (int)dl;
+  c->ul_layers = (int)ul;
+  return ok;
+}
+
+/* Our properties of one host, whose SimGrid attributes are read already. */
+static bool read_role(celslm_platform *p, const celslm_topology *t, int place,
+                      const celslm_element *props, const char *folder, celslm_error *err) {
+  celslm_host *h = &p->hosts[place];
+  int role;
+  int64_t accelerators;
+  if (!celslm_element_choice(props, "celslm.role", roles, -1, &role, err)) return false;
+  h->role = (celslm_role)role;
+  for (size_t k = 0; k < sizeof properties / sizeof *properties; k++)
+    if (properties[k].cell && h->role != CELSLM_CELL &&
+        celslm_element_attribute(props, properties[k].name))
+      return celslm_element_fail(props, err,
+                                 "<%s> has the role %s; %s belongs to hosts with the "
+                                 "role cell",
+                                 props->name, roles[role], properties[k].name);
+  const char *profile = celslm_element_attribute(props, "celslm.profile");
+  if (!celslm_element_integer(props, "celslm.accelerators", 1, 100000, 1, &accelerators, err))
+    return false;
+  h->accelerators = (int)accelerators;
+  if (!profile && celslm_element_attribute(props, "celslm.accelerators"))
+    return celslm_element_fail(props, err,
+                               "<%s> has celslm.accelerators but no celslm.profile; give "
+                               "both or neither",
+                               props->name);
+  if (profile && (h->role == CELSLM_CELL || h->role == CELSLM_ROUTER))
+    return celslm_element_fail(props, err,
+                               "<%s> has the role %s and a profile; only cloud, edge and "
+                               "device hosts have one",
+                               props->name, roles[role]);
+  if (profile && !(h->profile = find_profile(p, props, folder, profile, err))) return false;
+  if (h->role != CELSLM_CELL) return true;
+
+  celslm_cell *c = &p->cells[p->n_cells++];
+  c->host = place;
+  const char *serves = celslm_element_attribute(props, "celslm.serves");
+  if (!serves)
+    return celslm_element_fail(props, err,
+                               "<%s> lacks \"celslm.serves\"; give the edge host that "
+                               "the base station hands traffic to",
+                               props->name);
+  c->serves = celslm_index_find(t->point_names, serves);
+  if (c->serves < 0 || c->serves >= p->n_hosts)
+    return celslm_element_fail(props, err,
+                               "<%s> celslm.serves \"%s\" is not a host; give the edge "
+                               "host that the base station hands traffic to",
+                               props->name, serves);
+  return read_cell(props, c, err);
+}
+
+static bool read_host(celslm_platform *p, const celslm_element *e, celslm_error *err) {
+  static const char *const allowed[] = {"id", "speed", "core", NULL};
+  static const char *const later[] = {"availability_file", "speed_file", "state_file",
+                                      "coordinates",       "pstate",     NULL};
+  celslm_host *h = &p->hosts[p->n_hosts];
+  const char *id = NULL, *speed;
+  int64_t cores;
+  if (!celslm_only_attributes(e, allowed, later, err) || !(id = celslm_required_text(e, "id", err)))
+    return false;
+  p->n_hosts++;
+  h->name = celslm_strdup(id);
+  h->line = e->line;
+  speed = celslm_element_attribute(e, "speed");
+  if (speed && strchr(speed, ','))
+    return celslm_element_fail(e, err,
+                               "<host> speed \"%s\": several performance states are not "
+                               "supported yet; give one speed such as 312Tf",
+                               speed);
+  if (!celslm_element_quantity(e, "speed", CELSLM_UNIT_FLOPS, DBL_MIN, INFINITY, NAN, &h->speed,
+                               err) ||
+      !celslm_element_integer(e, "core", 1, 1000000, 1, &cores, err))
+    return false;
+  h->cores = (int)cores;
+  return true;
+}
+
+/* ---- links ---- */
+
+static bool read_link(celslm_platform *p, const celslm_element *e, celslm_error *err) {
+  static const char *const allowed[] = {"id", "bandwidth", "latency", "sharing_policy", NULL};
+  static const char *const later[] = {"bandwidth_file", "latency_file", "state_file", NULL};
+  static const char *const policies[] = {"SHARED", "FATPIPE", "SPLITDUPLEX", NULL};
+  celslm_link *l = &p->links[p->n_links];
+  const char *id = NULL;
+  int policy;
+  if (!celslm_only_attributes(e, allowed, later, err) || !(id = celslm_required_text(e, "id", err)))
+    return false;
+  if (strcmp(id, "__loopback__") == 0)
+    return celslm_element_fail(e, err,
+                               "<link> \"__loopback__\" is a name of SimGrid's own; choose "
+                               "another");
+  p->n_links++;
+  l->name = celslm_strdup(id);
+  l->line = e->line;
+  for (int i = 0; i < e->n_children; i++)
+    if (strcmp(e->children[i].name, "prop"))
+      return celslm_element_fail(&e->children[i], err,
+                                 "<%s> in <link> is not supported yet; allowed: prop",
+                                 e->children[i].name);
+  if (!celslm_element_quantity(e, "bandwidth", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+                               &l->bandwidth, err) ||
+      !celslm_element_quantity(e, "latency", CELSLM_UNIT_TIME, 0, 1e6, 0, &l->latency, err) ||
+      !celslm_element_choice(e, "sharing_policy", policies, 0, &policy, err))
+    return false;
+  l->fat_pipe = policy == 1;
+  l->split_duplex = policy == 2;
+  return true;
+}
+
+/* ---- the zone ---- */
+
+static const char *const zone_parts[] = {"host", "router", "link", "route", "prop", NULL};
+
+static bool read_zone_head(celslm_platform *p, celslm_topology *t, const celslm_element *zone,
+                           celslm_error *err) {
+  static const char *const allowed[] = {"id", "routing", NULL};
+  static const char *const routings[] = {"Full", "Floyd", "Dijkstra", "DijkstraCache", NULL};
+  const char *id = NULL, *routing = NULL;
+  if (!celslm_only_attributes(zone, allowed, NULL, err) ||
+      !(id = celslm_required_text(zone, "id", err)) ||
+      !(routing = celslm_required_text(zone, "routing", err)))
+    return false;
+  int which = -1;
+  for (int i = 0; routings[i]; i++)
+    if (strcmp(routing, routings[i]) == 0) which = i;
+  if (which < 0)
+    return celslm_element_fail(zone, err,
+                               "<zone> routing \"%s\" is not supported; allowed: Full, "
+                               "Floyd, Dijkstra, DijkstraCache",
+                               routing);
+  p->name = celslm_strdup(id);
+  t->routing = (celslm_routing)which;
+  for (int i = 0; i < zone->n_children; i++) {
+    const celslm_element *e = &zone->children[i];
+    bool known = false;
+    for (int k = 0; zone_parts[k]; k++) known = known || strcmp(zone_parts[k], e->name) == 0;
+    if (!known)
+      return celslm_element_fail(e, err,
+                                 "<%s> inside <zone> is not supported yet; allowed: host, "
+                                 "router, link, route, prop",
+                                 e->name);
+  }
+  return true;
+}
+
+static bool add_point(celslm_topology *t, const celslm_element *e, const char *name,
+                      bool must_connect, celslm_error *err) {
+  int before = celslm_index_add(t->point_names, name, t->n_points);
+  if (before >= 0)
+    return celslm_element_fail(e, err,
+                               "a second host or router named \"%s\" (the first is in line "
+                               "%d); names must differ",
+                               name, t->points[before].line);
+  t->points[t->n_points++] = (celslm_point){name, must_connect, e->line};
+  return true;
+}
+
+/* Names and numbers that stand in the file by themselves, before anything refers to them. */
+static bool read_parts(celslm_platform *p, celslm_topology *t, const celslm_element *zone,
+                       celslm_error *err) {
+  unsigned long n = (unsigned long)zone->n_children;
+  p->hosts = celslm_alloc(n, sizeof *p->hosts);
+  p->links = celslm_alloc(n, sizeof *p->links);
+  p->cells = celslm_alloc(n, sizeof *p->cells);
+  t->points = celslm_alloc(n, sizeof *t->points);
+  for (int i = 0; i < zone->n_children; i++) {
+    const celslm_element *e = &zone->children[i];
+    if (strcmp(e->name, "host") == 0 &&
+        (!read_host(p, e, err) || !add_point(t, e, p->hosts[p->n_hosts - 1].name, true, err)))
+      return false;
+  }
+  for (int i = 0; i < zone->n_children; i++) {
+    const celslm_element *e = &zone->children[i];
+    if (strcmp(e->name, "router") == 0) {
+      static const char *const allowed[] = {"id", NULL}, *const later[] = {"coordinates", NULL};
+      const char *id = NULL;
+      if (!celslm_only_attributes(e, allowed, later, err) ||
+          !(id = celslm_required_text(e, "id", err)) || !add_point(t, e, id, false, err))
+        return false;
+    } else if (strcmp(e->name, "link") == 0) {
+      if (!read_link(p, e, err)) return false;
+      int place = p->n_links - 1,
+          before = celslm_index_add(t->link_names, p->links[place].name, place);
+      if (before >= 0)
+        return celslm_element_fail(e, err,
+                                   "a second link named \"%s\" (the first is in line %d); "
+                                   "names must differ",
+                                   p->links[place].name, p->links[before].line);
+    }
+  }
+  for (int i = 0; i < p->n_links; i++) /* SimGrid names the two halves so */
+    for (int up = 0; p->links[i].split_duplex && up < 2; up++) {
+      char *half = celslm_format("%s_%s", p->links[i].name, up ? "UP" : "DOWN");
+      int other = celslm_index_find(t->link_names, half);
+      free(half);
+      if (other >= 0)
+        return celslm_fail(err, zone->file, p->links[other].line,
+                           "link \"%s\" has the name of one half of the SPLITDUPLEX link \"%s\"; "
+                           "choose another",
+                           p->links[other].name, p->links[i].name);
+    }
+  if (p->n_hosts == 0)
+    return celslm_element_fail(zone, err, "<zone> has no <host>; give at least one");
+  if (t->routing == CELSLM_FLOYD && t->n_points > 2000)
+    return celslm_element_fail(zone, err,
+                               "<zone> routing Floyd with %d hosts would take too long; "
+                               "allowed: up to 2000, or DijkstraCache",
+                               t->n_points);
+  return true;
+}
+
+static bool read_roles(celslm_platform *p, celslm_topology *t, const celslm_element *zone,
+                       const char *folder, celslm_error *err) {
+  int place = 0;
+  bool ok = true;
+  for (int i = 0; ok && i < zone->n_children; i++) {
+    if (strcmp(zone->children[i].name, "host")) continue;
+    celslm_element props;
+    ok = gather_properties(&zone->children[i], &props, err) &&
+         read_role(p, t, place, &props, folder, err);
+    free(props.attributes);
+    free(props.name);
+    if (ok) t->points[place].must_connect = p->hosts[place].role != CELSLM_ROUTER;
+    place++;
+  }
+  for (int i = 0; ok && i < p->n_cells; i++) {
+    const celslm_host *h = &p->hosts[p->cells[i].serves];
+    if (h->role != CELSLM_EDGE)
+      ok =
+          celslm_fail(err, zone->file, p->hosts[p->cells[i].host].line,
+                      "cell \"%s\" serves \"%s\", which has the role %s; give a host with the role "
+                      "edge",
+                      p->hosts[p->cells[i].host].name, h->name, roles[h->role]);
+  }
+  return ok;
+}
+
+/* ---- the copy for SimGrid ---- */
+
+static char *normalise(const celslm_platform *p, const celslm_topology *t,
+                       const celslm_element *zone) {
+  static const char *const routings[] = {"Full", "Floyd", "Dijkstra", "DijkstraCache"};
+  char *text = NULL;
+  size_t size = 0;
+  FILE *f = open_memstream(&text, &size);
+  char *name = celslm_xml_escape(p->name);
+  fprintf(f,
+          "<?xml version='1.0'?>\n"
+          "<!DOCTYPE platform SYSTEM \"https://simgrid.org/simgrid.dtd\">\n"
+          "<platform version=\"4.1\">\n  <zone id=\"%s\" routing=\"%s\">\n",
+          name, routings[t->routing]);
+  free(name);
+  for (int i = 0, place = 0; i < zone->n_children; i++) {
+    const celslm_element *e = &zone->children[i];
+    if (strcmp(e->name, "host")) continue;
+    const celslm_host *h = &p->hosts[place++];
+    name = celslm_xml_escape(h->name);
+    fprintf(f, "    <host id=\"%s\" speed=\"%.17gf\" core=\"%d\">", name, h->speed, h->cores);
+    free(name);
+    for (int k = 0; k < e->n_children; k++) {
+      char *id = celslm_xml_escape(celslm_element_attribute(&e->children[k], "id"));
+      char *value = celslm_xml_escape(celslm_element_attribute(&e->children[k], "value"));
+      fprintf(f, "<prop id=\"%s\" value=\"%s\"/>", id, value);
+      free(id);
+      free(value);
+    }
+    fputs("</host>\n", f);
+  }
+  for (int i = p->n_hosts; i < t->n_points; i++) {
+    name = celslm_xml_escape(t->points[i].name);
+    fprintf(f, "    <router id=\"%s\"/>\n", name);
+    free(name);
+  }
+  for (int i = 0; i < p->n_links; i++) {
+    const celslm_link *l = &p->links[i];
+    name = celslm_xml_escape(l->name);
+    fprintf(
+        f,
+        "    <link id=\"%s\" bandwidth=\"%.17gBps\" latency=\"%.17gs\" sharing_policy=\"%s\"/>\n",
+        name, l->bandwidth, l->latency,
+        l->split_duplex ? "SPLITDUPLEX"
+        : l->fat_pipe   ? "FATPIPE"
+                        : "SHARED");
+    free(name);
+  }
+  celslm_topology_write_routes(t, p, f);
+  fputs("  </zone>\n</platform>\n", f);
+  fclose(f);
+  return text;
+}
+
+/* ---- all of it ---- */
+
+static const celslm_element *find_zone(const celslm_element *root, celslm_error *err) {
+  static const char *const allowed[] = {"version", NULL};
+  const celslm_element *zone = NULL;
+  if (strcmp(root->name, "platform")) {
+    celslm_element_fail(root, err, "the file is a <%s>; it must be a SimGrid <platform>",
+                        root->name);
+    return NULL;
+  }
+  if (!celslm_only_attributes(root, allowed, NULL, err)) return NULL;
+  const char *version = celslm_element_attribute(root, "version");
+  if (!version || strcmp(version, "4.1")) {
+    celslm_element_fail(root, err,
+                        "<platform> version \"%s\" is not supported; give version=\"4.1\"",
+                        version ? version : "");
+    return NULL;
+  }
+  for (int i = 0; i < root->n_children; i++) {
+    const celslm_element *e = &root->children[i];
+    if (strcmp(e->name, "zone") || zone) {
+      celslm_element_fail(e, err, "%s<%s> in <platform> is not supported yet; allowed: one <zone>",
+                          strcmp(e->name, "zone") ? "" : "a second ", e->name);
+      return NULL;
+    }
+    zone = e;
+  }
+  if (!zone) celslm_element_fail(root, err, "<platform> has no <zone>; give one");
+  return zone;
+}
+
+static bool read_platform(celslm_platform *p, const celslm_element *root, const char *folder,
+                          celslm_error *err) {
+  const celslm_element *zone = find_zone(root, err);
+  if (!zone) return false;
+  celslm_topology t = {.point_names = celslm_index_new(), .link_names = celslm_index_new()};
+  bool ok = read_zone_head(p, &t, zone, err) && read_parts(p, &t, zone, err) &&
+            celslm_topology_read_routes(&t, p, zone, err) && read_roles(p, &t, zone, folder, err) &&
+            celslm_topology_check(&t, zone, err);
+  if (ok) {
+    p->normalised = normalise(p, &t, zone);
+    p->index = celslm_index_new();
+    for (int i = 0; i < p->n_hosts; i++) celslm_index_add(p->index, p->hosts[i].name, i);
+  }
+  celslm_topology_clear(&t);
+  return ok;
+}
+
+celslm_platform *celslm_platform_load(const char *file, const char *profile_dir,
+                                      celslm_error *err) {
+  celslm_xml *x = celslm_xml_open(file, err);
+  if (!x) return NULL;
+  celslm_platform *p = celslm_alloc(1, sizeof *p);
+  p->file = celslm_strdup(file);
+  p->text = celslm_xml_text(x);
+  char *folder = profile_dir ? celslm_strdup(profile_dir) : celslm_path_beside(file, "profiles");
+  celslm_element *root = celslm_xml_elements(x);
+  bool ok = read_platform(p, root, folder, err);
+  celslm_element_free(root);
+  celslm_xml_close(x);
+  free(folder);
+  if (ok) return p;
+  celslm_platform_free(p);
+  return NULL;
+}
+
+void celslm_platform_free(celslm_platform *p) {
+  if (!p) return;
+  for (int i = 0; i < p->n_hosts; i++) free(p->hosts[i].name);
+  for (int i = 0; i < p->n_links; i++) free(p->links[i].name);
+  for (int i = 0; i < p->n_profiles; i++) celslm_profile_free(p->profiles[i]);
+  celslm_index_free(p->index);
+  free(p->hosts);
+  free(p->links);
+  free(p->cells);
+  free(p->profiles);
+  free(p->file);
+  free(p->name);
+  free(p->text);
+  free(p->normalised);
+  free(p);
+}
+
+int celslm_platform_host(const celslm_platform *p, const char *name) {
+  return celslm_index_find(p->index, name);
+}

@@ -1,0 +1,282 @@
+/* profile.c - reading and writing device profiles (see profile.h); schema: platforms/profile.xsd.
+ *
+ * Writing uses 17 significant digits and base units, so that reading gives the same doubles. */
+#include "scenario/profile.h"
+
+#include "scenario/xml.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const char celslm_embedded_profile_xsd[];
+
+static const char *const curve_names[CELSLM_CURVES + 1] = {
+    [CELSLM_CURVE_GEMM] = "gemm",
+    [CELSLM_CURVE_PREFILL] = "prefill-attention",
+    [CELSLM_CURVE_DECODE] = "decode-attention",
+    [CELSLM_CURVE_ELEMENTWISE] = "elementwise",
+};
+
+static const char *const overhead_names[] = {"step", "layer", "sequence", NULL};
+
+const char *celslm_curve_name(celslm_curve_kind k) {
+  return curve_names[k];
+}
+
+static bool read_dtype(const celslm_element *e, const char *name, celslm_dtype *d,
+                       celslm_error *err) {
+  const char *names[CELSLM_DTYPES + 1] = {NULL};
+  for (int i = 0; i < CELSLM_DTYPES; i++) names[i] = celslm_dtype_name((celslm_dtype)i);
+  int index;
+  if (!celslm_element_choice(e, name, names, -1, &index, err)) return false;
+  *d = (celslm_dtype)index;
+  return true;
+}
+
+static char *source_of(const celslm_element *e) {
+  const char *s = celslm_element_attribute(e, "source");
+  return celslm_strdup(s ? s : "");
+}
+
+/* ---- reading ---- */
+
+static bool read_peak(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  celslm_dtype d;
+  if (!read_dtype(e, "dtype", &d, err)) return false;
+  if (!isnan(p->peak[d]))
+    return celslm_element_fail(e, err, "a second <peak dtype=\"%s\">; one for each precision",
+                               celslm_dtype_name(d));
+  p->peak_source[d] = source_of(e);
+  return celslm_element_quantity(e, "rate", CELSLM_UNIT_FLOPS, DBL_MIN, INFINITY, NAN, &p->peak[d],
+                                 err);
+}
+
+static bool read_overhead(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  int index;
+  if (!celslm_element_choice(e, "kind", overhead_names, -1, &index, err)) return false;
+  double *to[] = {&p->step_overhead, &p->layer_overhead, &p->sequence_overhead};
+  char **source[] = {&p->step_source, &p->layer_source, &p->sequence_source};
+  if (*source[index])
+    return celslm_element_fail(e, err, "a second <overhead kind=\"%s\">; one of each kind",
+                               overhead_names[index]);
+  *source[index] = source_of(e);
+  return celslm_element_quantity(e, "time", CELSLM_UNIT_TIME, 0, INFINITY, NAN, to[index], err);
+}
+
+/* A residual or bound that need not be there. */
+static bool read_optional(const celslm_element *e, const char *name, double absent, double *to,
+                          celslm_error *err) {
+  if (celslm_element_attribute(e, name))
+    return celslm_element_quantity(e, name, CELSLM_UNIT_NUMBER, 0, INFINITY, NAN, to, err);
+  *to = absent;
+  return true;
+}
+
+static bool read_curve(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  int kind;
+  if (!celslm_element_choice(e, "kind", curve_names, -1, &kind, err)) return false;
+  celslm_curve *c = &p->curves[kind];
+  if (c->source)
+    return celslm_element_fail(e, err, "a second <curve kind=\"%s\">; one of each kind",
+                               curve_names[kind]);
+  c->source = source_of(e);
+  if (!celslm_element_quantity(e, "flop_rate", CELSLM_UNIT_FLOPS, DBL_MIN, INFINITY, NAN,
+                               &c->flop_rate, err) ||
+      !celslm_element_quantity(e, "half_rows", CELSLM_UNIT_NUMBER, 0, INFINITY, NAN, &c->half_rows,
+                               err) ||
+      !celslm_element_quantity(e, "byte_rate", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+                               &c->byte_rate, err) ||
+      !celslm_element_quantity(e, "latency", CELSLM_UNIT_TIME, 0, INFINITY, NAN, &c->latency,
+                               err) ||
+      !read_optional(e, "residual_median", NAN, &c->residual_median, err) ||
+      !read_optional(e, "residual_p95", NAN, &c->residual_p95, err) ||
+      !read_optional(e, "rows_min", 1, &c->rows_min, err) ||
+      !read_optional(e, "rows_max", INFINITY, &c->rows_max, err))
+    return false;
+  double peak = p->peak[p->curve_dtype];
+  if (c->flop_rate > peak)
+    return celslm_element_fail(e, err,
+                               "<curve kind=\"%s\"> flop_rate is above the device's peak; it must "
+                               "be at most %.6gTf, the %s peak",
+                               curve_names[kind], peak / 1e12, celslm_dtype_name(p->curve_dtype));
+  if (c->byte_rate > p->bandwidth)
+    return celslm_element_fail(e, err,
+                               "<curve kind=\"%s\"> byte_rate is above the device's bandwidth; it "
+                               "must be at most %.6gGBps",
+                               curve_names[kind], p->bandwidth / 1e9);
+  if (c->rows_min > c->rows_max)
+    return celslm_element_fail(e, err,
+                               "<curve kind=\"%s\"> rows_min is above rows_max; it must not be",
+                               curve_names[kind]);
+  return true;
+}
+
+static bool read_curves(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  if (!read_dtype(e, "dtype", &p->curve_dtype, err)) return false;
+  if (isnan(p->peak[p->curve_dtype]))
+    return celslm_element_fail(e, err,
+                               "<curves dtype=\"%s\"> without a <peak> of that precision; give one",
+                               celslm_dtype_name(p->curve_dtype));
+  for (int i = 0; i < e->n_children; i++)
+    if (!read_curve(&e->children[i], p, err)) return false;
+  for (int k = 0; k < CELSLM_CURVES; k++)
+    if (!p->curves[k].source)
+      return celslm_element_fail(e, err,
+                                 "<curves> lacks <curve kind=\"%s\">; all of gemm, "
+                                 "prefill-attention, decode-attention, elementwise are needed",
+                                 curve_names[k]);
+  return true;
+}
+
+static bool read_profile(const celslm_element *root, celslm_profile *p, celslm_error *err) {
+  const char *description = celslm_element_attribute(root, "description");
+  p->name = celslm_strdup(celslm_element_attribute(root, "name"));
+  p->description = celslm_strdup(description ? description : "");
+  for (int d = 0; d < CELSLM_DTYPES; d++) p->peak[d] = NAN;
+  for (int i = 0; i < root->n_children; i++) { /* the schema fixes the order; curves come last */
+    const celslm_element *e = &root->children[i];
+    bool ok = true;
+    if (strcmp(e->name, "peak") == 0)
+      ok = read_peak(e, p, err);
+    else if (strcmp(e->name, "overhead") == 0)
+      ok = read_overhead(e, p, err);
+    else if (strcmp(e->name, "curves") == 0)
+      ok = read_curves(e, p, err);
+    else if (strcmp(e->name, "memory") == 0) {
+      p->memory_source = source_of(e);
+      ok = celslm_element_quantity(e, "size", CELSLM_UNIT_BYTES, DBL_MIN, INFINITY, NAN, &p->memory,
+                                   err);
+    } else if (strcmp(e->name, "bandwidth") == 0) {
+      p->bandwidth_source = source_of(e);
+      ok = celslm_element_quantity(e, "rate", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+                                   &p->bandwidth, err);
+    } else if (strcmp(e->name, "power") == 0) {
+      p->power_source = source_of(e);
+      ok = celslm_element_quantity(e, "idle", CELSLM_UNIT_POWER, 0, INFINITY, NAN, &p->power_idle,
+                                   err) &&
+           celslm_element_quantity(e, "max", CELSLM_UNIT_POWER, 0, INFINITY, NAN, &p->power_max,
+                                   err);
+      if (ok && p->power_idle > p->power_max)
+        ok = celslm_element_fail(e, err, "<power> idle is above max; it must not be");
+    }
+    if (!ok) return false;
+  }
+  const char *const *o = overhead_names;
+  const char *sources[] = {p->step_source, p->layer_source, p->sequence_source};
+  for (int i = 0; o[i]; i++)
+    if (!sources[i])
+      return celslm_element_fail(root, err,
+                                 "<profile> lacks <overhead kind=\"%s\">; give one of "
+                                 "each kind: step, layer, sequence",
+                                 o[i]);
+  return true;
+}
+
+celslm_profile *celslm_profile_load(const char *file, celslm_error *err) {
+  celslm_xml *x = celslm_xml_open(file, err);
+  if (!x) return NULL;
+  celslm_profile *p = celslm_alloc(1, sizeof *p);
+  p->file = celslm_strdup(file);
+  p->text = celslm_xml_text(x);
+  bool ok = celslm_xml_validate(x, celslm_embedded_profile_xsd, err);
+  if (ok) {
+    celslm_element *root = celslm_xml_elements(x);
+    ok = read_profile(root, p, err);
+    celslm_element_free(root);
+  }
+  celslm_xml_close(x);
+  if (ok) return p;
+  celslm_profile_free(p);
+  return NULL;
+}
+
+void celslm_profile_free(celslm_profile *p) {
+  if (!p) return;
+  for (int d = 0; d < CELSLM_DTYPES; d++) free(p->peak_source[d]);
+  for (int k = 0; k < CELSLM_CURVES; k++) free(p->curves[k].source);
+  char *texts[] = {p->name,           p->file,          p->description,
+                   p->text,           p->memory_source, p->bandwidth_source,
+                   p->power_source,   p->step_source,   p->layer_source,
+                   p->sequence_source};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
+  free(p);
+}
+
+/* ---- writing ---- */
+
+static void put(FILE *f, const char *before, const char *text) {
+  char *safe = celslm_xml_escape(text ? text : "not stated");
+  fprintf(f, "%s\"%s\"", before, safe);
+  free(safe);
+}
+
+static void put_finite(FILE *f, const char *name, double v) {
+  if (isfinite(v)) fprintf(f, " %s=\"%.17g\"", name, v);
+}
+
+static void write_profile(FILE *f, const celslm_profile *p) {
+  fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", f);
+  put(f, "<profile name=", p->name);
+  put(f, " description=", p->description ? p->description : "");
+  fputs(">\n", f);
+  for (int d = 0; d < CELSLM_DTYPES; d++)
+    if (isfinite(p->peak[d])) {
+      fprintf(f, "  <peak dtype=\"%s\" rate=\"%.17gf\"", celslm_dtype_name((celslm_dtype)d),
+              p->peak[d]);
+      put(f, " source=", p->peak_source[d]);
+      fputs("/>\n", f);
+    }
+  fprintf(f, "  <memory size=\"%.17gB\"", p->memory);
+  put(f, " source=", p->memory_source);
+  fprintf(f, "/>\n  <bandwidth rate=\"%.17gBps\"", p->bandwidth);
+  put(f, " source=", p->bandwidth_source);
+  fprintf(f, "/>\n  <power idle=\"%.17gW\" max=\"%.17gW\"", p->power_idle, p->power_max);
+  put(f, " source=", p->power_source);
+  fputs("/>\n", f);
+  const double overheads[] = {p->step_overhead, p->layer_overhead, p->sequence_overhead};
+  const char *sources[] = {p->step_source, p->layer_source, p->sequence_source};
+  for (int i = 0; overhead_names[i]; i++) {
+    fprintf(f, "  <overhead kind=\"%s\" time=\"%.17gs\"", overhead_names[i], overheads[i]);
+    put(f, " source=", sources[i]);
+    fputs("/>\n", f);
+  }
+  fprintf(f, "  <curves dtype=\"%s\">\n", celslm_dtype_name(p->curve_dtype));
+  for (int k = 0; k < CELSLM_CURVES; k++) {
+    const celslm_curve *c = &p->curves[k];
+    fprintf(f,
+            "    <curve kind=\"%s\" flop_rate=\"%.17gf\" half_rows=\"%.17g\"\n"
+            "           byte_rate=\"%.17gBps\" latency=\"%.17gs\"\n          ",
+            curve_names[k], c->flop_rate, c->half_rows, c->byte_rate, c->latency);
+    put_finite(f, "residual_median", c->residual_median);
+    put_finite(f, "residual_p95", c->residual_p95);
+    put_finite(f, "rows_min", c->rows_min);
+    put_finite(f, "rows_max", c->rows_max);
+    put(f, "\n           source=", c->source);
+    fputs("/>\n", f);
+  }
+  fputs("  </curves>\n</profile>\n", f);
+}
+
+bool celslm_profile_save(const celslm_profile *p, const char *file, celslm_error *err) {
+  char *part = celslm_format("%s.part", file);
+  FILE *f = fopen(part, "w");
+  bool ok = f != NULL;
+  if (f) {
+    write_profile(f, p);
+    ok = fflush(f) == 0 && fsync(fileno(f)) == 0 && !ferror(f);
+    ok = fclose(f) == 0 && ok;
+    ok = ok && rename(part, file) == 0;
+  }
+  if (!ok) {
+    celslm_fail(err, file, 0, "cannot be written: %s; give a file in a folder that can be written",
+                strerror(errno));
+    if (f) unlink(part);
+  }
+  free(part);
+  return ok;
+}

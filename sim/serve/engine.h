@@ -1,0 +1,116 @@
+/* engine.h - one model served on one host by continuous batching.
+ *
+ * The rules are those of vLLM's v1 scheduler (facts sheet "serving costs and rules"): each iteration
+ * has a budget of tokens; running sequences go first, one token for a decode, a chunk for a prefill;
+ * then waiting ones are admitted first come, first served while budget, slots and KV blocks last; if
+ * a block is missing, the sequence admitted last is preempted and recomputed later. A token is
+ * produced at the end of the iteration that completes the prompt, then one per iteration.
+ *
+ * A job may stand on a shared context whose KV cache lives outside of its own blocks (`shared`): it
+ * is attended by every sequence and read once per iteration for all that share it. If that cache is
+ * still being loaded (`stream`), the job runs in the lane: each iteration carries the decodes and
+ * those layers of the job's prefill for which KV is there; nobody waits for a missing layer.
+ *
+ * Time. An iteration costs what the op list of its batch costs, rounded once to ticks of 2^-20 ns;
+ * while only decodes run, its length is affine in the step index (with one break, where attention
+ * turns from memory- to compute-bound), so that k iterations are one event whose length is an exact
+ * integer sum: stepping (`step` in the options) and jumping give the same bits.
+ *
+ * Invariants, checked in debug builds at every iteration:
+ *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks
+ *   attended, read = the sums over the decoding jobs they stand for
+ *   at most max_num_seqs jobs run; the queue never loses or doubles a job. */
+#ifndef CELSLM_SERVE_ENGINE_H
+#define CELSLM_SERVE_ENGINE_H
+
+#include "cost/cost.h"
+#include "net/net.h"
+#include "record/request.h"
+#include "record/sketch.h"
+#include "scenario/scenario.h"
+
+typedef struct celslm_engine celslm_engine;
+
+/* A shared context as the engine sees it. One per context and engine. */
+typedef struct celslm_shared {
+  int64_t tokens;
+  int64_t decoding; /* engine's own: decoding jobs that stand on it */
+} celslm_shared;
+
+/* The arrival of a context's KV, layer by layer. Whoever loads it counts `ready` up and pokes the engine. */
+typedef struct celslm_stream {
+  int64_t ready;      /* layers 0..ready-1 are there */
+  celslm_ns complete; /* when the last one came; CELSLM_NEVER before */
+} celslm_stream;
+
+typedef enum celslm_job_state {
+  CELSLM_JOB_NEW, CELSLM_JOB_WAITING, CELSLM_JOB_PREFILL, CELSLM_JOB_DECODE, CELSLM_JOB_ENDED
+} celslm_job_state;
+
+struct celslm_job;
+/* What the owner of a job wants to hear. */
+typedef struct celslm_job_owner {
+  void (*first_token)(struct celslm_job *job); /* now; not called for output 0 */
+  void (*done)(struct celslm_job *job);        /* now; the job is the owner's again */
+} celslm_job_owner;
+
+/* One sequence. The caller fills the first part, and keeps the struct until `done`. */
+typedef struct celslm_job {
+  uint32_t id;
+  int32_t prompt; /* tokens to prefill (own KV), >= 1 */
+  int32_t output; /* tokens to generate; 0: prefill only */
+  celslm_shared *shared;       /* NULL: none */
+  const celslm_stream *stream; /* NULL: the context is all there */
+  const celslm_job_owner *owner;
+  void *self; /* the owner's */
+  /* read by the caller when the job has ended */
+  celslm_ns queued, scheduled, first_token, last_token;
+  int64_t itl_max;           /* ticks */
+  celslm_ns compute, hidden; /* ns of iterations that prefilled this job; of them before the stream was complete */
+  uint32_t preemptions;
+  /* the engine's own */
+  uint8_t state;
+  int32_t generated; /* tokens, at the last change of state */
+  int32_t need;      /* own tokens to have KV for before the next token: prompt + generated */
+  int32_t computed;  /* of them done */
+  int32_t chunk;     /* tokens in the chunk under way; 0: none */
+  int16_t layer, until; /* layers done of this chunk; of them in this iteration: layer..until-1 */
+  int64_t joined;    /* decode step at which it joined */
+  int64_t finish;    /* decode step after which it has all its tokens */
+  uint64_t order;    /* of admission */
+  uint32_t slot;     /* in the heap of decoding jobs */
+  struct celslm_job *before, *after;           /* in the waiting or running list */
+  struct celslm_job *prefill_before, *prefill_after;
+} celslm_job;
+
+typedef struct celslm_engine_hooks {
+  void *self;
+  void (*iteration)(void *self, int engine, celslm_ns end, double duration, int64_t decodes,
+                    int64_t prefill_tokens); /* NULL: not wanted */
+  void (*span)(void *self, int engine, celslm_span_kind kind, celslm_ns begin, celslm_ns end); /* NULL: neither */
+  celslm_ns span_from, span_to; /* spans are wanted inside this window only */
+} celslm_engine_hooks;
+
+/* `index` names the engine in ties, hooks and results. NULL on failure. */
+celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
+                                 const celslm_scenario *scenario, celslm_net *net, bool step,
+                                 const celslm_engine_hooks *hooks, celslm_error *err);
+void celslm_engine_free(celslm_engine *e);
+
+/* Queues a job now. False (and nothing done): it can never fit into the KV blocks. */
+bool celslm_engine_submit(celslm_engine *e, celslm_job *job);
+/* A stream that a job of this engine stands on has moved. */
+void celslm_engine_poke(celslm_engine *e);
+
+const celslm_cost *celslm_engine_cost(const celslm_engine *e);
+const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
+int64_t celslm_engine_blocks(const celslm_engine *e);
+/* Hands the span being drawn to the hook: at the end of a run. */
+void celslm_engine_flush_span(celslm_engine *e);
+/* The state at this instant, also in the midst of a jump. */
+void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row);
+const celslm_sketch *celslm_engine_itl(const celslm_engine *e); /* inter-token times, s */
+
+static inline double celslm_tick_seconds(int64_t ticks) { return (double)ticks * 0x1p-20 * 1e-9; }
+
+#endif

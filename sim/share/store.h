@@ -1,0 +1,55 @@
+/* store.h - the context KV that an engine's host holds, in bounded memory.
+ *
+ * An entry is absent, loading (its bytes are reserved, its layers arrive or are computed) or resident.
+ * Pinned entries (in use, or loading) are never evicted; among the others the least recently used goes
+ * first. Whoever wants an entry that is loading waits on it: one load serves all (single flight).
+ *
+ * Invariant: used = sum of bytes over loading and resident entries <= capacity. */
+#ifndef CELSLM_SHARE_STORE_H
+#define CELSLM_SHARE_STORE_H
+
+#include "serve/engine.h"
+
+typedef enum celslm_residence { CELSLM_ABSENT, CELSLM_LOADING, CELSLM_RESIDENT } celslm_residence;
+
+/* Somebody who waits for an entry; embedded in what waits. */
+typedef struct celslm_waiter {
+  void (*then)(void *self, bool loaded);
+  void *self;
+  struct celslm_waiter *next;
+} celslm_waiter;
+
+typedef struct celslm_entry {
+  celslm_shared shared;  /* what the engine sees */
+  celslm_stream stream;  /* while loading */
+  celslm_ns asked, ready; /* of the current load: when the source was asked, when it had the KV */
+  bool computed_here;     /* the current load is a computation on the spot, not a fetch */
+  celslm_residence residence;
+  int pins;
+  double bytes;
+  struct celslm_entry *older, *newer; /* among resident and unpinned ones */
+  celslm_waiter *waiting, *waiting_last;
+  int64_t hits, fetches, joins, evictions;
+  double bytes_fetched;
+} celslm_entry;
+
+typedef struct celslm_store celslm_store;
+
+/* Entries for the scenario's contexts; `bytes_per_token` of the engine's model and KV precision. */
+celslm_store *celslm_store_new(const celslm_scenario *s, double capacity, double bytes_per_token);
+void celslm_store_free(celslm_store *s);
+celslm_entry *celslm_store_entry(celslm_store *s, int context);
+
+/* absent -> loading, pinned once for the loader, evicting what must go. False: there is no room. */
+bool celslm_store_claim(celslm_store *s, celslm_entry *e);
+/* loading -> resident (or absent if !ok); releases the loader's pin and calls who waits, in order. */
+void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool ok);
+void celslm_store_wait(celslm_entry *e, celslm_waiter *w);
+void celslm_store_pin(celslm_store *s, celslm_entry *e);
+void celslm_store_unpin(celslm_store *s, celslm_entry *e); /* becomes the most recently used */
+/* Calls w->then when something has been unpinned, so that a claim that failed may succeed now. */
+void celslm_store_wait_for_room(celslm_store *s, celslm_waiter *w);
+bool celslm_store_could_hold(const celslm_store *s, const celslm_entry *e); /* if it were empty */
+double celslm_store_used(const celslm_store *s);
+
+#endif

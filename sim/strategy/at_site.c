@@ -1,0 +1,42 @@
+#include "strategy/at_site.h"
+
+static celslm_site *site_of(celslm_request *r) {
+  return &r->system->sites[r->site];
+}
+
+void celslm_serve_recomputing(celslm_request *r) {
+  int64_t context = r->context < 0 ? 0 : r->system->scenario->contexts[r->context].tokens;
+  r->source = r->context < 0 ? CELSLM_CONTEXT_NONE : CELSLM_CONTEXT_RECOMPUTED;
+  celslm_serve(r, r->prompt + (int32_t)context, NULL);
+}
+
+static void context_there(void *self, bool ok) {
+  celslm_request *r = self;
+  if (ok)
+    celslm_serve(r, r->prompt, celslm_store_entry(site_of(r)->store, r->context));
+  else
+    celslm_serve_recomputing(r);
+}
+
+void celslm_serve_cached(celslm_request *r) {
+  if (r->context < 0) {
+    celslm_serve_recomputing(r);
+    return;
+  }
+  celslm_entry *e = celslm_store_entry(site_of(r)->store, r->context);
+  switch (e->residence) {
+  case CELSLM_RESIDENT:
+    r->source = CELSLM_CONTEXT_HIT;
+    e->hits++;
+    break;
+  case CELSLM_LOADING:
+    r->source = CELSLM_CONTEXT_JOINED;
+    e->joins++;
+    break;
+  default:
+    r->source = CELSLM_CONTEXT_RECOMPUTED;
+    break;
+  }
+  r->waiter = (celslm_waiter){.then = context_there, .self = r};
+  celslm_site_compute(site_of(r), r->context, &r->waiter);
+}

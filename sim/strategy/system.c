@@ -1,0 +1,307 @@
+#include "strategy/system.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- messages between a user and a site ---------------------------------------------------------------- */
+
+typedef enum way { WAY_UP, WAY_FIRST, WAY_LAST, WAY_QUEUE } way;
+
+typedef struct message {
+  celslm_transfer wire;
+  celslm_air_flow air;
+  celslm_event timer;
+  celslm_request *request;
+  way way;
+  celslm_ns begun; /* the hop under way */
+  struct message *next;
+} message;
+
+static message *new_message(celslm_request *r, way w) {
+  celslm_system *s = r->system;
+  message *m = s->spare;
+  if (m)
+    s->spare = m->next;
+  else
+    m = celslm_alloc(1, sizeof *m);
+  m->request = r;
+  m->way = w;
+  m->begun = celslm_net_now(s->net);
+  m->timer.slot = m->air.event.slot = m->wire.event.slot = 0;
+  return m;
+}
+
+static void drop_message(message *m) {
+  celslm_system *s = m->request->system;
+  m->next = s->spare;
+  s->spare = m;
+}
+
+void celslm_system_free_messages(celslm_system *s) {
+  for (message *m = s->spare, *next; m; m = next) {
+    next = m->next;
+    free(m);
+  }
+  s->spare = NULL;
+}
+
+static const celslm_user *user_of(const celslm_request *r) {
+  return &r->system->users[r->user];
+}
+
+static void moved(const message *m, celslm_span_kind kind, int place, int index) {
+  celslm_system *s = m->request->system;
+  if (s->moved) s->moved(s->watcher, kind, place, index, m->request->id, m->begun);
+}
+
+static void send_wire(message *m, int from, int to, double bytes, celslm_traffic traffic, void (*done)(void *)) {
+  m->begun = celslm_net_now(m->request->system->net);
+  m->wire = (celslm_transfer){
+      .from = from, .to = to, .bytes = (uint64_t)ceil(bytes), .traffic = traffic, .delivered = done, .self = m};
+  celslm_net_send(m->request->system->net, &m->wire);
+}
+
+static void send_air(message *m, celslm_air *air, double bytes, double rate, celslm_ns latency, void (*done)(void *)) {
+  m->begun = celslm_net_now(m->request->system->net);
+  m->air = (celslm_air_flow){.airtime = bytes / rate, .latency = latency, .done = done, .self = m};
+  celslm_air_send(air, &m->air);
+}
+
+/* ---- up -------------------------------------------------------------------------------------------------- */
+
+static double prompt_bytes(const celslm_request *r) {
+  const celslm_radio_config *c = &r->system->scenario->radio;
+  return r->prompt * c->bytes_per_token + c->packet_overhead;
+}
+
+static void prompt_arrived(void *self) {
+  message *m = self;
+  celslm_request *r = m->request;
+  celslm_system *s = r->system;
+  int host = s->sites[r->site].host;
+  moved(m, CELSLM_SPAN_PROMPT, 1, host);
+  if (s->scenario->platform->hosts[host].role == CELSLM_CLOUD) r->to_cloud += (uint32_t)m->wire.bytes;
+  r->uploaded = celslm_net_now(s->net);
+  drop_message(m);
+  r->then(r);
+}
+
+static void prompt_in_cell(void *self) {
+  message *m = self;
+  celslm_system *s = m->request->system;
+  const celslm_user *u = user_of(m->request);
+  moved(m, CELSLM_SPAN_PROMPT, 2, u->cell);
+  send_wire(m, s->scenario->platform->cells[u->cell].host, s->sites[m->request->site].host,
+            prompt_bytes(m->request), CELSLM_PROMPT, prompt_arrived);
+}
+
+void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r)) {
+  celslm_system *s = r->system;
+  const celslm_user *u = user_of(r);
+  r->site = site;
+  r->then = then;
+  message *m = new_message(r, WAY_UP);
+  double bytes = prompt_bytes(r);
+  if (u->cell < 0) {
+    send_wire(m, u->host, s->sites[site].host, bytes, CELSLM_PROMPT, prompt_arrived);
+    return;
+  }
+  s->bytes_up[u->cell] += bytes;
+  send_air(m, s->up[u->cell], bytes, u->up, u->latency_up, prompt_in_cell);
+}
+
+/* ---- down ------------------------------------------------------------------------------------------------ */
+
+static void token_seen(void *self) {
+  message *m = self;
+  celslm_request *r = m->request;
+  const celslm_user *u = user_of(r);
+  if (u->cell >= 0) moved(m, CELSLM_SPAN_TOKENS, 2, u->cell);
+  celslm_ns now = celslm_net_now(r->system->net);
+  if (m->way == WAY_FIRST) r->first_seen = now;
+  if (m->way == WAY_LAST || r->output == 1) r->last_seen = now;
+  drop_message(m);
+  if (--r->messages || !r->done) return;
+  r->end = CELSLM_COMPLETED;
+  r->system->ended(r->system->self, r);
+}
+
+static double token_bytes(const celslm_request *r) {
+  const celslm_radio_config *c = &r->system->scenario->radio;
+  return c->bytes_per_token + c->packet_overhead;
+}
+
+static void token_in_cell(void *self) {
+  message *m = self;
+  const celslm_user *u = user_of(m->request);
+  send_air(m, m->request->system->down[u->cell], token_bytes(m->request), u->down, u->latency_down, token_seen);
+}
+
+static void send_token(celslm_request *r, way w) {
+  celslm_system *s = r->system;
+  const celslm_user *u = user_of(r);
+  message *m = new_message(r, w);
+  r->messages++;
+  int to = u->cell < 0 ? u->host : s->scenario->platform->cells[u->cell].host;
+  if (u->cell >= 0) s->bytes_down[u->cell] += token_bytes(r);
+  send_wire(m, s->sites[r->site].host, to, token_bytes(r), CELSLM_TOKENS, u->cell < 0 ? token_seen : token_in_cell);
+}
+
+/* The tokens between the first and the last one: counted, not raced (see system.h). */
+static void count_tokens_between(celslm_request *r) {
+  celslm_system *s = r->system;
+  const celslm_user *u = user_of(r);
+  if (r->output <= 2) return;
+  double bytes = (r->output - 2) * token_bytes(r);
+  int to = u->cell < 0 ? u->host : s->scenario->platform->cells[u->cell].host;
+  if (u->cell >= 0) s->bytes_down[u->cell] += bytes;
+  celslm_net_count(s->net, s->sites[r->site].host, to, (uint64_t)ceil(bytes), CELSLM_TOKENS);
+}
+
+/* ---- served ------------------------------------------------------------------------------------------------ */
+
+static celslm_ns later(celslm_ns a, celslm_ns b) {
+  return a > b ? a : b;
+}
+
+static celslm_ns sooner(celslm_ns a, celslm_ns b) {
+  return a < b ? a : b;
+}
+
+/* Where the time from the complete prompt to the first token went: the context was being loaded (at its
+ * source, then on the wire) during [uploaded, complete), the prompt was computed during job.compute, of
+ * which job.hidden while the context was still on its way. */
+static void break_down(celslm_request *r) {
+  const celslm_job *j = &r->job;
+  const celslm_entry *e = r->entry;
+  r->compute = j->compute;
+  r->hidden = j->hidden;
+  if (!e || r->source == CELSLM_CONTEXT_HIT) return;
+  celslm_ns complete = sooner(e->stream.complete, j->first_token);
+  celslm_ns ready = sooner(e->ready, complete), asked = later(e->asked, r->uploaded);
+  celslm_ns source = ready > asked ? ready - asked : 0;
+  r->loading_there = e->computed_here ? 0 : source;
+  r->loading_here = e->computed_here ? source : 0;
+  r->moving = complete > r->uploaded ? complete - r->uploaded - source : 0;
+}
+
+static void on_first_token(celslm_job *job) {
+  break_down(job->self);
+  send_token(job->self, WAY_FIRST);
+}
+
+static void on_done(celslm_job *job) {
+  celslm_request *r = job->self;
+  if (r->entry) celslm_store_unpin(r->system->sites[r->site].store, r->entry);
+  r->done = true;
+  if (r->output == 1) return; /* its first token is its last */
+  send_token(r, WAY_LAST);
+  count_tokens_between(r);
+}
+
+static const celslm_job_owner owner = {on_first_token, on_done};
+
+static void submit(celslm_request *r) {
+  celslm_site *site = &r->system->sites[r->site];
+  if (celslm_engine_submit(site->engine, &r->job)) return;
+  if (r->entry) celslm_store_unpin(site->store, r->entry);
+  celslm_reject(r);
+}
+
+static void overhead_over(void *self) {
+  message *m = self;
+  celslm_request *r = m->request;
+  drop_message(m);
+  submit(r);
+}
+
+void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
+  celslm_system *s = r->system;
+  celslm_site *site = &s->sites[r->site];
+  r->entry = entry;
+  r->job.id = r->id;
+  r->job.prompt = tokens;
+  r->job.output = r->output;
+  r->job.shared = entry ? &entry->shared : NULL;
+  r->job.stream = entry && entry->residence == CELSLM_LOADING ? &entry->stream : NULL;
+  r->job.owner = &owner;
+  r->job.self = r;
+  if (entry) celslm_store_pin(site->store, entry);
+  double overhead = s->scenario->engines[site->index].client_overhead;
+  if (overhead <= 0) {
+    submit(r);
+    return;
+  }
+  message *m = new_message(r, WAY_QUEUE);
+  m->timer = (celslm_event){.fire = overhead_over, .self = m, .cls = CELSLM_AT_TIMER, .id = r->id};
+  celslm_net_at(s->net, &m->timer, celslm_net_now(s->net) + celslm_ns_of(overhead));
+}
+
+void celslm_reject(celslm_request *r) {
+  r->end = CELSLM_REJECTED;
+  r->system->ended(r->system->self, r);
+}
+
+/* ---- the row ------------------------------------------------------------------------------------------------- */
+
+void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
+  const celslm_system *s = r->system;
+  const celslm_job *j = &r->job;
+  const celslm_user *u = user_of(r);
+  *row = (celslm_request_row){
+      .end = r->end,
+      .context_source = r->source,
+      .id = r->id,
+      .ue = r->user,
+      .cell = u->cell < 0 ? UINT32_MAX : (uint32_t)u->cell,
+      .engine = r->site < 0 ? UINT32_MAX : (uint32_t)r->site,
+      .context = r->context < 0 ? UINT32_MAX : (uint32_t)r->context,
+      .prompt_tokens = (uint32_t)r->prompt,
+      .context_tokens = r->context < 0 ? 0 : (uint32_t)s->scenario->contexts[r->context].tokens,
+      .output_tokens = (uint32_t)r->output,
+      .preemptions = j->preemptions,
+      .arrival = celslm_seconds(r->arrival),
+      .user_bytes_to_cloud = r->to_cloud,
+      .kv_bytes = r->kv_bytes,
+  };
+  double *unknown[] = {&row->queued, &row->scheduled, &row->first_token, &row->last_token, &row->ttft,
+                       &row->tpot,   &row->e2e,       &row->itl_max,     &row->t_up,       &row->t_wait,
+                       &row->t_cloud, &row->t_comm,   &row->t_edge,      &row->t_hidden,   &row->t_down};
+  for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) *unknown[i] = NAN;
+  if (r->uploaded >= 0) row->queued = celslm_seconds(r->uploaded);
+  if (r->uploaded >= 0 && j->owner && j->scheduled >= 0) row->scheduled = celslm_seconds(j->scheduled);
+  if (r->first_seen < 0) return;
+  row->first_token = celslm_seconds(r->first_seen);
+  row->ttft = celslm_seconds(r->first_seen - r->arrival);
+  row->t_up = celslm_seconds(r->uploaded - r->arrival);
+  row->t_down = celslm_seconds(r->first_seen - j->first_token);
+  bool in_cloud = s->scenario->platform->hosts[s->sites[r->site].host].role == CELSLM_CLOUD;
+  celslm_ns here = r->compute + r->loading_here;
+  row->t_cloud = celslm_seconds(r->loading_there + (in_cloud ? here : 0));
+  row->t_edge = celslm_seconds(in_cloud ? 0 : here);
+  row->t_comm = celslm_seconds(r->moving);
+  row->t_hidden = celslm_seconds(r->hidden);
+  row->t_wait = celslm_seconds(j->first_token - r->uploaded - r->loading_there - r->moving - here + r->hidden);
+  if (r->end != CELSLM_COMPLETED) return;
+  row->last_token = celslm_seconds(r->last_seen);
+  row->e2e = celslm_seconds(r->last_seen - r->arrival);
+  if (r->output < 2) return;
+  row->tpot = celslm_seconds(r->last_seen - r->first_seen) / (r->output - 1);
+  row->itl_max = celslm_tick_seconds(j->itl_max);
+}
+
+/* ---- what strategies check ---------------------------------------------------------------------------------- */
+
+bool celslm_system_needs_cloud(const celslm_system *s, const celslm_element *e, celslm_error *err) {
+  if (s->cloud >= 0) return true;
+  return celslm_element_fail(e, err, "%s needs an engine on a host whose celslm.role is cloud", e->name);
+}
+
+bool celslm_system_needs_edges(const celslm_system *s, const celslm_element *e, celslm_error *err) {
+  for (int i = 0; i < s->n_users; i++)
+    if (s->users[i].site < 0)
+      return celslm_element_fail(e, err, "%s needs an engine on every edge host that users are at; host %s has none",
+                                 e->name, s->scenario->platform->hosts[s->users[i].host].name);
+  return true;
+}

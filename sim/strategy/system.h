@@ -1,0 +1,96 @@
+/* system.h - the running system that a strategy steers: users, cells, sites, and the life of a request.
+ *
+ * A request arrives at a user's device. The strategy uploads its prompt to a site, serves it there
+ * (with or without a shared context), and the system brings the tokens back to the user. Each step is
+ * one call below and calls the strategy back when it is done.
+ *
+ * The way up is air, then wire (store and forward: prompts are small); the way down wire, then air.
+ * The first and the last token travel as messages of their own; those in between, a packet per
+ * iteration at most, are counted in the ledgers but do not compete for the air: their share of it is
+ * reported, and is well below one percent in any load that text can make. */
+#ifndef CELSLM_STRATEGY_SYSTEM_H
+#define CELSLM_STRATEGY_SYSTEM_H
+
+#include "net/air.h"
+#include "record/request.h"
+#include "share/site.h"
+
+typedef struct celslm_system celslm_system;
+
+typedef struct celslm_user {
+  int cell;           /* -1: sits at the edge host itself */
+  int site;           /* the engine at the edge that is nearest; -1: none */
+  int host;           /* of that edge */
+  double up, down;    /* B/s of air */
+  celslm_ns latency_up, latency_down;
+} celslm_user;
+
+typedef struct celslm_request {
+  celslm_job job;
+  celslm_system *system;
+  uint32_t id, user;
+  int32_t context; /* -1: none */
+  int32_t site;    /* where it is served; -1: not decided */
+  int32_t prompt, output; /* the user's own tokens; tokens asked for */
+  celslm_entry *entry;    /* of the context it stands on, pinned; NULL: none */
+  celslm_ns arrival, uploaded, first_seen, last_seen;
+  celslm_ns compute, hidden, loading_there, loading_here, moving; /* ns until the first token: system.c, break_down */
+  uint8_t source, end;    /* celslm_context_source, celslm_end */
+  uint8_t messages;       /* on their way to the user */
+  bool done;              /* the engine has produced its last token */
+  uint32_t to_cloud;      /* B of user data that reached a cloud host */
+  double kv_bytes;        /* fetched on this request's behalf */
+  void (*then)(struct celslm_request *r);
+  celslm_waiter waiter;   /* the strategy's, for waiting on an entry */
+  struct celslm_request *before, *after; /* among the live ones */
+} celslm_request;
+
+/* A way to serve requests: one file each, behind this table. */
+typedef struct celslm_strategy {
+  const char *name;    /* the child of <strategy> */
+  const char *summary; /* one line for `celslm list strategies` */
+  const char *paper;   /* where the idea was published */
+  unsigned long options_size;
+  /* Reads <NAME .../> into options (zeroed) and checks that the scenario can be run so. */
+  bool (*configure)(void *options, const celslm_system *s, const celslm_element *e, celslm_error *err);
+  void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
+} celslm_strategy;
+
+extern const celslm_strategy *const celslm_strategies[]; /* NULL-terminated */
+const celslm_strategy *celslm_strategy_find(const char *name);
+
+struct celslm_system {
+  const celslm_scenario *scenario;
+  celslm_net *net;
+  celslm_air **up, **down; /* by cell */
+  double *bytes_up, *bytes_down;
+  celslm_user *users;
+  int n_users;
+  celslm_site *sites; /* by engine */
+  int cloud;          /* the first engine on a cloud host; -1: none */
+  const celslm_strategy *strategy;
+  void *options;
+  void (*ended)(void *self, celslm_request *r); /* the world records it and frees it */
+  void *self;
+  void (*moved)(void *watcher, celslm_span_kind kind, int place, int index, uint32_t request, celslm_ns begin); /* NULL: nobody watches */
+  void *watcher;
+  struct message *spare;
+};
+
+/* Sends the user's prompt to a site; then(r) when it is complete there. */
+void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r));
+/* Queues the request at its site's engine with `tokens` tokens to prefill, standing on `entry`
+ * (NULL: on nothing; otherwise pinned for it until it ends), whose KV may still be on its way. */
+void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry);
+/* Ends a request that will not be served. */
+void celslm_reject(celslm_request *r);
+
+void celslm_system_free_messages(celslm_system *s);
+/* The times of a request that has ended (or not: NaN), as its row. */
+void celslm_request_row_of(const celslm_request *r, celslm_request_row *row);
+
+/* What strategies share: whether every edge's model can use KV of the cloud's. */
+bool celslm_system_needs_cloud(const celslm_system *s, const celslm_element *e, celslm_error *err);
+bool celslm_system_needs_edges(const celslm_system *s, const celslm_element *e, celslm_error *err);
+
+#endif

@@ -1,0 +1,382 @@
+#include "world/books.h"
+
+#include "record/statistics.h"
+
+#include <gsl/gsl_version.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct series { /* one latency of the completed requests, in order of completion */
+  double *values;
+  size_t n, size;
+} series;
+
+struct celslm_books {
+  const celslm_scenario *scenario;
+  const celslm_run_options *options;
+  celslm_system *system;
+  celslm_results *results; /* NULL: nothing is written */
+  celslm_table *requests, *engines, *links, *cells, *contexts, *timeline, *iterations, *summary;
+  celslm_column *columns[8]; /* copies with names filled in; names[] owns the arrays */
+  const char **names[6];
+  int n_columns, n_names;
+  int64_t ends[4];
+  int64_t sources[5];
+  series ttft, tpot, e2e;
+  int64_t warm, good; /* completed after the warm-up; of them within every objective */
+  int64_t preemptions;
+  double breakdown[7];
+  double user_bytes, kv_bytes;
+  celslm_ns window_from, window_to;
+};
+
+/* ---- opening ---------------------------------------------------------------------------------------------- */
+
+static const char **new_names(celslm_books *b, int n) {
+  return b->names[b->n_names++] = celslm_alloc((unsigned long)n + 1, sizeof(char *));
+}
+
+typedef struct naming {
+  const char *column;
+  const char *const *names;
+} naming;
+
+static celslm_table *open_table(celslm_books *b, const char *path, const char *description, const celslm_column *columns,
+                                size_t n, const naming *namings, celslm_error *err) {
+  celslm_column *copy = b->columns[b->n_columns++] = celslm_alloc(n, sizeof *copy);
+  memcpy(copy, columns, n * sizeof *copy);
+  for (size_t i = 0; i < n; i++)
+    for (const naming *k = namings; k->column; k++)
+      if (strcmp(k->column, copy[i].name) == 0) copy[i].names = k->names;
+  return celslm_results_table(b->results, path, description, copy, n, err);
+}
+
+static bool write_provenance(celslm_books *b, celslm_error *err) {
+  const celslm_scenario *s = b->scenario;
+  char *seed = celslm_format("%llu", (unsigned long long)s->seed);
+  char *libraries = celslm_format("SimGrid %s, GSL %s, HDF5 %s", celslm_net_version(), gsl_version, celslm_results_library());
+  bool ok = celslm_results_provenance(b->results, "name", s->name, err) &&
+            celslm_results_provenance(b->results, "seed", seed, err) &&
+            celslm_results_provenance(b->results, "version", CELSLM_VERSION, err) &&
+            celslm_results_provenance(b->results, "commit", CELSLM_COMMIT, err) &&
+            celslm_results_provenance(b->results, "libraries", libraries, err) &&
+            celslm_results_provenance(b->results, "scenario", s->text, err) &&
+            celslm_results_provenance(b->results, "platform", s->platform->text, err);
+  for (int i = 0; ok && i < s->platform->n_profiles; i++) {
+    char *name = celslm_format("profile %s", s->platform->profiles[i]->name);
+    ok = celslm_results_provenance(b->results, name, s->platform->profiles[i]->text, err);
+    free(name);
+  }
+  free(seed);
+  free(libraries);
+  return ok;
+}
+
+static bool open_tables(celslm_books *b, celslm_error *err) {
+  const celslm_scenario *s = b->scenario;
+  int n_links = celslm_net_links(b->system->net);
+  const char **strategies = new_names(b, s->n_strategies), **engines = new_names(b, s->n_engines);
+  const char **contexts = new_names(b, s->n_contexts), **cells = new_names(b, s->platform->n_cells);
+  const char **hosts = new_names(b, s->platform->n_hosts), **links = new_names(b, n_links);
+  for (int i = 0; i < s->n_strategies; i++) strategies[i] = s->strategies[i].label;
+  for (int i = 0; i < s->n_engines; i++) engines[i] = s->engines[i].name;
+  for (int i = 0; i < s->n_contexts; i++) contexts[i] = s->contexts[i].name;
+  for (int i = 0; i < s->platform->n_cells; i++) cells[i] = s->platform->hosts[s->platform->cells[i].host].name;
+  for (int i = 0; i < s->platform->n_hosts; i++) hosts[i] = s->platform->hosts[i].name;
+  for (int i = 0; i < n_links; i++) links[i] = celslm_net_link_name(b->system->net, i);
+  naming namings[] = {{"strategy", strategies}, {"engine", engines}, {"context", contexts}, {"cell", cells},
+                      {"index", hosts},         {"link", links},     {"traffic", celslm_traffic_names}, {NULL, NULL}};
+#define OPEN(TABLE, ROW, TEXT)                                                                       \
+  (b->TABLE = open_table(b, #TABLE, TEXT, celslm_##ROW##_columns, celslm_##ROW##_n_columns, namings, err))
+  return OPEN(requests, request, "one row per request, in order of its end; those in flight at the horizon last") &&
+         OPEN(engines, engine, "engines, sampled over time") &&
+         OPEN(links, link, "bytes over each link by class, at the end") &&
+         OPEN(cells, cell, "the air of each cell, at the end") &&
+         OPEN(contexts, context, "shared contexts at each engine, at the end") &&
+         OPEN(timeline, span, "what engines, routes and cells did in the timeline window") &&
+         (!s->results.iterations || OPEN(iterations, iteration, "every iteration of every engine")) &&
+         OPEN(summary, summary, "one row per strategy");
+#undef OPEN
+}
+
+celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_options *o, celslm_system *system,
+                                celslm_error *err) {
+  celslm_books *b = celslm_alloc(1, sizeof *b);
+  b->scenario = s;
+  b->options = o;
+  b->system = system;
+  b->window_from = celslm_ns_of(s->results.timeline_from);
+  b->window_to = celslm_ns_of(s->results.timeline_to);
+  if (!o->file) return b;
+  b->results = celslm_results_create(o->file, err);
+  if (b->results && write_provenance(b, err) && open_tables(b, err)) return b;
+  celslm_books_close(b, CELSLM_BAD_INPUT, NULL);
+  return NULL;
+}
+
+/* ---- while it runs ----------------------------------------------------------------------------------------- */
+
+static void write_span(celslm_books *b, celslm_span_kind kind, int place, int index, uint32_t request, celslm_ns begin,
+                       celslm_ns end) {
+  if (end < b->window_from || begin >= b->window_to) return;
+  celslm_span_row row = {.strategy = (uint8_t)b->options->strategy,
+                         .place = (uint8_t)place,
+                         .kind = (uint8_t)kind,
+                         .index = (uint32_t)index,
+                         .request = request,
+                         .begin = celslm_seconds(begin),
+                         .end = celslm_seconds(end)};
+  celslm_table_append(b->timeline, &row);
+}
+
+static void on_engine_span(void *self, int engine, celslm_span_kind kind, celslm_ns begin, celslm_ns end) {
+  write_span(self, kind, 0, engine, UINT32_MAX, begin, end);
+}
+
+static void on_iteration(void *self, int engine, celslm_ns end, double duration, int64_t decodes, int64_t prefill_tokens) {
+  celslm_books *b = self;
+  celslm_iteration_row row = {.strategy = (uint8_t)b->options->strategy,
+                              .engine = (uint32_t)engine,
+                              .end = celslm_seconds(end),
+                              .duration = duration,
+                              .decodes = (uint32_t)decodes,
+                              .prefill_tokens = (uint32_t)prefill_tokens};
+  celslm_table_append(b->iterations, &row);
+}
+
+static void on_layer(void *self, const celslm_transfer *t) {
+  celslm_books *b = self;
+  write_span(b, CELSLM_SPAN_KV, 1, t->to, UINT32_MAX, t->started, celslm_net_now(b->system->net));
+}
+
+static void on_moved(void *self, celslm_span_kind kind, int place, int index, uint32_t request, celslm_ns begin) {
+  celslm_books *b = self;
+  write_span(b, kind, place, index, request, begin, celslm_net_now(b->system->net));
+}
+
+celslm_engine_hooks celslm_books_hooks(celslm_books *b) {
+  bool window = b->results && b->window_to > b->window_from;
+  b->system->moved = window ? on_moved : NULL;
+  b->system->watcher = b;
+  return (celslm_engine_hooks){.self = b,
+                               .iteration = b->iterations ? on_iteration : NULL,
+                               .span = window ? on_engine_span : NULL,
+                               .span_from = b->window_from,
+                               .span_to = b->window_to};
+}
+
+void celslm_books_watch(celslm_books *b, celslm_site *site) {
+  if (!b->results || b->window_to <= b->window_from) return;
+  site->on_transfer = on_layer;
+  site->self = b;
+}
+
+static void add(series *s, double value) {
+  if (isnan(value)) return;
+  if (s->n == s->size) s->values = celslm_realloc(s->values, s->size = s->size ? 2 * s->size : 1024, sizeof(double));
+  s->values[s->n++] = value;
+}
+
+void celslm_books_request(celslm_books *b, const celslm_request_row *r) {
+  const celslm_slo_config *slo = &b->scenario->slo;
+  if (b->results) celslm_table_append(b->requests, r);
+  b->ends[r->end]++;
+  b->sources[r->context_source]++;
+  b->preemptions += r->preemptions;
+  b->user_bytes += r->user_bytes_to_cloud;
+  b->kv_bytes += r->kv_bytes;
+  if (r->end != CELSLM_COMPLETED || r->arrival < b->scenario->results.warmup) return;
+  b->warm++;
+  b->good += r->ttft <= slo->ttft && !(r->tpot > slo->tpot) && r->e2e <= slo->e2e;
+  add(&b->ttft, r->ttft);
+  add(&b->tpot, r->tpot);
+  add(&b->e2e, r->e2e);
+  const double parts[] = {r->t_wait, r->t_up, r->t_cloud, r->t_comm, r->t_edge, r->t_hidden, r->t_down};
+  for (int i = 0; i < 7; i++) b->breakdown[i] += parts[i];
+}
+
+void celslm_books_sample(celslm_books *b, const celslm_system *s) {
+  for (int i = 0; b->results && i < b->scenario->n_engines; i++) {
+    celslm_engine_row row = {.strategy = (uint8_t)b->options->strategy, .engine = (uint32_t)i};
+    celslm_engine_observe(s->sites[i].engine, &row);
+    row.context_bytes = celslm_store_used(s->sites[i].store);
+    celslm_table_append(b->engines, &row);
+  }
+}
+
+/* ---- at the end ---------------------------------------------------------------------------------------------- */
+
+static void latency(const series *s, double *mean, double *low, double *high, double quantiles[3]) {
+  static const double at[] = {0.5, 0.95, 0.99};
+  celslm_estimate e = celslm_batch_means(s->values, s->n, 20, 0.95);
+  *mean = e.mean;
+  *low = e.low;
+  *high = e.high;
+  celslm_quantiles(s->values, s->n, at, 3, quantiles);
+}
+
+static bool is_cloud(const celslm_books *b, int host) {
+  return b->scenario->platform->hosts[host].role == CELSLM_CLOUD;
+}
+
+static double wan_bytes(const celslm_books *b, const celslm_system *s) {
+  double bytes = 0;
+  for (int h = 0; h < b->scenario->platform->n_hosts; h++)
+    for (int c = 0; is_cloud(b, h) && c < CELSLM_TRAFFICS; c++)
+      bytes += (double)(celslm_net_received(s->net, h, (celslm_traffic)c) + celslm_net_sent_by(s->net, h, (celslm_traffic)c));
+  return bytes;
+}
+
+/* Idle power of every host that serves, and what being busy adds (at most all of the time: several
+ * engines on a host share it). */
+static double energy(const celslm_books *b, const celslm_system *s, double duration) {
+  double joules = 0;
+  for (int h = 0; h < b->scenario->platform->n_hosts; h++) {
+    const celslm_host *host = &b->scenario->platform->hosts[h];
+    double busy = 0;
+    bool serves = false;
+    for (int i = 0; i < b->scenario->n_engines; i++)
+      if (s->sites[i].host == h) {
+        celslm_engine_row row;
+        celslm_engine_observe(s->sites[i].engine, &row);
+        busy += row.busy;
+        serves = true;
+      }
+    if (!serves) continue;
+    const celslm_profile *p = host->profile;
+    joules += host->accelerators * (p->power_idle * duration + (p->power_max - p->power_idle) * fmin(busy, duration));
+  }
+  return joules;
+}
+
+static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *row) {
+  double duration = celslm_seconds(celslm_net_now(s->net)), n = b->warm ? (double)b->warm : NAN;
+  double window = duration - b->scenario->results.warmup;
+  int64_t arrived = b->ends[0] + b->ends[1] + b->ends[2] + b->ends[3], tokens = 0, iterations = 0;
+  celslm_sketch *gaps = celslm_sketch_new(0.005);
+  for (int i = 0; i < b->scenario->n_engines; i++) {
+    celslm_engine_row engine;
+    celslm_engine_observe(s->sites[i].engine, &engine);
+    tokens += engine.output_tokens;
+    iterations += engine.iterations;
+    celslm_sketch_merge(gaps, celslm_engine_itl(s->sites[i].engine));
+  }
+  double ttft[3], tpot[3], e2e[3];
+  *row = (celslm_summary_row){
+      .strategy = (uint8_t)b->options->strategy,
+      .arrived = arrived,
+      .completed = b->ends[CELSLM_COMPLETED],
+      .rejected = b->ends[CELSLM_REJECTED],
+      .dropped = b->ends[CELSLM_DROPPED],
+      .in_flight = b->ends[CELSLM_IN_FLIGHT],
+      .duration = duration,
+      .throughput = (double)b->ends[CELSLM_COMPLETED] / duration,
+      .token_throughput = (double)tokens / duration,
+      .offered = (double)arrived / duration,
+      .goodput = window > 0 ? (double)b->good / window : NAN,
+      .slo_share = (double)b->good / n,
+      .itl_p50 = celslm_sketch_quantile(gaps, 0.5),
+      .itl_p95 = celslm_sketch_quantile(gaps, 0.95),
+      .itl_p99 = celslm_sketch_quantile(gaps, 0.99),
+      .wait_mean = b->breakdown[0] / n,
+      .up_mean = b->breakdown[1] / n,
+      .cloud_mean = b->breakdown[2] / n,
+      .comm_mean = b->breakdown[3] / n,
+      .edge_mean = b->breakdown[4] / n,
+      .hidden_mean = b->breakdown[5] / n,
+      .down_mean = b->breakdown[6] / n,
+      .hits = b->sources[CELSLM_CONTEXT_HIT],
+      .fetches = b->sources[CELSLM_CONTEXT_FETCHED],
+      .joins = b->sources[CELSLM_CONTEXT_JOINED],
+      .recomputed = b->sources[CELSLM_CONTEXT_RECOMPUTED],
+      .preemptions = b->preemptions,
+      .iterations = iterations,
+      .user_bytes_to_cloud = b->user_bytes,
+      .kv_bytes = b->kv_bytes,
+      .wan_bytes = wan_bytes(b, s),
+      .energy = energy(b, s, duration),
+  };
+  latency(&b->ttft, &row->ttft_mean, &row->ttft_low, &row->ttft_high, ttft);
+  latency(&b->tpot, &row->tpot_mean, &row->tpot_low, &row->tpot_high, tpot);
+  latency(&b->e2e, &row->e2e_mean, &row->e2e_low, &row->e2e_high, e2e);
+  row->ttft_p50 = ttft[0], row->ttft_p95 = ttft[1], row->ttft_p99 = ttft[2];
+  row->tpot_p50 = tpot[0], row->tpot_p95 = tpot[1], row->tpot_p99 = tpot[2];
+  row->e2e_p50 = e2e[0], row->e2e_p95 = e2e[1], row->e2e_p99 = e2e[2];
+  celslm_sketch_free(gaps);
+}
+
+static void write_links(celslm_books *b, const celslm_system *s, double duration) {
+  for (int l = 0; l < celslm_net_links(s->net); l++)
+    for (int c = 0; c < CELSLM_TRAFFICS; c++) {
+      double bytes = (double)celslm_net_link_bytes(s->net, l, (celslm_traffic)c);
+      if (bytes == 0) continue;
+      celslm_link_row row = {.strategy = (uint8_t)b->options->strategy,
+                             .traffic = (uint8_t)c,
+                             .link = (uint32_t)l,
+                             .bytes = bytes,
+                             .utilisation = bytes / (celslm_net_link_bandwidth(s->net, l) * duration)};
+      celslm_table_append(b->links, &row);
+    }
+}
+
+static void write_cells(celslm_books *b, const celslm_system *s) {
+  for (int c = 0; c < b->scenario->platform->n_cells; c++) {
+    celslm_cell_row row = {.strategy = (uint8_t)b->options->strategy,
+                           .cell = (uint32_t)c,
+                           .bytes_up = s->bytes_up[c],
+                           .bytes_down = s->bytes_down[c],
+                           .airtime_up = celslm_air_busy(s->up[c]),
+                           .airtime_down = celslm_air_busy(s->down[c])};
+    celslm_table_append(b->cells, &row);
+  }
+}
+
+static void write_contexts(celslm_books *b, const celslm_system *s) {
+  for (int i = 0; i < b->scenario->n_engines; i++)
+    for (int c = 0; c < b->scenario->n_contexts; c++) {
+      const celslm_entry *e = celslm_store_entry(s->sites[i].store, c);
+      if (!e->hits && !e->fetches && !e->joins && !e->evictions) continue;
+      celslm_context_row row = {.strategy = (uint8_t)b->options->strategy,
+                                .engine = (uint32_t)i,
+                                .context = (uint32_t)c,
+                                .tokens = (uint32_t)e->shared.tokens,
+                                .hits = e->hits,
+                                .fetches = e->fetches,
+                                .joins = e->joins,
+                                .evictions = e->evictions,
+                                .bytes_fetched = e->bytes_fetched};
+      celslm_table_append(b->contexts, &row);
+    }
+}
+
+void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary_row *summary) {
+  celslm_summary_row row;
+  sum_up(b, s, &row);
+  if (summary) *summary = row;
+  if (!b->results) return;
+  for (int i = 0; i < b->scenario->n_engines; i++) celslm_engine_flush_span(s->sites[i].engine);
+  celslm_table_append(b->summary, &row);
+  write_links(b, s, row.duration);
+  write_cells(b, s);
+  write_contexts(b, s);
+}
+
+bool celslm_books_balanced(const celslm_books *b, uint64_t arrived, celslm_error *err) {
+  int64_t recorded = b->ends[0] + b->ends[1] + b->ends[2] + b->ends[3];
+  if (recorded == (int64_t)arrived) return true;
+  return celslm_fail(err, b->scenario->file, 0, "%llu requests arrived but %lld were recorded; this is a bug, please report "
+                     "it with the scenario", (unsigned long long)arrived, (long long)recorded);
+}
+
+bool celslm_books_close(celslm_books *b, celslm_outcome outcome, celslm_error *err) {
+  if (!b) return true;
+  bool ok = !b->results || celslm_results_close(b->results, outcome == CELSLM_DONE, outcome == CELSLM_INTERRUPTED, err);
+  for (int i = 0; i < b->n_columns; i++) free(b->columns[i]);
+  for (int i = 0; i < b->n_names; i++) free(b->names[i]);
+  free(b->ttft.values);
+  free(b->tpot.values);
+  free(b->e2e.values);
+  free(b);
+  return ok;
+}

@@ -1,0 +1,300 @@
+/* test_attention.c - attention at every level against the double-precision formula: prefill with
+ * cached prefix, decode over ragged batches, shared context, merge of segments; thread counts;
+ * reports. */
+#include "kernels/kernel_test.h"
+
+typedef struct problem {
+  int kv_heads, q_heads, hd;
+  int64_t n;        /* query tokens */
+  int64_t length;   /* tokens in the cache */
+  float *k, *v, *q; /* [length][kv_heads][hd], [n][q_heads][hd] */
+  float *o, *lse, *want, *want_lse;
+} problem;
+
+static const int sizes[] = {32, 40, 64, 80, 96, 100, 128, 160, 256, 8, 33};
+
+static problem make(int64_t n, int64_t length) {
+  problem p = {.n = n, .length = length};
+  p.kv_heads = (int)rng_int(1, 3);
+  p.q_heads = p.kv_heads * (int)rng_int(1, 8);
+  p.hd = sizes[rng_int(0, 10)];
+  int64_t kvn = length * p.kv_heads * p.hd, qn = n * p.q_heads * p.hd;
+  p.k = rng_floats(kvn + 1), p.v = rng_floats(kvn + 1), p.q = rng_floats(qn);
+  p.o = rng_floats(qn), p.want = rng_floats(qn);
+  p.lse = rng_floats(n * p.q_heads), p.want_lse = rng_floats(n * p.q_heads);
+  return p;
+}
+
+static void drop(problem *p) {
+  rng_free(p->k), rng_free(p->v), rng_free(p->q), rng_free(p->o), rng_free(p->want);
+  rng_free(p->lse), rng_free(p->want_lse);
+}
+
+/* Tokens [first, last) of the problem in a cache; appended in two steps. */
+static celslm_kv *fill(const problem *p, int64_t first, int64_t last) {
+  int64_t row = p->kv_heads * p->hd, half = (last - first) / 2;
+  celslm_kv *kv = celslm_kv_create(CELSLM_K_F32, p->kv_heads, p->hd, last - first + 5);
+  ck_assert_ptr_nonnull(kv);
+  const float *k = p->k + first * row, *v = p->v + first * row;
+  celslm_kv_append(kv, half, k, row, v, row);
+  celslm_kv_append(kv, last - first - half, k + half * row, row, v + half * row, row);
+  return kv;
+}
+
+/* The formula, in double: token i sees tokens [0, see + i) or [0, see). */
+static void reference(problem *p, int64_t see, bool causal) {
+  int group = p->q_heads / p->kv_heads;
+  double *s = malloc((size_t)(p->length + 1) * sizeof *s);
+  for (int64_t i = 0; i < p->n; i++)
+    for (int h = 0; h < p->q_heads; h++) {
+      int64_t at = i * p->q_heads + h, last = see + (causal ? i : 0);
+      const float *q = p->q + at * p->hd;
+      double top = -INFINITY, sum = 0;
+      for (int64_t t = 0; t < last; t++) {
+        const float *k = p->k + (t * p->kv_heads + h / group) * p->hd;
+        s[t] = 0;
+        for (int d = 0; d < p->hd; d++) s[t] += (double)q[d] * (double)k[d];
+        s[t] /= sqrt(p->hd);
+        top = fmax(top, s[t]);
+      }
+      for (int64_t t = 0; t < last; t++) sum += s[t] = exp(s[t] - top);
+      for (int d = 0; d < p->hd; d++) {
+        double x = 0;
+        for (int64_t t = 0; t < last; t++)
+          x += s[t] * (double)p->v[(t * p->kv_heads + h / group) * p->hd + d];
+        p->want[at * p->hd + d] = last > 0 ? (float)(x / sum) : 0;
+      }
+      p->want_lse[at] = last > 0 ? (float)(top + log(sum)) : -INFINITY;
+    }
+  free(s);
+}
+
+static void compare(const problem *p, int level, const char *what) {
+  double e = relative_error(p->n * p->q_heads * p->hd, p->o, p->want);
+  ck_assert_msg(e < 2e-6, "%s, level %d: n %ld, length %ld, heads %d/%d, size %d: %g", what, level,
+                (long)p->n, (long)p->length, p->q_heads, p->kv_heads, p->hd, e);
+  for (int64_t i = 0; i < p->n * p->q_heads; i++)
+    ck_assert_msg(p->lse[i] == p->want_lse[i] ||
+                      fabsf(p->lse[i] - p->want_lse[i]) < 2e-6f * (1 + fabsf(p->want_lse[i])),
+                  "%s: lse %g, want %g", what, (double)p->lse[i], (double)p->want_lse[i]);
+}
+
+START_TEST(prefill_matches_formula) {
+  FOR_LEVELS(level) {
+    rng_seed(3);
+    for (int i = 0; i < 40; i++) {
+      int64_t n = rng_int(1, i % 4 == 0 ? 150 : 40), cached = i % 3 ? rng_int(0, 400) : 0;
+      problem p = make(n, n + cached);
+      bool causal = i % 5 != 4;
+      celslm_kv *kv = fill(&p, 0, p.length);
+      reference(&p, causal ? cached + 1 : p.length, causal);
+      celslm_attention_prefill(kv, p.q_heads, n, causal, p.q, p.o, p.lse);
+      compare(&p, level, "prefill");
+      celslm_kv_free(kv);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
+START_TEST(large_scores_do_not_overflow) {
+  FOR_LEVELS(level) {
+    rng_seed(4);
+    problem p = make(20, 600);
+    for (int64_t i = 0; i < p.n * p.q_heads * p.hd; i++) p.q[i] *= 300.0f;
+    celslm_kv *kv = fill(&p, 0, p.length);
+    celslm_attention_prefill(kv, p.q_heads, p.n, true, p.q, p.o, p.lse);
+    for (int64_t i = 0; i < p.n * p.q_heads * p.hd; i++) ck_assert(isfinite(p.o[i]));
+    for (int64_t i = 0; i < p.n * p.q_heads; i++) ck_assert(isfinite(p.lse[i]));
+    celslm_kv_free(kv);
+    drop(&p);
+  }
+}
+END_TEST
+
+START_TEST(shared_matches_formula) {
+  FOR_LEVELS(level) {
+    rng_seed(5);
+    for (int i = 0; i < 30; i++) {
+      problem p = make(rng_int(1, 60), i == 0 ? 0 : rng_int(1, i % 6 == 5 ? 2500 : 300));
+      celslm_kv *kv = fill(&p, 0, p.length);
+      reference(&p, p.length, false);
+      celslm_attention_shared(kv, p.n, p.q_heads, p.q, p.o, p.lse);
+      compare(&p, level, "shared");
+      celslm_kv_free(kv);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
+START_TEST(decode_matches_formula) {
+  FOR_LEVELS(level) {
+    rng_seed(6);
+    for (int i = 0; i < 25; i++) {
+      int64_t batch = rng_int(1, 6);
+      problem p = make(batch, i % 5 == 4 ? 3000 : 500);
+      celslm_kv *kv[6];
+      int64_t row = p.q_heads * p.hd;
+      for (int64_t b = 0; b < batch; b++) {
+        int64_t length = b == 3 ? 0 : rng_int(1, p.length);
+        kv[b] = fill(&p, 0, length);
+        problem one = p;
+        one.n = 1, one.length = length;
+        one.q += b * row, one.want += b * row, one.want_lse += b * p.q_heads;
+        reference(&one, length, false);
+      }
+      celslm_attention_decode((const celslm_kv *const *)kv, batch, p.q_heads, p.q, p.o, p.lse);
+      compare(&p, level, "decode");
+      for (int64_t b = 0; b < batch; b++) celslm_kv_free(kv[b]);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
+/* Context and user segments merged = attention over both; in any order and grouping. */
+START_TEST(merge_equals_concatenation) {
+  FOR_LEVELS(level) {
+    rng_seed(8);
+    for (int i = 0; i < 30; i++) {
+      problem p = make(rng_int(1, 5), rng_int(3, 600));
+      int64_t rows = p.n * p.q_heads, cut1 = rng_int(0, p.length), cut2 = rng_int(cut1, p.length);
+      int64_t cut[] = {0, cut1, cut2, p.length}, n = rows * p.hd;
+      float *o[3], *lse[3];
+      for (int s = 0; s < 3; s++) {
+        celslm_kv *kv = fill(&p, cut[s], cut[s + 1]);
+        o[s] = rng_floats(n), lse[s] = rng_floats(rows);
+        celslm_attention_shared(kv, p.n, p.q_heads, p.q, o[s], lse[s]);
+        celslm_kv_free(kv);
+      }
+      reference(&p, p.length, false);
+      float *other = rng_floats(n), *other_lse = rng_floats(rows);
+      celslm_attention_merge(rows, p.hd, o[0], lse[0], o[1], lse[1], p.o, p.lse);
+      celslm_attention_merge(rows, p.hd, o[1], lse[1], o[0], lse[0], other, other_lse);
+      ck_assert_mem_eq(p.o, other, (size_t)n * sizeof(float)); /* commutative: the same bits */
+      ck_assert_mem_eq(p.lse, other_lse, (size_t)rows * sizeof(float));
+      celslm_attention_merge(rows, p.hd, p.o, p.lse, o[2], lse[2], p.o, p.lse);
+      double e = relative_error(n, p.o, p.want);
+      ck_assert_msg(e < 1e-6, "level %d: merged and concatenated differ by %g", level, e);
+      celslm_attention_merge(rows, p.hd, o[1], lse[1], o[2], lse[2], other, other_lse);
+      celslm_attention_merge(rows, p.hd, o[0], lse[0], other, other_lse, other, other_lse);
+      ck_assert_double_lt(relative_error(n, other, p.o), 1e-6); /* associative */
+      rng_free(other), rng_free(other_lse);
+      for (int s = 0; s < 3; s++) rng_free(o[s]), rng_free(lse[s]);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
+START_TEST(same_bits_at_any_thread_count) {
+  FOR_LEVELS(level) {
+    rng_seed(9);
+    for (int i = 0; i < 10; i++) {
+      problem p = make(i % 2 ? rng_int(1, 9) : rng_int(50, 300), rng_int(300, 2500));
+      celslm_kv *kv = fill(&p, 0, p.length);
+      size_t bytes = (size_t)(p.n * p.q_heads * p.hd) * sizeof(float);
+      celslm_threads_set(1);
+      celslm_attention_prefill(kv, p.q_heads, p.n, true, p.q, p.o, p.lse);
+      celslm_threads_set(2);
+      celslm_attention_prefill(kv, p.q_heads, p.n, true, p.q, p.want, p.want_lse);
+      ck_assert_mem_eq(p.o, p.want, bytes);
+      celslm_attention_shared(kv, p.n, p.q_heads, p.q, p.want, p.want_lse);
+      celslm_threads_set(1);
+      celslm_attention_shared(kv, p.n, p.q_heads, p.q, p.o, p.lse);
+      ck_assert_mem_eq(p.o, p.want, bytes);
+      ck_assert_mem_eq(p.lse, p.want_lse, (size_t)(p.n * p.q_heads) * sizeof(float));
+      celslm_kv_free(kv);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
+START_TEST(cache_reads_back_and_truncates) {
+  rng_seed(10);
+  problem p = make(1, 100);
+  celslm_kv *kv = fill(&p, 0, 100);
+  ck_assert_int_eq(celslm_kv_length(kv), 100);
+  ck_assert_int_ge(celslm_kv_capacity(kv), 105);
+  int64_t row = p.kv_heads * p.hd;
+  float *k = rng_floats(40 * row), *v = rng_floats(40 * row);
+  celslm_kv_read(kv, 50, 40, k, row, v, row);
+  ck_assert_mem_eq(k, p.k + 50 * row, (size_t)(40 * row) * sizeof *k);
+  ck_assert_mem_eq(v, p.v + 50 * row, (size_t)(40 * row) * sizeof *v);
+  celslm_kv_truncate(kv, 37);
+  p.length = 37;
+  reference(&p, 37, false);
+  const celslm_kv *one = kv;
+  celslm_attention_decode(&one, 1, p.q_heads, p.q, p.o, p.lse);
+  compare(&p, celslm_isa_get(), "after truncation");
+  celslm_kv_free(kv);
+  rng_free(k), rng_free(v);
+  drop(&p);
+}
+END_TEST
+
+static void keep_report(void *user, const celslm_report *r) { *(celslm_report *)user = *r; }
+
+static void run_kind(int kind, const problem *p, celslm_kv *const *kv) {
+  const celslm_kv *two[] = {kv[0], kv[1]};
+  switch (kind) {
+  case 0: celslm_attention_prefill(kv[0], p->q_heads, p->n, true, p->q, p->o, p->lse); return;
+  case 1: celslm_attention_shared(kv[0], p->n, p->q_heads, p->q, p->o, NULL); return;
+  case 2: celslm_attention_decode(two, 2, p->q_heads, p->q, p->o, p->lse); return;
+  case 3:
+    celslm_attention_merge(p->n * p->q_heads, p->hd, p->o, p->lse, p->want, p->want_lse, p->o,
+                           p->lse);
+    return;
+  case 4:
+    celslm_kv_truncate(kv[1], 0);
+    celslm_kv_append(kv[1], p->length / 2, p->k, p->kv_heads * p->hd, p->v, p->kv_heads * p->hd);
+    return;
+  default: celslm_attention_prefill(kv[0], p->q_heads, p->n, false, p->q, p->o, p->lse); return;
+  }
+}
+
+START_TEST(reports_equal_counted_work) {
+  rng_seed(12);
+  static const enum celslm_kop ops[] = {CELSLM_KOP_ATTN_PREFILL, CELSLM_KOP_ATTN_SHARED,
+                                       CELSLM_KOP_ATTN_DECODE,  CELSLM_KOP_ATTN_MERGE,
+                                       CELSLM_KOP_KV_APPEND,    CELSLM_KOP_ATTN_PREFILL};
+  for (int i = 0; i < 24; i++) {
+    int kind = i % 6;
+    problem p = make(rng_int(2, 30), rng_int(30, 90));
+    celslm_kv *kv[2] = {fill(&p, 0, p.length), fill(&p, 0, p.length / 2)};
+    celslm_report fast, counted;
+    celslm_set_hook(keep_report, &fast);
+    run_kind(kind, &p, kv);
+    celslm_set_hook(keep_report, &counted);
+    celslm_set_counting(true);
+    run_kind(kind, &p, kv);
+    celslm_set_counting(false);
+    celslm_set_hook(NULL, NULL);
+    ck_assert_int_eq(fast.op, ops[kind]);
+    ck_assert_int_eq(counted.op, ops[kind]);
+    ck_assert_uint_eq(fast.work.flops, counted.work.flops);
+    ck_assert_uint_eq(fast.work.weight_bytes, counted.work.weight_bytes);
+    ck_assert_uint_eq(fast.work.activation_bytes, counted.work.activation_bytes);
+    ck_assert_uint_eq(fast.work.kv_bytes, counted.work.kv_bytes);
+    celslm_kv_free(kv[0]), celslm_kv_free(kv[1]);
+    drop(&p);
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *s = suite_create("attention");
+  TCase *t = tcase_create("attention");
+  tcase_add_test(t, prefill_matches_formula);
+  tcase_add_test(t, large_scores_do_not_overflow);
+  tcase_add_test(t, shared_matches_formula);
+  tcase_add_test(t, decode_matches_formula);
+  tcase_add_test(t, merge_equals_concatenation);
+  tcase_add_test(t, same_bits_at_any_thread_count);
+  tcase_add_test(t, cache_reads_back_and_truncates);
+  tcase_add_test(t, reports_equal_counted_work);
+  suite_add_tcase(s, t);
+  return run_suite(s);
+}

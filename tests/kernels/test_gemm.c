@@ -1,0 +1,158 @@
+/* test_gemm.c - the packed product at every level: against CBLAS, against a double-precision
+ * reference with epilogues, same bits at one and two threads, and the report's exact figures. */
+#include <cblas.h>
+
+#include "kernels/kernel_test.h"
+
+/* Shapes: small and odd ones, every row count of a micro-tile, and ones that span blocks. */
+static void random_shape(int i, int64_t *m, int64_t *n, int64_t *k) {
+  *m = i < 30 ? i + 1 : rng_int(1, i % 7 == 0 ? 700 : 90);
+  *n = rng_int(1, i % 3 == 0 ? 17 : 200);
+  *k = rng_int(1, i % 5 == 0 ? 1500 : 130);
+}
+
+START_TEST(matches_cblas) {
+  FOR_LEVELS(level) {
+    rng_seed(7);
+    for (int i = 0; i < 60; i++) {
+      int64_t m, n, k;
+      random_shape(i, &m, &n, &k);
+      int64_t ldw = k + rng_int(0, 3), ldx = k + rng_int(0, 5), ldy = n + rng_int(0, 3);
+      float *w = rng_floats(n * ldw), *x = rng_floats(m * ldx), *y = rng_floats(m * ldy);
+      float *want = rng_floats(m * ldy);
+      memcpy(want, y, (size_t)(m * ldy) * sizeof *y); /* the gaps must stay */
+      celslm_packed *p = celslm_pack(CELSLM_K_F32, n, k, w, ldw, 0);
+      ck_assert_ptr_nonnull(p);
+      celslm_gemm(p, m, x, ldx, y, ldy, NULL);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1.0f, x,
+                  (int)ldx, w, (int)ldw, 0.0f, want, (int)ldy);
+      double e = relative_error(m * ldy, y, want);
+      ck_assert_msg(e < 2e-6, "level %d, %ld x %ld x %ld: %g", level, (long)m, (long)n, (long)k, e);
+      celslm_packed_free(p);
+      rng_free(w), rng_free(x), rng_free(y), rng_free(want);
+    }
+  }
+}
+END_TEST
+
+static double act_ref(double x, enum celslm_activation a) {
+  switch (a) {
+  case CELSLM_ACT_RELU: return x > 0 ? x : 0;
+  case CELSLM_ACT_SILU: return x / (1 + exp(-x));
+  case CELSLM_ACT_GELU: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  case CELSLM_ACT_NONE: break;
+  }
+  return x;
+}
+
+START_TEST(epilogues_match_double) {
+  FOR_LEVELS(level) {
+    rng_seed(11);
+    for (int i = 0; i < 64; i++) {
+      int64_t m, n, k;
+      random_shape(i, &m, &n, &k);
+      if (i % 16 == 15) m = 1;
+      float *w = rng_floats(n * k), *x = rng_floats(m * k), *y = rng_floats(m * n);
+      float *bias = rng_floats(n), *gate = rng_floats(m * n), *res = rng_floats(m * n);
+      float *want = rng_floats(m * n);
+      celslm_epilogue e = {.bias = i & 1 ? bias : NULL,
+                           .act = (enum celslm_activation)(i >> 1 & 3),
+                           .gate = i & 8 ? gate : NULL, .ldg = n,
+                           .residual = i & 16 ? res : NULL, .ldr = n};
+      bool in_place = e.residual && !e.act && !e.gate;
+      if (in_place) {
+        memcpy(y, res, (size_t)(m * n) * sizeof *y);
+        e.residual = y;
+      }
+      for (int64_t r = 0; r < m; r++)
+        for (int64_t c = 0; c < n; c++) {
+          double s = 0;
+          for (int64_t d = 0; d < k; d++) s += (double)x[r * k + d] * (double)w[c * k + d];
+          if (e.bias) s += (double)bias[c];
+          s = act_ref(s, e.act);
+          if (e.gate) s *= act_ref(gate[r * n + c], CELSLM_ACT_SILU);
+          if (e.residual) s += (double)res[r * n + c];
+          want[r * n + c] = (float)s;
+        }
+      celslm_packed *p = celslm_pack(CELSLM_K_F32, n, k, w, k, 0);
+      celslm_gemm(p, m, x, k, y, n, &e);
+      double err = relative_error(m * n, y, want);
+      ck_assert_msg(err < 3e-6, "level %d, case %d, %ld x %ld x %ld: %g", level, i, (long)m,
+                    (long)n, (long)k, err);
+      celslm_packed_free(p);
+      rng_free(w), rng_free(x), rng_free(y), rng_free(bias), rng_free(gate), rng_free(res);
+      rng_free(want);
+    }
+  }
+}
+END_TEST
+
+START_TEST(same_bits_at_any_thread_count) {
+  FOR_LEVELS(level) {
+    rng_seed(13);
+    for (int i = 0; i < 12; i++) {
+      int64_t m = i < 3 ? 1 : rng_int(2, 600), n = rng_int(1, 500), k = rng_int(1, 1200);
+      float *w = rng_floats(n * k), *x = rng_floats(m * k);
+      float *y1 = rng_floats(m * n), *y2 = rng_floats(m * n);
+      celslm_packed *p = celslm_pack(CELSLM_K_F32, n, k, w, k, 0);
+      celslm_threads_set(1);
+      celslm_gemm(p, m, x, k, y1, n, NULL);
+      celslm_threads_set(2);
+      celslm_gemm(p, m, x, k, y2, n, NULL);
+      celslm_threads_set(1);
+      ck_assert_mem_eq(y1, y2, (size_t)(m * n) * sizeof *y1);
+      celslm_packed_free(p);
+      rng_free(w), rng_free(x), rng_free(y1), rng_free(y2);
+    }
+  }
+}
+END_TEST
+
+static void keep_report(void *user, const celslm_report *r) {
+  ck_assert(r->seconds >= 0);
+  *(celslm_report *)user = *r;
+}
+
+START_TEST(reports_equal_counted_work) {
+  rng_seed(17);
+  celslm_report fast, counted;
+  for (int i = 0; i < 32; i++) {
+    int64_t m = rng_int(1, 40), n = rng_int(1, 70), k = rng_int(1, 70);
+    float *w = rng_floats(n * k), *x = rng_floats(m * k), *y = rng_floats(m * n);
+    float *more = rng_floats(m * n);
+    celslm_epilogue e = {.bias = i & 1 ? more : NULL, .act = (enum celslm_activation)(i >> 1 & 3),
+                         .gate = i & 8 ? more : NULL, .ldg = n,
+                         .residual = i & 16 ? more : NULL, .ldr = n};
+    celslm_packed *p = celslm_pack(CELSLM_K_F32, n, k, w, k, 0);
+    celslm_set_hook(keep_report, &fast);
+    celslm_gemm(p, m, x, k, y, n, &e);
+    celslm_set_hook(keep_report, &counted);
+    celslm_set_counting(true);
+    celslm_gemm(p, m, x, k, y, n, &e);
+    celslm_set_counting(false);
+    celslm_set_hook(NULL, NULL);
+    ck_assert_int_eq(fast.op, CELSLM_KOP_GEMM);
+    ck_assert_int_eq(fast.m, m);
+    ck_assert_int_eq(fast.n, n);
+    ck_assert_int_eq(fast.k, k);
+    ck_assert_uint_eq(fast.work.flops, counted.work.flops);
+    ck_assert_uint_eq(fast.work.weight_bytes, counted.work.weight_bytes);
+    ck_assert_uint_eq(fast.work.activation_bytes, counted.work.activation_bytes);
+    ck_assert_uint_eq(fast.work.kv_bytes, 0);
+    ck_assert_uint_eq(counted.work.kv_bytes, 0);
+    celslm_packed_free(p);
+    rng_free(w), rng_free(x), rng_free(y), rng_free(more);
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *s = suite_create("gemm");
+  TCase *t = tcase_create("gemm");
+  tcase_add_test(t, matches_cblas);
+  tcase_add_test(t, epilogues_match_double);
+  tcase_add_test(t, same_bits_at_any_thread_count);
+  tcase_add_test(t, reports_equal_counted_work);
+  suite_add_tcase(s, t);
+  return run_suite(s);
+}
