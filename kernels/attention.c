@@ -14,6 +14,7 @@
 enum {
   SPLIT_TOKENS = 1024, /* tokens of one part when rows are few */
   FEW_ROWS = 56,       /* up to here tokens are split */
+  CONVERT_TOKENS = 64, /* few rows: a chunk converted to f32 should stay in L1 */
   BLOCK_TILES = 36,    /* tiles that walk the same chunks together, at most */
 };
 
@@ -28,6 +29,7 @@ typedef struct rows_job {
   int64_t see;         /* tokens row 0 sees; later tokens one more each if causal */
   bool causal;
   int64_t first, last;
+  int step;       /* tokens at a time, at most CELSLM_CHUNK */
   const float *q; /* [tokens][q_heads][head_dim] */
 } rows_job;
 
@@ -84,8 +86,8 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
   memset(o, 0, (size_t)(rows * vd) * sizeof *o);
   int64_t most = j->causal ? j->see + (row0 + rows - 1) / j->group : j->see;
   int64_t last = min_i64(j->last, most);
-  for (int64_t c = j->first; c < last; c += CELSLM_CHUNK) {
-    int tokens = (int)min_i64(CELSLM_CHUNK, last - c);
+  for (int64_t c = j->first; c < last; c += j->step) {
+    int tokens = (int)min_i64(j->step, last - c);
     const float *k, *v;
     celslm_kv_view(kv, j->head, c, tokens, s->k, s->v, &k, &v);
     for (int64_t t = j->tile0; t < j->tile1; t++) {
@@ -177,6 +179,7 @@ static void run_few(const rows_job *base, int64_t n, const celslm_kv *const *kvs
     for (int64_t i = 0; i < parts; i++) {
       rows_job j = *base;
       int64_t seq = i / (heads * splits), split = i % splits;
+      if (j.kv->dtype != CELSLM_K_F32) j.step = CONVERT_TOKENS;
       j.kv = kvs[seq];
       j.head = (int)(i / splits % heads);
       j.q = base->q + seq * step * j.q_heads * hd;
@@ -213,7 +216,7 @@ static rows_job make_job(const celslm_kv *kv, int q_heads, int64_t n, const floa
   if (q_heads < 1 || q_heads % kv->kv_heads)
     celslm_misuse("attention", "kv_heads must divide q_heads");
   rows_job j = {.isa = celslm_isa_current(), .kv = kv, .group = q_heads / kv->kv_heads,
-                .q_heads = q_heads, .q = q, .see = kv->length, .last = kv->length};
+                .q_heads = q_heads, .q = q, .see = kv->length, .last = kv->length, .step = CELSLM_CHUNK};
   j.rows = n * j.group;
   j.tiles = (j.rows + j.isa->attn_rows - 1) / j.isa->attn_rows;
   j.tile1 = j.tiles;

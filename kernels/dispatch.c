@@ -6,12 +6,19 @@
 
 #include "kernels/isa.h"
 
-static const celslm_isa *const levels[] = {
-    [CELSLM_ISA_PORTABLE] = &celslm_isa_portable,
-    [CELSLM_ISA_AVX2] = &celslm_isa_avx2,
-    [CELSLM_ISA_AVX512] = &celslm_isa_avx512,
-};
-enum { LEVELS = sizeof levels / sizeof *levels };
+enum { LEVELS = CELSLM_ISA_AVX512 + 1 };
+
+static const celslm_isa *table(enum celslm_isa_level level) {
+  switch (level) {
+  case CELSLM_ISA_AVX2: return &celslm_isa_avx2;
+  case CELSLM_ISA_AVX512:
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni")
+               ? &celslm_isa_avx512_dot
+               : &celslm_isa_avx512;
+  case CELSLM_ISA_PORTABLE: break;
+  }
+  return &celslm_isa_portable;
+}
 
 static _Atomic(const celslm_isa *) current;
 static atomic_int threads;
@@ -28,7 +35,7 @@ bool celslm_isa_available(enum celslm_isa_level level) {
   return false;
 }
 
-const char *celslm_isa_name(enum celslm_isa_level level) { return levels[level]->name; }
+const char *celslm_isa_name(enum celslm_isa_level level) { return table(level)->name; }
 
 static const celslm_isa *choose(void) {
   const char *want = getenv("CELSLM_ISA");
@@ -36,9 +43,9 @@ static const celslm_isa *choose(void) {
   for (int i = 0; i < LEVELS; i++)
     if (celslm_isa_available((enum celslm_isa_level)i)) {
       best = i;
-      if (want && strcmp(want, levels[i]->name) == 0) break;
+      if (want && strcmp(want, celslm_isa_name((enum celslm_isa_level)i)) == 0) break;
     }
-  return levels[best];
+  return table((enum celslm_isa_level)best);
 }
 
 const celslm_isa *celslm_isa_current(void) {
@@ -53,13 +60,13 @@ const celslm_isa *celslm_isa_current(void) {
 enum celslm_isa_level celslm_isa_get(void) {
   const celslm_isa *isa = celslm_isa_current();
   int i = 0;
-  while (levels[i] != isa) i++;
+  while (i < LEVELS - 1 && table((enum celslm_isa_level)i) != isa) i++;
   return (enum celslm_isa_level)i;
 }
 
 bool celslm_isa_set(enum celslm_isa_level level) {
   if (!celslm_isa_available(level)) return false;
-  atomic_store_explicit(&current, levels[level], memory_order_release);
+  atomic_store_explicit(&current, table(level), memory_order_release);
   return true;
 }
 

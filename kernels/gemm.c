@@ -25,7 +25,8 @@ typedef struct job {
   float *y;
   int64_t m, ldx, ldy;
   const celslm_epilogue *e;
-  bool add; /* residual is y: start from what y holds */
+  bool add;           /* residual is y: start from what y holds */
+  const float *words; /* bf16, one row: X as pairs */
 } job;
 
 static bool has_epilogue(const job *t) {
@@ -45,12 +46,15 @@ static void gemv(const job *t, int64_t panel) {
   int64_t col = panel * w->panel;
   int cols = (int)min_i64(w->panel, w->n - col);
   float out[CELSLM_MAX_PANEL];
-  w->isa->gemv_f32(w->k, t->x, b, out);
+  if (w->dtype == CELSLM_K_BF16)
+    w->isa->gemv_bf16(w->steps, t->words, b, out);
+  else
+    w->isa->gemv_f32(w->steps, t->x, b, out);
   for (int j = 0; j < cols; j++) t->y[col + j] = out[j] + (t->add ? t->y[col + j] : 0.0f);
   if (has_epilogue(t)) finish(t, 0, 1, col, cols);
 }
 
-/* A block: rows [row0, row0+rows), inputs [k0, k0+depth), cut into `tiles` micro-tiles of nearly
+/* A block: rows [row0, row0+rows), steps [k0, k0+depth), cut into `tiles` micro-tiles of nearly
  * equal height. */
 typedef struct block {
   int64_t row0, rows, k0, depth;
@@ -60,10 +64,18 @@ typedef struct block {
 
 static int64_t tile_start(const block *b, int tile) { return b->rows * tile / b->tiles; }
 
+/* In steps: a step is one input, or a pair of bf16. */
 static void pack_tile(const job *t, const block *b, int tile) {
-  int64_t start = tile_start(b, tile), rows = tile_start(b, tile + 1) - start;
-  t->w->isa->pack_rows((int)rows, b->depth, t->x + (b->row0 + start) * t->ldx + b->k0, t->ldx,
-                       b->a + start * b->depth);
+  const celslm_packed *w = t->w;
+  int64_t start = tile_start(b, tile), per = w->dtype == CELSLM_K_BF16 ? 2 : 1;
+  int rows = (int)(tile_start(b, tile + 1) - start);
+  int64_t first = b->k0 * per, k = min_i64(b->depth * per, w->k - first);
+  const float *x = t->x + (b->row0 + start) * t->ldx + first;
+  float *a = b->a + start * b->depth;
+  if (per == 2)
+    w->isa->pack_rows_bf16(rows, k, x, t->ldx, a);
+  else
+    w->isa->pack_rows(rows, k, x, t->ldx, a);
 }
 
 /* Lines of the next piece of W that tile i of `tiles` prefetches, and how many at a time. */
@@ -87,7 +99,7 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
     depth = min_i64(BLOCK_DEPTH, b->depth - p);
     if (b->tiles == 1) depth = b->depth;
     int64_t first = b->k0 + p;
-    bool load = first > 0 || t->add, last = first + depth == w->k;
+    bool load = first > 0 || t->add, last = first + depth == w->steps;
     const float *piece = wp + first * w->panel;
     /* What this thread will probably read next: further down, or the same inputs in the next panel. */
     const float *next = p + depth < b->depth ? piece + depth * w->panel
@@ -107,7 +119,11 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
         ahead.c_rows = rows;
         ahead.ldc = t->ldy;
       }
-      isa->gemm_f32(rows, depth, a, piece, c, ldc, load, b->tiles == 1 ? NULL : &ahead);
+      const celslm_ahead *look = b->tiles == 1 ? NULL : &ahead;
+      if (w->dtype == CELSLM_K_BF16)
+        isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, look);
+      else
+        isa->gemm_f32(rows, depth, a, piece, c, ldc, load, look);
       if (!whole)
         for (int r = 0; r < rows; r++)
           memcpy(y + r * t->ldy, edge + r * ldc, (size_t)cols * sizeof *y);
@@ -116,9 +132,23 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
   }
 }
 
-static void run_gemv(const job *t, int threads) {
+static void run_gemv(job t, int threads) {
+  const celslm_packed *w = t.w;
+  float *words = NULL;
+  if (w->dtype == CELSLM_K_BF16) {
+    words = celslm_mem_scratch((size_t)w->steps * sizeof *words);
+    w->isa->pack_rows_bf16(1, w->k, t.x, t.ldx, words);
+    t.words = words;
+  }
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < t->w->panels; i++) gemv(t, i);
+  for (int64_t i = 0; i < w->panels; i++) gemv(&t, i);
+  free(words);
+}
+
+static void run_i8(const job *t) {
+  celslm_gemm_i8(t->w, t->m, t->x, t->ldx, t->y, t->ldy, t->add);
+  if (has_epilogue(t))
+    for (int64_t i = 0; i < t->m; i++) finish(t, i, 1, 0, (int)t->w->n);
 }
 
 static void run_blocks(const job *t, int threads) {
@@ -126,15 +156,15 @@ static void run_blocks(const job *t, int threads) {
   int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
   int64_t most = (t->m + blocks - 1) / blocks;
   int64_t depth = max_i64(BLOCK_FLOATS / most / BLOCK_DEPTH, 1) * BLOCK_DEPTH;
-  if (most <= w->isa->rows) depth = w->k;
-  if (depth > w->k) depth = w->k;
+  if (most <= w->isa->rows) depth = w->steps;
+  if (depth > w->steps) depth = w->steps;
   float *a = celslm_mem_scratch((size_t)(most * depth) * sizeof *a);
   for (int64_t i = 0; i < blocks; i++) {
     int64_t row0 = t->m * i / blocks, rows = t->m * (i + 1) / blocks - row0;
     int tiles = (int)((rows + w->isa->rows - 1) / w->isa->rows);
 #pragma omp parallel num_threads(threads) if (threads > 1)
-    for (int64_t k0 = 0; k0 < w->k; k0 += depth) {
-      block b = {row0, rows, k0, min_i64(depth, w->k - k0), tiles, a};
+    for (int64_t k0 = 0; k0 < w->steps; k0 += depth) {
+      block b = {row0, rows, k0, min_i64(depth, w->steps - k0), tiles, a};
 #pragma omp for schedule(static)
       for (int j = 0; j < tiles; j++) pack_tile(t, &b, j);
 #pragma omp for schedule(dynamic, 2)
@@ -168,9 +198,11 @@ void celslm_gemm(const celslm_packed *w, int64_t m, const float *x, int64_t ldx,
   if (celslm_counting()) {
     work = celslm_naive_gemm(w, m, x, ldx, y, ldy, e);
   } else {
-    job t = {w, x, y, m, ldx, ldy, e, add};
-    if (m == 1)
-      run_gemv(&t, celslm_threads_get());
+    job t = {.w = w, .x = x, .y = y, .m = m, .ldx = ldx, .ldy = ldy, .e = e, .add = add};
+    if (w->dtype == CELSLM_K_I8)
+      run_i8(&t);
+    else if (m == 1)
+      run_gemv(t, celslm_threads_get());
     else
       run_blocks(&t, celslm_threads_get());
     if (span.on) work = analytic(w, m, e);

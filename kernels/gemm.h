@@ -7,17 +7,23 @@
 struct celslm_packed {
   enum celslm_kdtype dtype;
   int64_t n, k;
-  int group; /* I8: inputs per scale */
+  int64_t steps; /* 32-bit words per column: k of f32, pairs of bf16, fours of int8 (whole groups) */
+  int group;     /* I8: inputs per scale */
   const celslm_isa *isa;
   int panel;           /* columns per panel */
   int64_t panels;      /* ceil(n / panel); columns beyond n are zero */
   int64_t panel_bytes; /* distance of two panels */
-  unsigned char *data; /* f32: [panels][k][panel] */
+  unsigned char *data; /* words [panels][steps][panel] */
   float *scale;        /* I8: [panels][groups][panel] */
+  int32_t *offset;     /* I8: the same, 128 * the sum of a group's weights */
 };
 
 /* The f32 value of weight (row, input), as the product uses it. */
 float celslm_packed_at(const celslm_packed *w, int64_t row, int64_t input);
+
+/* The int8 product without its epilogue. */
+void celslm_gemm_i8(const celslm_packed *w, int64_t m, const float *x, int64_t ldx, float *y,
+                    int64_t ldy, bool add);
 
 /* The naive twin: same result up to rounding, work counted in its loops. */
 celslm_work celslm_naive_gemm(const celslm_packed *w, int64_t m, const float *x, int64_t ldx,

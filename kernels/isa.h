@@ -13,6 +13,7 @@ enum {
   CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
   CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
   CELSLM_MAX_HEAD = 256,
+  CELSLM_I8_ROWS = 6,    /* rows of an int8 micro-tile */
 };
 
 /* One attention step: `rows` queries over `tokens` tokens of one KV head, added to the running
@@ -41,6 +42,21 @@ typedef struct celslm_ahead {
   int64_t ldc;
 } celslm_ahead;
 
+/* C [rows][panel] = sum over groups of xs * ws * (A B - offset), integers inside the group. A word has
+ * four inputs: A unsigned (the value + 128), B signed; `offset` is 128 * the sum of B. */
+typedef struct celslm_i8_tile {
+  int rows;             /* 1 .. CELSLM_I8_ROWS */
+  int steps;            /* words per group */
+  int64_t groups;
+  const uint32_t *a;    /* [groups][steps][rows] */
+  const float *xs;      /* [groups][rows] */
+  const uint32_t *b;    /* [groups][steps][panel] */
+  const float *ws;      /* [groups][panel] */
+  const int32_t *offset; /* [groups][panel] */
+  float *c;
+  int64_t ldc;
+} celslm_i8_tile;
+
 typedef struct celslm_isa {
   const char *name;
   int panel;     /* columns of a packed weight panel */
@@ -55,11 +71,26 @@ typedef struct celslm_isa {
                    bool load, const celslm_ahead *next);
   /* y [panel] = sum_p x[p] B[p][.]. */
   void (*gemv_f32)(int64_t k, const float *x, const float *b, float *y);
+
+  /* The same with bf16: one 32-bit word holds two neighbouring inputs, the first in its lower half, so
+   * that a product over k inputs has ceil(k/2) steps and all else stays as it is. */
+  void (*pack_rows_bf16)(int rows, int64_t k, const float *x, int64_t ldx, float *a);
+  void (*gemm_bf16)(int rows, int64_t steps, const float *a, const float *b, float *c, int64_t ldc,
+                    bool load, const celslm_ahead *next);
+  void (*gemv_bf16)(int64_t steps, const float *x, const float *b, float *y);
+  /* int8 with scales: see celslm_i8_tile. */
+  void (*gemm_i8)(const celslm_i8_tile *t);
+
   /* The epilogue on a block of C; pointers are to the block's corner, NULL leaves a term out. */
   void (*epilogue)(int rows, int cols, float *c, int64_t ldc, const float *bias,
                    enum celslm_activation act, const float *gate, int64_t ldg,
                    const float *residual, int64_t ldr);
   void (*attention)(const celslm_attn_tile *t);
+
+  /* n elements to f32; [rows][cols] int8 (row distance cols) with one scale per row. */
+  void (*widen_f16)(int64_t n, const uint16_t *x, float *y);
+  void (*widen_bf16)(int64_t n, const uint16_t *x, float *y);
+  void (*widen_i8)(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y);
 
   /* One row each; y may be x (or gate, or up). */
   void (*rmsnorm)(int64_t n, const float *x, const float *weight, float eps, float *y);
@@ -69,6 +100,8 @@ typedef struct celslm_isa {
 } celslm_isa;
 
 const celslm_isa *celslm_isa_current(void);
-extern const celslm_isa celslm_isa_portable, celslm_isa_avx2, celslm_isa_avx512;
+/* avx512_dot: the same level where the CPU has bf16 and int8 dot products. */
+extern const celslm_isa celslm_isa_portable, celslm_isa_avx2, celslm_isa_avx512,
+    celslm_isa_avx512_dot;
 
 #endif

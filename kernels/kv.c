@@ -1,15 +1,16 @@
-/* kv.c - the KV cache: keys in panels of 32 tokens, values by token. */
+/* kv.c - the KV cache: keys in panels of 32 tokens, values by token, in four precisions. */
 #include "kernels/kv.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/half.h"
 #include "kernels/mem.h"
 
-celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim, int64_t capacity) {
-  if (kv_heads < 1 || head_dim < 1 || head_dim > CELSLM_MAX_HEAD || capacity < 1 ||
-      dtype != CELSLM_K_F32)
-    return NULL;
+celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim,
+                            int64_t capacity) {
+  if (kv_heads < 1 || head_dim < 1 || head_dim > CELSLM_MAX_HEAD || capacity < 1) return NULL;
   celslm_kv *kv = calloc(1, sizeof *kv);
   if (!kv) return NULL;
   kv->dtype = dtype;
@@ -17,20 +18,27 @@ celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim
   kv->head_dim = head_dim;
   kv->value_dim = (int)round_up(head_dim, 16);
   kv->capacity = round_up(capacity, CELSLM_PANEL);
-  size_t slots = (size_t)(kv_heads * kv->capacity), size = celslm_kdtype_size(dtype);
-  kv->k = celslm_mem_big(slots * (size_t)head_dim * size);
-  kv->v = celslm_mem_big(slots * (size_t)kv->value_dim * size);
-  if (!kv->k || !kv->v) {
-    celslm_kv_free(kv);
-    return NULL;
+  size_t heads = (size_t)kv_heads, hd = (size_t)head_dim, vd = (size_t)kv->value_dim;
+  size_t slots = heads * (size_t)kv->capacity, size = celslm_kdtype_size(dtype);
+  kv->k = celslm_mem_big(slots * hd * size);
+  kv->v = celslm_mem_big(slots * vd * size);
+  bool ok = kv->k && kv->v;
+  if (dtype == CELSLM_K_I8) {
+    kv->k_scale = celslm_mem_big(slots / CELSLM_PANEL * hd * sizeof(float));
+    kv->v_scale = celslm_mem_big(slots * sizeof(float));
+    kv->k_tail = celslm_mem_big(heads * CELSLM_PANEL * hd * sizeof(float));
+    kv->v_tail = celslm_mem_big(heads * CELSLM_PANEL * vd * sizeof(float));
+    ok = ok && kv->k_scale && kv->v_scale && kv->k_tail && kv->v_tail;
   }
-  return kv;
+  if (ok) return kv;
+  celslm_kv_free(kv);
+  return NULL;
 }
 
 void celslm_kv_free(celslm_kv *kv) {
   if (!kv) return;
-  free(kv->k);
-  free(kv->v);
+  free(kv->k), free(kv->v);
+  free(kv->k_scale), free(kv->v_scale), free(kv->k_tail), free(kv->v_tail);
   free(kv);
 }
 
@@ -40,34 +48,136 @@ int celslm_kv_heads(const celslm_kv *kv) { return kv->kv_heads; }
 int celslm_kv_head_dim(const celslm_kv *kv) { return kv->head_dim; }
 enum celslm_kdtype celslm_kv_dtype(const celslm_kv *kv) { return kv->dtype; }
 
+/* Tokens in finished panels (I8), the first of the tail. */
+static int64_t finished(const celslm_kv *kv) { return kv->length / CELSLM_PANEL * CELSLM_PANEL; }
+
 uint64_t celslm_kv_bytes(const celslm_kv *kv, int64_t tokens) {
-  return 2u * (uint64_t)tokens * (uint64_t)(kv->kv_heads * kv->head_dim) *
-         celslm_kdtype_size(kv->dtype);
+  uint64_t heads = (uint64_t)kv->kv_heads, hd = (uint64_t)kv->head_dim, n = (uint64_t)tokens;
+  if (kv->dtype != CELSLM_K_I8) return 2 * n * heads * hd * celslm_kdtype_size(kv->dtype);
+  uint64_t packed = (uint64_t)min_i64(tokens, finished(kv));
+  uint64_t panels = (packed + CELSLM_PANEL - 1) / CELSLM_PANEL;
+  return heads * (packed * (2 * hd + 4) + panels * 4 * hd + (n - packed) * 8 * hd);
 }
 
 uint64_t celslm_kv_token_bytes(const celslm_kv *kv, int64_t token) {
-  (void)token;
+  bool i8 = kv->dtype == CELSLM_K_I8, tail = i8 && token >= finished(kv);
   uint64_t bytes = 0;
-  for (int d = 0; d < kv->head_dim; d++) bytes += 2 * celslm_kdtype_size(kv->dtype);
+  for (int d = 0; d < kv->head_dim; d++) {
+    bytes += tail ? 2 * sizeof(float) : 2 * celslm_kdtype_size(kv->dtype);
+    if (i8 && !tail && token % CELSLM_PANEL == 0) bytes += sizeof *kv->k_scale;
+  }
+  if (i8 && !tail) bytes += sizeof *kv->v_scale;
   return bytes;
 }
 
-/* Index of key element d of a token; the value's follows. */
-static int64_t key_at(const celslm_kv *kv, int head, int64_t token, int d) {
+/* Index of key element d of a token, of its panel's scale, of its value row. */
+static int64_t scale_at(const celslm_kv *kv, int head, int64_t token, int d) {
   int64_t panel = head * (kv->capacity / CELSLM_PANEL) + token / CELSLM_PANEL;
-  return (panel * kv->head_dim + d) * CELSLM_PANEL + token % CELSLM_PANEL;
+  return panel * kv->head_dim + d;
+}
+
+static int64_t key_at(const celslm_kv *kv, int head, int64_t token, int d) {
+  return scale_at(kv, head, token, d) * CELSLM_PANEL + token % CELSLM_PANEL;
 }
 
 static int64_t value_at(const celslm_kv *kv, int head, int64_t token) {
   return (head * kv->capacity + token) * kv->value_dim;
 }
 
+static float *tail_key(const celslm_kv *kv, int head, int64_t token, int d) {
+  return kv->k_tail + ((int64_t)head * kv->head_dim + d) * CELSLM_PANEL + token % CELSLM_PANEL;
+}
+
+static float *tail_value(const celslm_kv *kv, int head, int64_t token) {
+  return kv->v_tail + (head * (int64_t)CELSLM_PANEL + token % CELSLM_PANEL) * kv->value_dim;
+}
+
+static float element(enum celslm_kdtype t, const void *p, int64_t i) {
+  switch (t) {
+  case CELSLM_K_F16: return f16_float(((const uint16_t *)p)[i]);
+  case CELSLM_K_BF16: return bf16_float(((const uint16_t *)p)[i]);
+  case CELSLM_K_I8: return (float)((const int8_t *)p)[i];
+  case CELSLM_K_F32: break;
+  }
+  return ((const float *)p)[i];
+}
+
+static void set_element(enum celslm_kdtype t, void *p, int64_t i, float x) {
+  switch (t) {
+  case CELSLM_K_F16: ((uint16_t *)p)[i] = float_f16(x); return;
+  case CELSLM_K_BF16: ((uint16_t *)p)[i] = float_bf16(x); return;
+  case CELSLM_K_I8: ((int8_t *)p)[i] = (int8_t)lrintf(x); return;
+  case CELSLM_K_F32: ((float *)p)[i] = x; return;
+  }
+}
+
 float celslm_kv_key(const celslm_kv *kv, int head, int64_t token, int d) {
-  return ((const float *)(const void *)kv->k)[key_at(kv, head, token, d)];
+  bool i8 = kv->dtype == CELSLM_K_I8;
+  if (i8 && token >= finished(kv)) return *tail_key(kv, head, token, d);
+  float x = element(kv->dtype, kv->k, key_at(kv, head, token, d));
+  return i8 ? x * kv->k_scale[scale_at(kv, head, token, d)] : x;
 }
 
 float celslm_kv_value(const celslm_kv *kv, int head, int64_t token, int d) {
-  return ((const float *)(const void *)kv->v)[value_at(kv, head, token) + d];
+  bool i8 = kv->dtype == CELSLM_K_I8;
+  if (i8 && token >= finished(kv)) return tail_value(kv, head, token)[d];
+  float x = element(kv->dtype, kv->v, value_at(kv, head, token) + d);
+  return i8 ? x * kv->v_scale[head * kv->capacity + token] : x;
+}
+
+/* The full tail of one head becomes the panel that starts at `token`; returns the bytes written. */
+static uint64_t quantise_panel(celslm_kv *kv, int head, int64_t token) {
+  uint64_t bytes = 0;
+  for (int d = 0; d < kv->head_dim; d++) {
+    const float *x = tail_key(kv, head, 0, d);
+    float top = 0;
+    for (int j = 0; j < CELSLM_PANEL; j++) top = fmaxf(top, fabsf(x[j]));
+    float inverse = top > 0 ? 127.0f / top : 0;
+    kv->k_scale[scale_at(kv, head, token, d)] = top / 127.0f;
+    bytes += sizeof top;
+    for (int j = 0; j < CELSLM_PANEL; j++, bytes++)
+      set_element(CELSLM_K_I8, kv->k, key_at(kv, head, token + j, d), x[j] * inverse);
+  }
+  for (int j = 0; j < CELSLM_PANEL; j++) {
+    const float *x = tail_value(kv, head, j);
+    float top = 0;
+    for (int d = 0; d < kv->head_dim; d++) top = fmaxf(top, fabsf(x[d]));
+    float inverse = top > 0 ? 127.0f / top : 0;
+    kv->v_scale[head * kv->capacity + token + j] = top / 127.0f;
+    bytes += sizeof top;
+    for (int d = 0; d < kv->head_dim; d++, bytes++)
+      set_element(CELSLM_K_I8, kv->v, value_at(kv, head, token + j) + d, x[d] * inverse);
+  }
+  return bytes;
+}
+
+/* One token in one head; returns the bytes written to the cache. */
+static uint64_t put(celslm_kv *kv, int head, int64_t token, const float *k, const float *v) {
+  uint64_t bytes = 0;
+  bool i8 = kv->dtype == CELSLM_K_I8;
+  int64_t kat = key_at(kv, head, token, 0), vat = value_at(kv, head, token);
+  for (int d = 0; d < kv->head_dim; d++) {
+    if (i8) {
+      *tail_key(kv, head, token, d) = k[d];
+      tail_value(kv, head, token)[d] = v[d];
+      bytes += 2 * sizeof(float);
+    } else {
+      set_element(kv->dtype, kv->k, kat + (int64_t)d * CELSLM_PANEL, k[d]);
+      set_element(kv->dtype, kv->v, vat + d, v[d]);
+      bytes += 2 * celslm_kdtype_size(kv->dtype);
+    }
+  }
+  if (i8 && token % CELSLM_PANEL == CELSLM_PANEL - 1)
+    bytes += quantise_panel(kv, head, token - (CELSLM_PANEL - 1));
+  return bytes;
+}
+
+/* What appending n tokens after `length` writes, as a formula. */
+static uint64_t append_bytes(const celslm_kv *kv, int64_t length, int64_t n) {
+  uint64_t heads = (uint64_t)kv->kv_heads, hd = (uint64_t)kv->head_dim, rows = (uint64_t)n;
+  if (kv->dtype != CELSLM_K_I8) return 2 * rows * heads * hd * celslm_kdtype_size(kv->dtype);
+  uint64_t panels = (uint64_t)((length + n) / CELSLM_PANEL - length / CELSLM_PANEL);
+  return heads * (rows * 8 * hd + panels * (2 * hd * CELSLM_PANEL + 4 * hd + 4 * CELSLM_PANEL));
 }
 
 void celslm_kv_append(celslm_kv *kv, int64_t n, const float *k, int64_t ldk, const float *v,
@@ -76,35 +186,30 @@ void celslm_kv_append(celslm_kv *kv, int64_t n, const float *k, int64_t ldk, con
   if (n == 0) return;
   celslm_span span = celslm_span_begin();
   celslm_work counted = {0};
-  bool counting = celslm_counting();
-  for (int64_t i = 0; i < n; i++)
-    for (int h = 0; h < kv->kv_heads; h++) {
-      float *ks = (float *)(void *)kv->k + key_at(kv, h, kv->length + i, 0);
-      float *vs = (float *)(void *)kv->v + value_at(kv, h, kv->length + i);
+  for (int h = 0; h < kv->kv_heads; h++)
+    for (int64_t i = 0; i < n; i++) {
       const float *kr = k + i * ldk + h * kv->head_dim, *vr = v + i * ldv + h * kv->head_dim;
-      for (int d = 0; d < kv->head_dim; d++) {
-        ks[d * CELSLM_PANEL] = kr[d];
-        vs[d] = vr[d];
-        if (counting) {
-          counted.activation_bytes += 2 * sizeof(float);
-          counted.kv_bytes += 2 * sizeof(float);
-        }
-      }
+      counted.kv_bytes += put(kv, h, kv->length + i, kr, vr);
+      for (int d = 0; d < kv->head_dim; d++) counted.activation_bytes += sizeof *kr + sizeof *vr;
     }
-  kv->length += n;
   if (span.on) {
     celslm_report r = {.op = CELSLM_KOP_KV_APPEND, .dtype = (int)kv->dtype, .m = n,
                        .k = kv->head_dim, .kv_heads = kv->kv_heads, .work = counted};
-    if (!counting) {
+    if (!celslm_counting()) {
       r.work.activation_bytes = 8u * (uint64_t)(n * kv->kv_heads * kv->head_dim);
-      r.work.kv_bytes = celslm_kv_bytes(kv, n);
+      r.work.kv_bytes = append_bytes(kv, kv->length, n);
     }
+    kv->length += n;
     celslm_span_end(span, &r);
+    return;
   }
+  kv->length += n;
 }
 
 void celslm_kv_truncate(celslm_kv *kv, int64_t n) {
   if (n < 0 || n > kv->length) celslm_misuse("kv_truncate", "more than the length");
+  if (kv->dtype == CELSLM_K_I8 && n < finished(kv) && n % CELSLM_PANEL)
+    celslm_misuse("kv_truncate", "inside a finished int8 panel");
   kv->length = n;
 }
 
@@ -121,7 +226,34 @@ void celslm_kv_read(const celslm_kv *kv, int64_t first, int64_t n, float *k, int
 
 void celslm_kv_view(const celslm_kv *kv, int head, int64_t first, int tokens, float *k_buffer,
                     float *v_buffer, const float **k, const float **v) {
-  (void)tokens, (void)k_buffer, (void)v_buffer;
-  *k = (const float *)(const void *)kv->k + key_at(kv, head, first, 0);
-  *v = (const float *)(const void *)kv->v + value_at(kv, head, first);
+  const celslm_isa *isa = celslm_isa_current();
+  int64_t kat = key_at(kv, head, first, 0), vat = value_at(kv, head, first), vd = kv->value_dim;
+  int64_t panel = (int64_t)kv->head_dim * CELSLM_PANEL, panels = (tokens + 31) / CELSLM_PANEL;
+  *k = k_buffer;
+  *v = v_buffer;
+  switch (kv->dtype) {
+  case CELSLM_K_F32:
+    *k = (const float *)(const void *)kv->k + kat;
+    *v = (const float *)(const void *)kv->v + vat;
+    return;
+  case CELSLM_K_F16:
+    isa->widen_f16(panels * panel, (const uint16_t *)(const void *)kv->k + kat, k_buffer);
+    isa->widen_f16(tokens * vd, (const uint16_t *)(const void *)kv->v + vat, v_buffer);
+    return;
+  case CELSLM_K_BF16:
+    isa->widen_bf16(panels * panel, (const uint16_t *)(const void *)kv->k + kat, k_buffer);
+    isa->widen_bf16(tokens * vd, (const uint16_t *)(const void *)kv->v + vat, v_buffer);
+    return;
+  case CELSLM_K_I8: break;
+  }
+  int64_t packed = max_i64(min_i64(tokens, finished(kv) - first), 0);
+  panels = (packed + CELSLM_PANEL - 1) / CELSLM_PANEL;
+  isa->widen_i8(panels * kv->head_dim, CELSLM_PANEL, (const int8_t *)kv->k + kat,
+                kv->k_scale + scale_at(kv, head, first, 0), k_buffer);
+  isa->widen_i8(packed, vd, (const int8_t *)kv->v + vat, kv->v_scale + head * kv->capacity + first,
+                v_buffer);
+  if (packed == tokens) return;
+  memcpy(k_buffer + panels * panel, tail_key(kv, head, 0, 0), (size_t)panel * sizeof *k_buffer);
+  memcpy(v_buffer + packed * vd, tail_value(kv, head, 0),
+         (size_t)((tokens - packed) * vd) * sizeof *v_buffer);
 }

@@ -12,6 +12,11 @@ struct celslm_kv {
   int64_t length;
   unsigned char *k; /* [kv_heads][panels][head_dim][32] */
   unsigned char *v; /* [kv_heads][capacity][value_dim] */
+  /* I8 only. Tokens below length / 32 * 32 are in k and v; the rest only in the tails. */
+  float *k_scale; /* [kv_heads][panels][head_dim] */
+  float *v_scale; /* [kv_heads][capacity] */
+  float *k_tail;  /* [kv_heads][head_dim][32] */
+  float *v_tail;  /* [kv_heads][32][value_dim] */
 };
 
 /* A chunk of one head as the attention step wants it: f32, in place where the cache is f32, else

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "kernels/gemm.h"
+#include "kernels/half.h"
 #include "kernels/mem.h"
 
 static double silu(double x, celslm_work *c) {
@@ -37,7 +38,9 @@ celslm_work celslm_naive_gemm(const celslm_packed *w, int64_t m, const float *x,
       c.weight_bytes += celslm_kdtype_size(w->dtype);
       if (w->dtype == CELSLM_K_I8 && p % w->group == 0) c.weight_bytes += sizeof(float);
       for (int64_t i = 0; i < m; i++) {
-        sum[i] += weight * (double)x[i * ldx + p];
+        float value = x[i * ldx + p];
+        if (w->dtype == CELSLM_K_BF16) value = bf16_float(float_bf16(value));
+        sum[i] += weight * (double)value;
         c.flops += 2;
         if (n == 0) c.activation_bytes += sizeof *x;
       }

@@ -2,6 +2,7 @@
  * fast levels are tested against. */
 #include <math.h>
 
+#include "kernels/half.h"
 #include "kernels/isa.h"
 
 enum { PANEL = 16, ROWS = 4 };
@@ -24,6 +25,68 @@ static void gemm_f32(int rows, int64_t k, const float *a, const float *b, float 
 
 static void gemv_f32(int64_t k, const float *x, const float *b, float *y) {
   gemm_f32(1, k, x, b, y, PANEL, false, NULL);
+}
+
+static void pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
+  uint32_t *word = (uint32_t *)(void *)a;
+  for (int64_t p = 0; p < k; p += 2)
+    for (int i = 0; i < rows; i++) {
+      uint32_t low = float_bf16(x[i * ldx + p]);
+      uint32_t high = p + 1 < k ? float_bf16(x[i * ldx + p + 1]) : 0;
+      *word++ = low | high << 16;
+    }
+}
+
+static float low(float pair) { return bits_float(float_bits(pair) << 16); }
+static float high(float pair) { return bits_float(float_bits(pair) & 0xffff0000u); }
+
+static void gemm_bf16(int rows, int64_t steps, const float *a, const float *b, float *c,
+                      int64_t ldc, bool load, const celslm_ahead *next) {
+  (void)next;
+  for (int i = 0; i < rows; i++) {
+    float sum[PANEL] = {0};
+    for (int64_t p = 0; p < steps; p++)
+      for (int j = 0; j < PANEL; j++) {
+        float x = a[p * rows + i], w = b[p * PANEL + j];
+        sum[j] += low(x) * low(w) + high(x) * high(w);
+      }
+    for (int j = 0; j < PANEL; j++) c[i * ldc + j] = sum[j] + (load ? c[i * ldc + j] : 0.0f);
+  }
+}
+
+static void gemv_bf16(int64_t steps, const float *x, const float *b, float *y) {
+  gemm_bf16(1, steps, x, b, y, PANEL, false, NULL);
+}
+
+static void gemm_i8(const celslm_i8_tile *t) {
+  for (int i = 0; i < t->rows; i++)
+    for (int j = 0; j < PANEL; j++) {
+      float total = 0;
+      for (int64_t g = 0; g < t->groups; g++) {
+        int32_t sum = -t->offset[g * PANEL + j];
+        for (int p = 0; p < t->steps; p++) {
+          uint32_t x = t->a[(g * t->steps + p) * t->rows + i];
+          uint32_t w = t->b[(g * t->steps + p) * PANEL + j];
+          for (int byte = 0; byte < 32; byte += 8)
+            sum += (int32_t)(x >> byte & 255) * (int8_t)(w >> byte & 255);
+        }
+        total += (float)sum * (t->xs[g * t->rows + i] * t->ws[g * PANEL + j]);
+      }
+      t->c[i * t->ldc + j] = total;
+    }
+}
+
+static void widen_f16(int64_t n, const uint16_t *x, float *y) {
+  for (int64_t i = 0; i < n; i++) y[i] = f16_float(x[i]);
+}
+
+static void widen_bf16(int64_t n, const uint16_t *x, float *y) {
+  for (int64_t i = 0; i < n; i++) y[i] = bf16_float(x[i]);
+}
+
+static void widen_i8(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < cols; i++) y[r * cols + i] = (float)x[r * cols + i] * scale[r];
 }
 
 static float silu(float x) { return x / (1.0f + expf(-x)); }
@@ -106,6 +169,13 @@ const celslm_isa celslm_isa_portable = {
     .pack_rows = pack_rows,
     .gemm_f32 = gemm_f32,
     .gemv_f32 = gemv_f32,
+    .pack_rows_bf16 = pack_rows_bf16,
+    .gemm_bf16 = gemm_bf16,
+    .gemv_bf16 = gemv_bf16,
+    .gemm_i8 = gemm_i8,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+    .widen_i8 = widen_i8,
     .epilogue = epilogue,
     .attention = attention,
     .rmsnorm = rmsnorm,

@@ -2,8 +2,33 @@
 #ifndef CELSLM_KERNELS_SIMD_GEMM_H
 #define CELSLM_KERNELS_SIMD_GEMM_H
 
+#include "kernels/half.h"
 #include "kernels/isa.h"
 #include "kernels/simd/tile.h"
+
+/* What one step multiplies: a float, a pair of bf16 by the CPU's dot product, or a pair widened to
+ * floats. */
+enum kind { KIND_F32, KIND_DOT, KIND_PAIR };
+
+#ifdef __AVX512F__
+INLINE vf v_low(vf x) { return (vf)_mm512_slli_epi32((__m512i)x, 16); }
+INLINE vf v_high(vf x) {
+  return (vf)_mm512_and_si512((__m512i)x, _mm512_set1_epi32((int)0xffff0000u));
+}
+#else
+INLINE vf v_low(vf x) { return (vf)_mm256_slli_epi32((__m256i)x, 16); }
+INLINE vf v_high(vf x) {
+  return (vf)_mm256_and_si256((__m256i)x, _mm256_set1_epi32((int)0xffff0000u));
+}
+#endif
+
+INLINE vf v_step(const enum kind kind, vf a, vf b, vf acc) {
+  if (kind == KIND_F32) return v_fma(a, b, acc);
+#ifdef __AVX512BF16__
+  if (kind == KIND_DOT) return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
+#endif
+  return v_fma(v_high(a), v_high(b), v_fma(v_low(a), v_low(b), acc));
+}
 
 enum {
   GEMV_AHEAD = 64 * 2 * VW, /* floats from the row in use to the row prefetched */
@@ -29,7 +54,7 @@ INLINE void look_ahead(const celslm_ahead *next, int64_t round) {
 /* C [rows][2*VW] (+)= A B with rows a literal. The sum starts at zero and C is added at the end: by
  * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches W at each step, at
  * a fixed distance in its own stream. */
-INLINE void gemm_tile(const int rows, const bool lone, int64_t k, const float *a, const float *b,
+INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int64_t k, const float *a, const float *b,
                       float *c, int64_t ldc, bool load, const celslm_ahead *next) {
   vf acc[14][2];
 #pragma GCC unroll 14
@@ -44,8 +69,8 @@ INLINE void gemm_tile(const int rows, const bool lone, int64_t k, const float *a
 #pragma GCC unroll 14
       for (int i = 0; i < rows; i++) {
         vf x = v_set1(a[i]);
-        acc[i][0] = v_fma(x, b0, acc[i][0]);
-        acc[i][1] = v_fma(x, b1, acc[i][1]);
+        acc[i][0] = v_step(kind, x, b0, acc[i][0]);
+        acc[i][1] = v_step(kind, x, b1, acc[i][1]);
       }
       a += rows;
       b += 2 * VW;
@@ -60,31 +85,80 @@ INLINE void gemm_tile(const int rows, const bool lone, int64_t k, const float *a
     }
 }
 
-static void simd_gemm_f32(int rows, int64_t k, const float *a, const float *b, float *c,
-                          int64_t ldc, bool load, const celslm_ahead *next) {
+INLINE void gemm_rows(const enum kind kind, int rows, int64_t k, const float *a, const float *b,
+                      float *c, int64_t ldc, bool load, const celslm_ahead *next) {
   if (next)
     switch (rows) {
 #define CASE(R)                                                                                    \
-  case R: gemm_tile(R, false, k, a, b, c, ldc, load, next); return;
+  case R: gemm_tile(kind, R, false, k, a, b, c, ldc, load, next); return;
       FOR_ROWS(CASE)
 #undef CASE
     }
   else
     switch (rows) {
 #define CASE(R)                                                                                    \
-  case R: gemm_tile(R, true, k, a, b, c, ldc, load, next); return;
+  case R: gemm_tile(kind, R, true, k, a, b, c, ldc, load, next); return;
       FOR_ROWS(CASE)
 #undef CASE
     }
 }
 
+/* One row: four partial sums per column hide the latency of the additions. */
+INLINE void gemv(const enum kind kind, int64_t k, const float *a, const float *b, float *c) {
+  vf acc[4][2];
+#pragma GCC unroll 4
+  for (int u = 0; u < 4; u++) acc[u][0] = acc[u][1] = v_zero();
+  for (; k >= 4; k -= 4, a += 4, b += 4 * 2 * VW) {
+#pragma GCC unroll 4
+    for (int u = 0; u < 4; u++) {
+      vf x = v_set1(a[u]);
+      const float *r = b + u * 2 * VW;
+      _mm_prefetch((const char *)(r + GEMV_AHEAD), _MM_HINT_T0);
+      if (VW == 16) _mm_prefetch((const char *)(r + GEMV_AHEAD + LINE), _MM_HINT_T0);
+      acc[u][0] = v_step(kind, x, v_load(r), acc[u][0]);
+      acc[u][1] = v_step(kind, x, v_load(r + VW), acc[u][1]);
+    }
+  }
+  for (; k > 0; k--, a++, b += 2 * VW) {
+    acc[0][0] = v_step(kind, v_set1(*a), v_load(b), acc[0][0]);
+    acc[0][1] = v_step(kind, v_set1(*a), v_load(b + VW), acc[0][1]);
+  }
+#pragma GCC unroll 2
+  for (int j = 0; j < 2; j++)
+    v_store(c + j * VW, v_add(v_add(acc[0][j], acc[1][j]), v_add(acc[2][j], acc[3][j])));
+}
+
+static void simd_gemm_f32(int rows, int64_t k, const float *a, const float *b, float *c,
+                          int64_t ldc, bool load, const celslm_ahead *next) {
+  gemm_rows(KIND_F32, rows, k, a, b, c, ldc, load, next);
+}
+
 static void simd_gemv_f32(int64_t k, const float *x, const float *b, float *y) {
-  row_tile(k, x, b, 2 * VW, y, GEMV_AHEAD);
+  gemv(KIND_F32, k, x, b, y);
+}
+
+static void simd_gemm_bf16(int rows, int64_t steps, const float *a, const float *b, float *c,
+                           int64_t ldc, bool load, const celslm_ahead *next) {
+  gemm_rows(KIND_PAIR, rows, steps, a, b, c, ldc, load, next);
+}
+
+static void simd_gemv_bf16(int64_t steps, const float *x, const float *b, float *y) {
+  gemv(KIND_PAIR, steps, x, b, y);
 }
 
 static void simd_pack_rows(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
   for (int64_t p = 0; p < k; p++)
     for (int i = 0; i < rows; i++) *a++ = x[i * ldx + p];
+}
+
+static void simd_pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
+  uint32_t *word = (uint32_t *)(void *)a;
+  for (int64_t p = 0; p < k; p += 2)
+    for (int i = 0; i < rows; i++) {
+      uint32_t low = float_bf16(x[i * ldx + p]);
+      uint32_t high = p + 1 < k ? float_bf16(x[i * ldx + p + 1]) : 0;
+      *word++ = low | high << 16;
+    }
 }
 
 #endif

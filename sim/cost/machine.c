@@ -115,14 +115,18 @@ void *celslm_machine_block(size_t bytes) {
 
 void celslm_machine_read(const void *block, size_t bytes) { celslm_fma_read(block, bytes); }
 
-/* One thread of a measurement: all start a repeat together, and wait for the slowest. */
+enum { MOST_REPEATS = 20 };
+
+/* One thread of a measurement. All start a repeat together, and each notes its own times: the thread
+ * that waits for them may share a processor with one. */
 typedef struct runner {
   pthread_t id;
   pthread_barrier_t *barrier;
   int cpu, repeats;
-  long steps;   /* of multiply-adds, if block_size is 0 */
-  size_t block_size;
+  long steps;        /* of multiply-adds, if block_size is 0 */
+  size_t block_size; /* B to read */
   bool ok;
+  double begun[MOST_REPEATS], ended[MOST_REPEATS];
 } runner;
 
 static void *run(void *argument) {
@@ -133,42 +137,40 @@ static void *run(void *argument) {
   r->ok = block || !r->block_size;
   for (int i = 0; i < r->repeats; i++) {
     pthread_barrier_wait(r->barrier);
+    r->begun[i] = celslm_machine_now();
     if (block)
       celslm_fma_read(block, r->block_size);
     else if (r->ok)
       celslm_fma_run(r->steps);
-    pthread_barrier_wait(r->barrier);
+    r->ended[i] = celslm_machine_now();
   }
   free(block);
   return NULL;
 }
 
-/* The shortest time of `repeats` repeats on all threads; NaN: no threads or no memory. */
+/* The shortest time of `repeats` repeats on all threads; NaN: no memory. */
 static double shortest(const celslm_machine *m, int repeats, long steps, size_t block_size) {
   pthread_barrier_t barrier;
   runner *r = celslm_alloc((unsigned long)m->threads, sizeof *r);
-  int started = 0;
   double best = INFINITY;
-  if (pthread_barrier_init(&barrier, NULL, (unsigned)m->threads + 1) != 0) return NAN;
-  for (; started < m->threads; started++) {
-    r[started] = (runner){.barrier = &barrier, .cpu = m->cpus[started], .repeats = repeats,
-                          .steps = steps, .block_size = block_size};
-    if (pthread_create(&r[started].id, NULL, run, &r[started]) != 0) break;
+  bool ok = pthread_barrier_init(&barrier, NULL, (unsigned)m->threads) == 0;
+  for (int i = 0; ok && i < m->threads; i++) {
+    r[i] = (runner){.barrier = &barrier, .cpu = m->cpus[i], .repeats = repeats, .steps = steps,
+                    .block_size = block_size};
+    if (pthread_create(&r[i].id, NULL, run, &r[i]) != 0) {
+      fprintf(stderr, "celslm: no more threads\n"); /* those started wait for it for ever */
+      exit(1);
+    }
   }
-  if (started < m->threads) { /* the others wait for a barrier that never opens */
-    fprintf(stderr, "celslm: no more threads\n");
-    exit(1);
-  }
-  for (int i = 0; i < repeats; i++) {
-    pthread_barrier_wait(&barrier);
-    double begun = celslm_machine_now();
-    pthread_barrier_wait(&barrier);
-    best = fmin(best, celslm_machine_now() - begun);
-  }
-  bool ok = true;
-  for (int i = 0; i < started; i++) {
-    pthread_join(r[i].id, NULL);
-    ok = ok && r[i].ok;
+  for (int i = 0; ok && i < m->threads; i++) pthread_join(r[i].id, NULL);
+  for (int i = 0; i < m->threads; i++) ok = ok && r[i].ok;
+  for (int i = 0; ok && i < repeats; i++) {
+    double begun = INFINITY, ended = 0;
+    for (int j = 0; j < m->threads; j++) {
+      begun = fmin(begun, r[j].begun[i]);
+      ended = fmax(ended, r[j].ended[i]);
+    }
+    best = fmin(best, ended - begun);
   }
   pthread_barrier_destroy(&barrier);
   free(r);
@@ -176,12 +178,11 @@ static double shortest(const celslm_machine *m, int repeats, long steps, size_t 
 }
 
 bool celslm_machine_peaks(celslm_machine *m, double seconds, celslm_error *err) {
-  enum { REPEATS = 20 };
-  double each = seconds / 2 / REPEATS, steps = 1e5;
+  double each = seconds / 2 / MOST_REPEATS, steps = 1e5;
   if (celslm_fma_flops() > 0) {
     double once = shortest(m, 3, (long)steps, 0);
     steps = fmax(1e4, steps * each / once);
-    double time = shortest(m, REPEATS, (long)steps, 0);
+    double time = shortest(m, MOST_REPEATS, (long)steps, 0);
     m->peak_f32 = floor(steps) * celslm_fma_flops() * m->threads / time;
   }
   /* Twice the cache over all threads, so that everything comes from memory. */
@@ -189,7 +190,7 @@ bool celslm_machine_peaks(celslm_machine *m, double seconds, celslm_error *err) 
   if (all > most) all = most;
   size_t block = all / (size_t)m->threads / 4096 * 4096;
   double once = shortest(m, 2, 0, block);
-  int repeats = (int)fmin(fmax(seconds / 2 / once, 3), REPEATS);
+  int repeats = (int)fmin(fmax(seconds / 2 / once, 3), MOST_REPEATS);
   m->bandwidth = (double)block * m->threads / shortest(m, repeats, 0, block);
   return m->bandwidth > 0 || celslm_fail(err, NULL, 0, "memory bandwidth cannot be measured here: "
                                          "no memory for %zu MB", all >> 20);

@@ -31,14 +31,18 @@ static void drop(problem *p) {
 }
 
 /* Tokens [first, last) of the problem in a cache; appended in two steps. */
-static celslm_kv *fill(const problem *p, int64_t first, int64_t last) {
+static celslm_kv *fill_as(enum celslm_kdtype type, const problem *p, int64_t first, int64_t last) {
   int64_t row = p->kv_heads * p->hd, half = (last - first) / 2;
-  celslm_kv *kv = celslm_kv_create(CELSLM_K_F32, p->kv_heads, p->hd, last - first + 5);
+  celslm_kv *kv = celslm_kv_create(type, p->kv_heads, p->hd, last - first + 5);
   ck_assert_ptr_nonnull(kv);
   const float *k = p->k + first * row, *v = p->v + first * row;
   celslm_kv_append(kv, half, k, row, v, row);
   celslm_kv_append(kv, last - first - half, k + half * row, row, v + half * row, row);
   return kv;
+}
+
+static celslm_kv *fill(const problem *p, int64_t first, int64_t last) {
+  return fill_as(CELSLM_K_F32, p, first, last);
 }
 
 /* The formula, in double: token i sees tokens [0, see + i) or [0, see). */
@@ -235,6 +239,72 @@ START_TEST(cache_reads_back_and_truncates) {
 }
 END_TEST
 
+/* The small types: attention over what the cache says it holds, which is near what was put in. */
+static const enum celslm_kdtype small_types[] = {CELSLM_K_F16, CELSLM_K_BF16, CELSLM_K_I8};
+static const double small_bounds[] = {0x1p-11, 0x1p-8, 0}; /* per element; I8: of the largest, below */
+
+START_TEST(small_types_match_formula) {
+  enum celslm_kdtype type = small_types[_i];
+  FOR_LEVELS(level) {
+    rng_seed(14);
+    for (int i = 0; i < 24; i++) {
+      int64_t n = rng_int(1, i % 3 ? 6 : 90);
+      problem p = make(n, n + rng_int(0, i % 8 == 7 ? 1500 : 200));
+      int64_t row = p.kv_heads * p.hd, all = p.length * row;
+      celslm_kv *kv = celslm_kv_create(type, p.kv_heads, p.hd, p.length);
+      ck_assert_ptr_nonnull(kv);
+      float *k = rng_floats(all + 1), *v = rng_floats(all + 1);
+      celslm_kv_append(kv, 1, p.k, row, p.v, row);
+      celslm_kv_append(kv, p.length - 1, p.k + row, row, p.v + row, row);
+      celslm_kv_read(kv, 0, p.length, k, row, v, row);
+      for (int64_t j = 0; j < all; j++) {
+        double bound = type == CELSLM_K_I8 ? 4.0 / 254 : small_bounds[_i] * fabs((double)p.k[j]);
+        ck_assert_double_le(fabs((double)k[j] - (double)p.k[j]), bound + 1e-7);
+        bound = type == CELSLM_K_I8 ? 4.0 / 254 : small_bounds[_i] * fabs((double)p.v[j]);
+        ck_assert_double_le(fabs((double)v[j] - (double)p.v[j]), bound + 1e-7);
+      }
+      float *mine_k = p.k, *mine_v = p.v;
+      p.k = k, p.v = v;
+      reference(&p, p.length - n + 1, true);
+      celslm_threads_set(1 + i % 2);
+      celslm_attention_prefill(kv, p.q_heads, n, true, p.q, p.o, p.lse);
+      compare(&p, level, celslm_kdtype_name(type));
+      reference(&p, p.length, false);
+      celslm_attention_shared(kv, n, p.q_heads, p.q, p.o, p.lse);
+      celslm_threads_set(1);
+      compare(&p, level, celslm_kdtype_name(type));
+      celslm_kv_free(kv);
+      rng_free(mine_k), rng_free(mine_v);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
+START_TEST(int8_cache_truncates_and_goes_on) {
+  rng_seed(15);
+  problem p = make(1, 100);
+  int64_t row = p.kv_heads * p.hd;
+  celslm_kv *a = celslm_kv_create(CELSLM_K_I8, p.kv_heads, p.hd, 100);
+  celslm_kv *b = celslm_kv_create(CELSLM_K_I8, p.kv_heads, p.hd, 100);
+  celslm_kv_append(a, 90, p.k, row, p.v, row);
+  celslm_kv_truncate(a, 80); /* in the unfinished panel */
+  celslm_kv_truncate(a, 64); /* at a panel's edge */
+  celslm_kv_append(a, 36, p.k + 64 * row, row, p.v + 64 * row, row);
+  celslm_kv_append(b, 100, p.k, row, p.v, row);
+  float *k[2], *v[2];
+  for (int i = 0; i < 2; i++) {
+    k[i] = rng_floats(100 * row), v[i] = rng_floats(100 * row);
+    celslm_kv_read(i ? b : a, 0, 100, k[i], row, v[i], row);
+  }
+  ck_assert_mem_eq(k[0], k[1], (size_t)(100 * row) * sizeof(float));
+  ck_assert_mem_eq(v[0], v[1], (size_t)(100 * row) * sizeof(float));
+  for (int i = 0; i < 2; i++) rng_free(k[i]), rng_free(v[i]);
+  celslm_kv_free(a), celslm_kv_free(b);
+  drop(&p);
+}
+END_TEST
+
 static void keep_report(void *user, const celslm_report *r) { *(celslm_report *)user = *r; }
 
 static void run_kind(int kind, const problem *p, celslm_kv *const *kv) {
@@ -260,10 +330,11 @@ START_TEST(reports_equal_counted_work) {
   static const enum celslm_kop ops[] = {CELSLM_KOP_ATTN_PREFILL, CELSLM_KOP_ATTN_SHARED,
                                        CELSLM_KOP_ATTN_DECODE,  CELSLM_KOP_ATTN_MERGE,
                                        CELSLM_KOP_KV_APPEND,    CELSLM_KOP_ATTN_PREFILL};
-  for (int i = 0; i < 24; i++) {
+  for (int i = 0; i < 48; i++) {
     int kind = i % 6;
+    enum celslm_kdtype type = (enum celslm_kdtype)(i / 6 % 4);
     problem p = make(rng_int(2, 30), rng_int(30, 90));
-    celslm_kv *kv[2] = {fill(&p, 0, p.length), fill(&p, 0, p.length / 2)};
+    celslm_kv *kv[2] = {fill_as(type, &p, 0, p.length), fill_as(type, &p, 0, p.length / 2)};
     celslm_report fast, counted;
     celslm_set_hook(keep_report, &fast);
     run_kind(kind, &p, kv);
@@ -293,6 +364,8 @@ int main(void) {
   tcase_add_test(t, decode_matches_formula);
   tcase_add_test(t, merge_equals_concatenation);
   tcase_add_test(t, same_bits_at_any_thread_count);
+  tcase_add_loop_test(t, small_types_match_formula, 0, 3);
+  tcase_add_test(t, int8_cache_truncates_and_goes_on);
   tcase_add_test(t, cache_reads_back_and_truncates);
   tcase_add_test(t, reports_equal_counted_work);
   suite_add_tcase(s, t);

@@ -146,6 +146,99 @@ START_TEST(reports_equal_counted_work) {
 }
 END_TEST
 
+/* What packing and quantising do to one value, written out again. */
+static float to_bf16(float x) {
+  uint32_t b;
+  memcpy(&b, &x, sizeof b);
+  b = (b + 0x7fff + (b >> 16 & 1)) & 0xffff0000;
+  memcpy(&x, &b, sizeof x);
+  return x;
+}
+
+static void to_i8(float *row, int64_t k, int group) {
+  for (int64_t g = 0; g < k; g += group) {
+    float top = 0;
+    for (int64_t i = g; i < k && i < g + group; i++) top = fmaxf(top, fabsf(row[i]));
+    for (int64_t i = g; i < k && i < g + group; i++)
+      row[i] = top > 0 ? (float)lrintf(row[i] * (127.0f / top)) * (top / 127.0f) : 0;
+  }
+}
+
+static const enum celslm_kdtype small_types[] = {CELSLM_K_BF16, CELSLM_K_I8};
+
+/* Exactly the rounded operands' product; and near the product of the operands themselves. */
+START_TEST(small_types_match_rounded_operands) {
+  enum celslm_kdtype type = small_types[_i];
+  FOR_LEVELS(level) {
+    rng_seed(19);
+    for (int i = 0; i < 50; i++) {
+      int64_t m, n, k;
+      random_shape(i, &m, &n, &k);
+      int group = 4 * (int)rng_int(1, 32);
+      float *w = rng_floats(n * k), *x = rng_floats(m * k), *y = rng_floats(m * n);
+      float *want = rng_floats(m * n), *near = rng_floats(m * n), *bias = rng_floats(n);
+      celslm_packed *p = celslm_pack(type, n, k, w, k, group);
+      ck_assert_ptr_nonnull(p);
+      celslm_epilogue e = {.bias = bias};
+      celslm_gemm(p, m, x, k, y, n, &e);
+      for (int pass = 0; pass < 2; pass++) {
+        float *out = pass ? want : near;
+        for (int64_t r = 0; r < m; r++)
+          for (int64_t c = 0; c < n; c++) {
+            double sum = (double)bias[c];
+            for (int64_t d = 0; d < k; d++) sum += (double)x[r * k + d] * (double)w[c * k + d];
+            out[r * n + c] = (float)sum;
+          }
+        if (type == CELSLM_K_BF16) {
+          for (int64_t j = 0; j < n * k; j++) w[j] = to_bf16(w[j]);
+          for (int64_t j = 0; j < m * k; j++) x[j] = to_bf16(x[j]);
+        } else {
+          for (int64_t j = 0; j < n; j++) to_i8(w + j * k, k, group);
+          for (int64_t j = 0; j < m; j++) to_i8(x + j * k, k, group);
+        }
+      }
+      double err = relative_error(m * n, y, want), far = relative_error(m * n, y, near);
+      ck_assert_msg(err < 3e-6, "level %d, %ld x %ld x %ld, group %d: %g", level, (long)m, (long)n,
+                    (long)k, group, err);
+      ck_assert_msg(far < (type == CELSLM_K_BF16 ? 6e-3 : 2e-2), "level %d: %g", level, far);
+      celslm_packed_free(p);
+      rng_free(w), rng_free(x), rng_free(y), rng_free(want), rng_free(near), rng_free(bias);
+    }
+  }
+}
+END_TEST
+
+START_TEST(small_types_threads_and_reports) {
+  enum celslm_kdtype type = small_types[_i];
+  FOR_LEVELS(level) {
+    rng_seed(20);
+    for (int i = 0; i < 12; i++) {
+      int64_t m = i < 3 ? 1 : rng_int(2, 300), n = rng_int(1, 300), k = rng_int(1, 300);
+      float *w = rng_floats(n * k), *x = rng_floats(m * k);
+      float *y1 = rng_floats(m * n), *y2 = rng_floats(m * n);
+      celslm_packed *p = celslm_pack(type, n, k, w, k, 32);
+      celslm_report fast, counted;
+      celslm_set_hook(keep_report, &fast);
+      celslm_threads_set(1);
+      celslm_gemm(p, m, x, k, y1, n, NULL);
+      celslm_threads_set(2);
+      celslm_gemm(p, m, x, k, y2, n, NULL);
+      celslm_threads_set(1);
+      ck_assert_mem_eq(y1, y2, (size_t)(m * n) * sizeof *y1);
+      celslm_set_hook(keep_report, &counted);
+      celslm_set_counting(true);
+      celslm_gemm(p, m, x, k, y2, n, NULL);
+      celslm_set_counting(false);
+      celslm_set_hook(NULL, NULL);
+      ck_assert_mem_eq(&fast.work, &counted.work, sizeof fast.work);
+      ck_assert_double_lt(relative_error(m * n, y1, y2), type == CELSLM_K_BF16 ? 1e-5 : 2e-2);
+      celslm_packed_free(p);
+      rng_free(w), rng_free(x), rng_free(y1), rng_free(y2);
+    }
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("gemm");
   TCase *t = tcase_create("gemm");
@@ -153,6 +246,8 @@ int main(void) {
   tcase_add_test(t, epilogues_match_double);
   tcase_add_test(t, same_bits_at_any_thread_count);
   tcase_add_test(t, reports_equal_counted_work);
+  tcase_add_loop_test(t, small_types_match_rounded_operands, 0, 2);
+  tcase_add_loop_test(t, small_types_threads_and_reports, 0, 2);
   suite_add_tcase(s, t);
   return run_suite(s);
 }

@@ -1,0 +1,205 @@
+/* transformer.c - runs a transformer: the file reads in the order of the computation. */
+#include "kernels/transformer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/mem.h"
+#include "kernels/model.h"
+
+celslm_session *celslm_session_create(const celslm_transformer *t, enum celslm_kdtype kv,
+                                      int64_t capacity, const celslm_session *context) {
+  celslm_session *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->t = t;
+  s->context = context;
+  s->kv = calloc((size_t)t->shape.layers, sizeof *s->kv);
+  bool ok = s->kv != NULL;
+  for (int i = 0; ok && i < t->shape.layers; i++) {
+    s->kv[i] = celslm_kv_create(kv, t->shape.kv_heads, t->shape.dim / t->shape.q_heads, capacity);
+    ok = s->kv[i] != NULL;
+  }
+  if (ok) return s;
+  celslm_session_free(s);
+  return NULL;
+}
+
+void celslm_session_free(celslm_session *s) {
+  if (!s) return;
+  for (int i = 0; s->kv && i < s->t->shape.layers; i++) celslm_kv_free(s->kv[i]);
+  free(s->kv);
+  free(s);
+}
+
+int64_t celslm_session_length(const celslm_session *s) {
+  return celslm_kv_length(s->kv[0]) + (s->context ? celslm_session_length(s->context) : 0);
+}
+
+const celslm_kv *celslm_session_kv(const celslm_session *s, int l) { return s->kv[l]; }
+
+/* A forward pass: `rows` new tokens of n sequences. */
+typedef struct pass {
+  const celslm_transformer *t;
+  int64_t n, rows;
+  celslm_session *const *s;
+  const int64_t *count;
+  int hd, q, kv;     /* head size; widths of q and of k (and v) */
+  int32_t *position; /* [rows] */
+  float *x;          /* [rows][dim], the residual stream */
+  float *y;          /* [rows][dim], normed */
+  float *qkv;        /* [rows][q + 2 kv] */
+  float *queries;    /* [rows][q], dense for attention */
+  float *attended, *attended_context; /* [rows][q] */
+  float *lse, *lse_context;           /* [rows][q_heads] */
+  float *up, *gate;                   /* [rows][hidden] */
+} pass;
+
+static void norm(const pass *p, int64_t rows, const float *x, const float *weight,
+                 const float *bias, float *y) {
+  const celslm_transformer_shape *h = &p->t->shape;
+  if (h->family == CELSLM_FAMILY_OPT)
+    celslm_layernorm(rows, h->dim, x, weight, bias, h->eps, y);
+  else
+    celslm_rmsnorm(rows, h->dim, x, weight, h->eps, y);
+}
+
+/* Own keys: several new tokens by prefill, runs of single ones by one decode. */
+static void attend_own(const pass *p, int l) {
+  int heads = p->t->shape.q_heads;
+  const celslm_kv **kvs = celslm_mem_scratch((size_t)p->n * sizeof *kvs);
+  for (int64_t i = 0, row = 0; i < p->n;) {
+    float *q = p->queries + row * p->q, *o = p->attended + row * p->q, *lse = p->lse + row * heads;
+    int64_t run = 0;
+    while (i + run < p->n && p->count[i + run] == 1) {
+      kvs[run] = p->s[i + run]->kv[l];
+      run++;
+    }
+    if (run) {
+      celslm_attention_decode(kvs, run, heads, q, o, lse);
+      i += run;
+      row += run;
+    } else {
+      celslm_attention_prefill(p->s[i]->kv[l], heads, p->count[i], true, q, o, lse);
+      row += p->count[i++];
+    }
+  }
+  free(kvs);
+}
+
+/* Neighbours with one context read it once, all their tokens together; then the exact merge. */
+static void attend_context(const pass *p, int l) {
+  int heads = p->t->shape.q_heads;
+  for (int64_t i = 0, row = 0; i < p->n;) {
+    const celslm_session *context = p->s[i]->context;
+    int64_t rows = 0;
+    while (i < p->n && p->s[i]->context == context) rows += p->count[i++];
+    if (context) {
+      int64_t at = row * p->q;
+      float *lse = p->lse + row * heads, *other = p->lse_context + row * heads;
+      celslm_attention_shared(context->kv[l], rows, heads, p->queries + at,
+                              p->attended_context + at, other);
+      celslm_attention_merge(rows * heads, p->hd, p->attended_context + at, other,
+                             p->attended + at, lse, p->attended + at, lse);
+    }
+    row += rows;
+  }
+}
+
+static void attention_block(const pass *p, int l) {
+  const celslm_transformer_shape *h = &p->t->shape;
+  const layer *w = &p->t->layers[l];
+  int64_t width = p->q + 2 * p->kv;
+  norm(p, p->rows, p->x, w->norm1, w->norm1_bias, p->y);
+  celslm_gemm(w->qkv, p->rows, p->y, h->dim, p->qkv, width,
+              &(celslm_epilogue){.bias = w->qkv_bias});
+  float *k = p->qkv + p->q, *v = k + p->kv;
+  if (h->family == CELSLM_FAMILY_LLAMA) {
+    celslm_rope(p->rows, h->q_heads, p->hd, p->qkv, width, p->position, h->rope_base,
+                h->rope_style, false);
+    celslm_rope(p->rows, h->kv_heads, p->hd, k, width, p->position, h->rope_base, h->rope_style,
+                false);
+  }
+  for (int64_t i = 0; i < p->rows; i++)
+    memcpy(p->queries + i * p->q, p->qkv + i * width, (size_t)p->q * sizeof *p->qkv);
+  for (int64_t i = 0, row = 0; i < p->n; row += p->count[i++])
+    celslm_kv_append(p->s[i]->kv[l], p->count[i], k + row * width, width, v + row * width, width);
+  attend_own(p, l);
+  attend_context(p, l);
+  celslm_gemm(w->out, p->rows, p->attended, p->q, p->x, h->dim,
+              &(celslm_epilogue){.bias = w->out_bias, .residual = p->x, .ldr = h->dim});
+}
+
+static void mlp_block(const pass *p, int l) {
+  const celslm_transformer_shape *h = &p->t->shape;
+  const layer *w = &p->t->layers[l];
+  norm(p, p->rows, p->x, w->norm2, w->norm2_bias, p->y);
+  if (w->gate) {
+    celslm_gemm(w->gate, p->rows, p->y, h->dim, p->gate, h->hidden, NULL);
+    celslm_gemm(w->up, p->rows, p->y, h->dim, p->up, h->hidden,
+                &(celslm_epilogue){.gate = p->gate, .ldg = h->hidden});
+  } else {
+    celslm_gemm(w->up, p->rows, p->y, h->dim, p->up, h->hidden,
+                &(celslm_epilogue){.bias = w->up_bias, .act = CELSLM_ACT_RELU});
+  }
+  celslm_gemm(w->down, p->rows, p->up, h->hidden, p->x, h->dim,
+              &(celslm_epilogue){.bias = w->down_bias, .residual = p->x, .ldr = h->dim});
+}
+
+/* The last token of each sequence, gathered and turned into logits. */
+static void head(const pass *p, float *logits) {
+  const celslm_transformer_shape *h = &p->t->shape;
+  size_t d = (size_t)h->dim;
+  for (int64_t i = 0, row = 0; i < p->n; i++) {
+    row += p->count[i];
+    memcpy(p->queries + i * h->dim, p->x + (row - 1) * h->dim, d * sizeof *p->x);
+  }
+  norm(p, p->n, p->queries, p->t->norm, p->t->norm_bias, p->y);
+  celslm_gemm(p->t->head, p->n, p->y, h->dim, logits, h->vocabulary, NULL);
+}
+
+static void start(const pass *p, const int32_t *tokens) {
+  const celslm_transformer_shape *h = &p->t->shape;
+  for (int64_t i = 0, row = 0; i < p->n; i++) {
+    int64_t at = celslm_session_length(p->s[i]);
+    if (p->count[i] < 1 || at + p->count[i] > h->max_tokens)
+      celslm_misuse("transformer_forward", "no tokens, or more than the model's context");
+    for (int64_t j = 0; j < p->count[i]; j++) p->position[row++] = (int32_t)(at + j);
+  }
+  for (int64_t i = 0; i < p->rows; i++)
+    if (tokens[i] < 0 || tokens[i] >= h->vocabulary)
+      celslm_misuse("transformer_forward", "token outside the vocabulary");
+  celslm_embed(p->rows, h->dim, p->t->embedding, tokens, p->x);
+  if (!p->t->positions) return;
+  celslm_embed(p->rows, h->dim, p->t->positions, p->position, p->y);
+  for (int64_t i = 0; i < p->rows * h->dim; i++) p->x[i] += p->y[i];
+}
+
+void celslm_transformer_forward(const celslm_transformer *t, int64_t n, celslm_session *const *s,
+                                const int64_t *count, const int32_t *tokens, float *logits) {
+  const celslm_transformer_shape *h = &t->shape;
+  if (n < 1) return;
+  pass p = {.t = t, .n = n, .s = s, .count = count, .hd = h->dim / h->q_heads, .q = h->dim};
+  p.kv = p.hd * h->kv_heads;
+  for (int64_t i = 0; i < n; i++) p.rows += count[i];
+  int64_t per_row = 2 * h->dim + 4 * p.q + 2 * p.kv + 2 * h->q_heads + 2 * h->hidden;
+  float *room = celslm_mem_scratch((size_t)(p.rows * per_row) * sizeof *room);
+  p.position = celslm_mem_scratch((size_t)p.rows * sizeof *p.position);
+  p.x = room;
+  p.y = p.x + p.rows * h->dim;
+  p.qkv = p.y + p.rows * h->dim;
+  p.queries = p.qkv + p.rows * (p.q + 2 * p.kv);
+  p.attended = p.queries + p.rows * p.q;
+  p.attended_context = p.attended + p.rows * p.q;
+  p.lse = p.attended_context + p.rows * p.q;
+  p.lse_context = p.lse + p.rows * h->q_heads;
+  p.up = p.lse_context + p.rows * h->q_heads;
+  p.gate = p.up + p.rows * h->hidden;
+  start(&p, tokens);
+  for (int l = 0; l < h->layers; l++) {
+    attention_block(&p, l);
+    mlp_block(&p, l);
+  }
+  head(&p, logits);
+  free(p.position);
+  free(room);
+}
