@@ -23,21 +23,23 @@ typedef struct rows_job {
   const celslm_isa *isa;
   const celslm_kv *kv;
   int head, group, q_heads;
-  int64_t rows;        /* of the whole problem */
+  int64_t rows;         /* of the whole problem */
   int64_t tile0, tile1; /* those done here, of `tiles` */
   int64_t tiles;
-  int64_t see;         /* tokens row 0 sees; later tokens one more each if causal */
+  int64_t see; /* tokens row 0 sees; later tokens one more each if causal */
   bool causal;
   int64_t first, last;
   int step;       /* tokens at a time, at most CELSLM_CHUNK */
   const float *q; /* [tokens][q_heads][head_dim] */
 } rows_job;
 
-static int64_t tile_row(const rows_job *j, int64_t tile) { return j->rows * tile / j->tiles; }
+static int64_t tile_row(const rows_job *j, int64_t tile) {
+  return j->rows * tile / j->tiles;
+}
 
 static const float *query(const rows_job *j, int64_t row) {
-  return j->q + (row / j->group * j->q_heads + j->head * j->group + row % j->group) *
-                    j->kv->head_dim;
+  return j->q +
+         (row / j->group * j->q_heads + j->head * j->group + row % j->group) * j->kv->head_dim;
 }
 
 /* Scratch of a thread; state of the rows of a job: m, l, o from its first row on. */
@@ -101,10 +103,19 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
         high = max_i64(high, see);
       }
       if (high == 0) continue;
-      celslm_attn_tile tile = {.rows = (int)n, .head_dim = hd, .value_dim = vd,
-                               .tokens = (int)high, .q = s->q + at * hd, .k = k, .v = v,
-                               .limit = s->limit, .masked = low < high, .m = m + at, .l = l + at,
-                               .o = o + at * vd, .scores = s->scores};
+      celslm_attn_tile tile = {.rows = (int)n,
+                               .head_dim = hd,
+                               .value_dim = vd,
+                               .tokens = (int)high,
+                               .q = s->q + at * hd,
+                               .k = k,
+                               .v = v,
+                               .limit = s->limit,
+                               .masked = low < high,
+                               .m = m + at,
+                               .l = l + at,
+                               .o = o + at * vd,
+                               .scores = s->scores};
       j->isa->attention(&tile);
     }
   }
@@ -215,8 +226,14 @@ static void run_few(const rows_job *base, int64_t n, const celslm_kv *const *kvs
 static rows_job make_job(const celslm_kv *kv, int q_heads, int64_t n, const float *q) {
   if (q_heads < 1 || q_heads % kv->kv_heads)
     celslm_misuse("attention", "kv_heads must divide q_heads");
-  rows_job j = {.isa = celslm_isa_current(), .kv = kv, .group = q_heads / kv->kv_heads,
-                .q_heads = q_heads, .q = q, .see = kv->length, .last = kv->length, .step = CELSLM_CHUNK};
+  rows_job j = {.isa = celslm_isa_current(),
+                .kv = kv,
+                .group = q_heads / kv->kv_heads,
+                .q_heads = q_heads,
+                .q = q,
+                .see = kv->length,
+                .last = kv->length,
+                .step = CELSLM_CHUNK};
   j.rows = n * j.group;
   j.tiles = (j.rows + j.isa->attn_rows - 1) / j.isa->attn_rows;
   j.tile1 = j.tiles;
@@ -227,8 +244,13 @@ static rows_job make_job(const celslm_kv *kv, int q_heads, int64_t n, const floa
 static void report(celslm_span span, enum celslm_kop op, const celslm_kv *kv, int64_t m, int64_t n,
                    int q_heads, uint64_t pairs, uint64_t kv_bytes, bool lse,
                    const celslm_work *counted) {
-  celslm_report r = {.op = op, .dtype = (int)kv->dtype, .m = m, .n = n, .k = kv->head_dim,
-                     .q_heads = q_heads, .kv_heads = kv->kv_heads};
+  celslm_report r = {.op = op,
+                     .dtype = (int)kv->dtype,
+                     .m = m,
+                     .n = n,
+                     .k = kv->head_dim,
+                     .q_heads = q_heads,
+                     .kv_heads = kv->kv_heads};
   uint64_t heads = (uint64_t)q_heads, hd = (uint64_t)kv->head_dim;
   r.work.flops = 4 * hd * heads * pairs;
   r.work.activation_bytes = 4 * (uint64_t)m * heads * (2 * hd + (lse ? 1 : 0));

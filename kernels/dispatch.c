@@ -10,12 +10,14 @@ enum { LEVELS = CELSLM_ISA_AVX512 + 1 };
 
 static const celslm_isa *table(enum celslm_isa_level level) {
   switch (level) {
-  case CELSLM_ISA_AVX2: return &celslm_isa_avx2;
+  case CELSLM_ISA_AVX2:
+    return &celslm_isa_avx2;
   case CELSLM_ISA_AVX512:
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni")
                ? &celslm_isa_avx512_dot
                : &celslm_isa_avx512;
-  case CELSLM_ISA_PORTABLE: break;
+  case CELSLM_ISA_PORTABLE:
+    break;
   }
   return &celslm_isa_portable;
 }
@@ -25,8 +27,10 @@ static atomic_int threads;
 
 bool celslm_isa_available(enum celslm_isa_level level) {
   switch (level) {
-  case CELSLM_ISA_PORTABLE: return true;
-  case CELSLM_ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  case CELSLM_ISA_PORTABLE:
+    return true;
+  case CELSLM_ISA_AVX2:
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   case CELSLM_ISA_AVX512:
     /* bf16 and VNNI are used where present, so the level itself asks for the common base only. */
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -35,7 +39,9 @@ bool celslm_isa_available(enum celslm_isa_level level) {
   return false;
 }
 
-const char *celslm_isa_name(enum celslm_isa_level level) { return table(level)->name; }
+const char *celslm_isa_name(enum celslm_isa_level level) {
+  return table(level)->name;
+}
 
 static const celslm_isa *choose(void) {
   const char *want = getenv("CELSLM_ISA");
@@ -70,7 +76,9 @@ bool celslm_isa_set(enum celslm_isa_level level) {
   return true;
 }
 
-void celslm_threads_set(int n) { atomic_store(&threads, n < 1 ? 1 : n); }
+void celslm_threads_set(int n) {
+  atomic_store(&threads, n < 1 ? 1 : n);
+}
 
 int celslm_threads_get(void) {
   int n = atomic_load(&threads);

@@ -10,10 +10,10 @@
 #include "kernels/mem.h"
 
 enum {
-  BLOCK_ROWS = 518,        /* rows of X multiplied before the next */
-  BLOCK_FLOATS = 1 << 18,  /* packed X of a block of several tiles: 1 MiB, half of an L2 */
-  BLOCK_DEPTH = 512,       /* inputs per visit of a micro-tile */
-  LINE = 16,               /* floats of a cache line */
+  BLOCK_ROWS = 518,       /* rows of X multiplied before the next */
+  BLOCK_FLOATS = 1 << 18, /* packed X of a block of several tiles: 1 MiB, half of an L2 */
+  BLOCK_DEPTH = 512,      /* inputs per visit of a micro-tile */
+  LINE = 16,              /* floats of a cache line */
 };
 
 static const celslm_epilogue no_epilogue;
@@ -62,7 +62,9 @@ typedef struct block {
   float *a; /* packed X: tile after tile, each [depth][tile rows] */
 } block;
 
-static int64_t tile_start(const block *b, int tile) { return b->rows * tile / b->tiles; }
+static int64_t tile_start(const block *b, int tile) {
+  return b->rows * tile / b->tiles;
+}
 
 /* In steps: a step is one input, or a pair of bf16. */
 static void pack_tile(const job *t, const block *b, int tile) {
@@ -82,8 +84,8 @@ static void pack_tile(const job *t, const block *b, int tile) {
 static celslm_ahead share(const block *b, const float *next, int64_t floats, int64_t depth, int i) {
   int64_t lines = (floats + LINE - 1) / LINE, rounds = (depth + 7) / 8;
   int64_t from = lines * i / b->tiles, count = lines * (i + 1) / b->tiles - from;
-  return (celslm_ahead){.w = next + from * LINE, .lines = count,
-                        .per_round = (int)((count + rounds - 1) / rounds)};
+  return (celslm_ahead){
+      .w = next + from * LINE, .lines = count, .per_round = (int)((count + rounds - 1) / rounds)};
 }
 
 static void multiply_panel(const job *t, const block *b, int64_t panel) {
@@ -101,7 +103,8 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
     int64_t first = b->k0 + p;
     bool load = first > 0 || t->add, last = first + depth == w->steps;
     const float *piece = wp + first * w->panel;
-    /* What this thread will probably read next: further down, or the same inputs in the next panel. */
+    /* What this thread will probably read next: further down, or the same inputs in the next panel.
+     */
     const float *next = p + depth < b->depth ? piece + depth * w->panel
                                              : wp + w->panel_bytes / 4 + b->k0 * w->panel;
     for (int i = 0; i < b->tiles; i++) {
@@ -119,11 +122,11 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
         ahead.c_rows = rows;
         ahead.ldc = t->ldy;
       }
-      const celslm_ahead *look = b->tiles == 1 ? NULL : &ahead;
+      if (b->tiles == 1) ahead = (celslm_ahead){.w = next};
       if (w->dtype == CELSLM_K_BF16)
-        isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, look);
+        isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, &ahead);
       else
-        isa->gemm_f32(rows, depth, a, piece, c, ldc, load, look);
+        isa->gemm_f32(rows, depth, a, piece, c, ldc, load, &ahead);
       if (!whole)
         for (int r = 0; r < rows; r++)
           memcpy(y + r * t->ldy, edge + r * ldc, (size_t)cols * sizeof *y);
@@ -208,8 +211,8 @@ void celslm_gemm(const celslm_packed *w, int64_t m, const float *x, int64_t ldx,
     if (span.on) work = analytic(w, m, e);
   }
   if (span.on) {
-    celslm_report r = {.op = CELSLM_KOP_GEMM, .dtype = (int)w->dtype, .m = m, .n = w->n, .k = w->k,
-                       .work = work};
+    celslm_report r = {
+        .op = CELSLM_KOP_GEMM, .dtype = (int)w->dtype, .m = m, .n = w->n, .k = w->k, .work = work};
     celslm_span_end(span, &r);
   }
 }

@@ -7,8 +7,9 @@
 struct celslm_packed {
   enum celslm_kdtype dtype;
   int64_t n, k;
-  int64_t steps; /* 32-bit words per column: k of f32, pairs of bf16, fours of int8 (whole groups) */
-  int group;     /* I8: inputs per scale */
+  int64_t
+      steps; /* 32-bit words per column: k of f32, pairs of bf16, fours of int8 (whole groups) */
+  int group; /* I8: inputs per scale */
   const celslm_isa *isa;
   int panel;           /* columns per panel */
   int64_t panels;      /* ceil(n / panel); columns beyond n are zero */

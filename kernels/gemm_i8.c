@@ -1,5 +1,5 @@
-/* gemm_i8.c - the int8 product: X is quantised per row and group, the integers are exact, so the result
- * does not depend on how the work is cut. */
+/* gemm_i8.c - the int8 product: X is quantised per row and group, the integers are exact, so the
+ * result does not depend on how the work is cut. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,11 +37,15 @@ static void panel_block(const celslm_packed *w, int64_t panel, int64_t m, const 
   float out[CELSLM_I8_ROWS * CELSLM_MAX_PANEL];
   for (int64_t r = 0; r < m; r += CELSLM_I8_ROWS) {
     int rows = (int)min_i64(CELSLM_I8_ROWS, m - r);
-    celslm_i8_tile t = {.rows = rows, .steps = w->group / 4, .groups = groups,
-                        .a = a + r * w->steps, .xs = xs + r * groups,
+    celslm_i8_tile t = {.rows = rows,
+                        .steps = w->group / 4,
+                        .groups = groups,
+                        .a = a + r * w->steps,
+                        .xs = xs + r * groups,
                         .b = (const uint32_t *)(const void *)(w->data + panel * w->panel_bytes),
                         .ws = w->scale + panel * groups * w->panel,
-                        .offset = w->offset + panel * groups * w->panel, .c = out,
+                        .offset = w->offset + panel * groups * w->panel,
+                        .c = out,
                         .ldc = w->panel};
     w->isa->gemm_i8(&t);
     for (int i = 0; i < rows; i++)
@@ -70,8 +74,7 @@ void celslm_gemm_i8(const celslm_packed *w, int64_t m, const float *x, int64_t l
                    (int)(i - tile), a + tile * w->steps, xs + tile * groups);
     }
 #pragma omp for schedule(dynamic, 2)
-    for (int64_t i = 0; i < w->panels; i++)
-      panel_block(w, i, rows, a, xs, y + row * ldy, ldy, add);
+    for (int64_t i = 0; i < w->panels; i++) panel_block(w, i, rows, a, xs, y + row * ldy, ldy, add);
   }
   free(a);
   free(xs);

@@ -18,7 +18,9 @@ static inline float bits_float(uint32_t b) {
   return x;
 }
 
-static inline float bf16_float(uint16_t h) { return bits_float((uint32_t)h << 16); }
+static inline float bf16_float(uint16_t h) {
+  return bits_float((uint32_t)h << 16);
+}
 
 static inline uint16_t float_bf16(float x) {
   uint32_t b = float_bits(x);

@@ -12,8 +12,12 @@ void celslm_set_hook(celslm_hook *h, void *user) {
   hook_user = user;
 }
 
-void celslm_set_counting(bool on) { counting = on; }
-bool celslm_counting(void) { return counting; }
+void celslm_set_counting(bool on) {
+  counting = on;
+}
+bool celslm_counting(void) {
+  return counting;
+}
 
 celslm_span celslm_span_begin(void) {
   celslm_span s = {.on = hook != NULL};
@@ -24,8 +28,8 @@ celslm_span celslm_span_begin(void) {
 void celslm_span_end(celslm_span span, celslm_report *r) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  r->seconds = (double)(now.tv_sec - span.start.tv_sec) +
-               1e-9 * (double)(now.tv_nsec - span.start.tv_nsec);
+  r->seconds =
+      (double)(now.tv_sec - span.start.tv_sec) + 1e-9 * (double)(now.tv_nsec - span.start.tv_nsec);
   hook(hook_user, r);
 }
 

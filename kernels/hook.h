@@ -6,9 +6,9 @@
  *
  * Conventions of counting, the same for every instruction set:
  *  - FLOPs: one per addition, subtraction, multiplication or division, one per exp, log, sqrt or
- *    tanh, of the operation as written in its comment in kernels.h. A multiply-add is two. Attention
- *    counts its two products only (4 * head_dim per visible query-key pair of every query head):
- *    the softmax is not counted.
+ *    tanh, of the operation as written in its comment in kernels.h. A multiply-add is two.
+ * Attention counts its two products only (4 * head_dim per visible query-key pair of every query
+ * head): the softmax is not counted.
  *  - bytes: compulsory traffic. Every distinct operand element is counted once per call, however
  *    often a blocked kernel reloads it: weights (with scales and bias), activations (read and
  *    written), keys and values (read and written; in their stored precision, scales included).
@@ -24,20 +24,20 @@
 #include <stdint.h>
 
 enum celslm_kop {
-  CELSLM_KOP_GEMM,          /* m rows, n outputs, k inputs */
-  CELSLM_KOP_ATTN_PREFILL,  /* m new tokens, n tokens visible to the last, k head size */
-  CELSLM_KOP_ATTN_DECODE,   /* m sequences, n tokens visible, summed over sequences, k head size */
-  CELSLM_KOP_ATTN_SHARED,   /* m sequences, n context tokens, k head size */
-  CELSLM_KOP_ATTN_MERGE,    /* m rows (sequence x head), k head size */
-  CELSLM_KOP_KV_APPEND,     /* m tokens, k head size */
-  CELSLM_KOP_RMSNORM,       /* m rows, n width */
-  CELSLM_KOP_LAYERNORM,     /* m rows, n width */
-  CELSLM_KOP_ROPE,          /* m tokens, n heads, k head size */
-  CELSLM_KOP_SILU_GATE,     /* m rows, n width */
-  CELSLM_KOP_EMBED,         /* m tokens, n width */
-  CELSLM_KOP_SAMPLE,        /* m rows, n vocabulary */
-  CELSLM_KOP_CODEC_ENCODE,  /* m tokens, k head size */
-  CELSLM_KOP_CODEC_DECODE,  /* m tokens, k head size */
+  CELSLM_KOP_GEMM,         /* m rows, n outputs, k inputs */
+  CELSLM_KOP_ATTN_PREFILL, /* m new tokens, n tokens visible to the last, k head size */
+  CELSLM_KOP_ATTN_DECODE,  /* m sequences, n tokens visible, summed over sequences, k head size */
+  CELSLM_KOP_ATTN_SHARED,  /* m sequences, n context tokens, k head size */
+  CELSLM_KOP_ATTN_MERGE,   /* m rows (sequence x head), k head size */
+  CELSLM_KOP_KV_APPEND,    /* m tokens, k head size */
+  CELSLM_KOP_RMSNORM,      /* m rows, n width */
+  CELSLM_KOP_LAYERNORM,    /* m rows, n width */
+  CELSLM_KOP_ROPE,         /* m tokens, n heads, k head size */
+  CELSLM_KOP_SILU_GATE,    /* m rows, n width */
+  CELSLM_KOP_EMBED,        /* m tokens, n width */
+  CELSLM_KOP_SAMPLE,       /* m rows, n vocabulary */
+  CELSLM_KOP_CODEC_ENCODE, /* m tokens, k head size */
+  CELSLM_KOP_CODEC_DECODE, /* m tokens, k head size */
   CELSLM_KOP_COUNT
 };
 

@@ -13,23 +13,23 @@ enum {
   CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
   CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
   CELSLM_MAX_HEAD = 256,
-  CELSLM_I8_ROWS = 6,    /* rows of an int8 micro-tile */
+  CELSLM_I8_ROWS = 6, /* rows of an int8 micro-tile */
 };
 
 /* One attention step: `rows` queries over `tokens` tokens of one KV head, added to the running
  * softmax state (m: base-2 maximum, l: sum of 2^(score - m), o: unnormalised output). */
 typedef struct celslm_attn_tile {
-  int rows;          /* 1 .. attn_rows */
-  int head_dim;      /* queries' and keys' size */
-  int value_dim;     /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
-  int tokens;        /* 1 .. CELSLM_CHUNK */
-  const float *q;    /* [head_dim][rows], scaled by log2(e)/sqrt(head_dim) */
-  const float *k;    /* [panels][head_dim][32] */
-  const float *v;    /* [tokens][value_dim] */
-  const int *limit;  /* [rows] how many of the tokens the row sees; <= 0: none */
-  bool masked;       /* some limit is below `tokens` */
-  float *m, *l, *o;  /* [rows], [rows], [rows][value_dim] */
-  float *scores;     /* scratch [rows][CELSLM_CHUNK] */
+  int rows;         /* 1 .. attn_rows */
+  int head_dim;     /* queries' and keys' size */
+  int value_dim;    /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
+  int tokens;       /* 1 .. CELSLM_CHUNK */
+  const float *q;   /* [head_dim][rows], scaled by log2(e)/sqrt(head_dim) */
+  const float *k;   /* [panels][head_dim][32] */
+  const float *v;   /* [tokens][value_dim] */
+  const int *limit; /* [rows] how many of the tokens the row sees; <= 0: none */
+  bool masked;      /* some limit is below `tokens` */
+  float *m, *l, *o; /* [rows], [rows], [rows][value_dim] */
+  float *scores;    /* scratch [rows][CELSLM_CHUNK] */
 } celslm_attn_tile;
 
 /* What a product's micro-tile prefetches while it runs: every 8 steps `per_round` of the `lines`
@@ -37,21 +37,22 @@ typedef struct celslm_attn_tile {
 typedef struct celslm_ahead {
   const float *w;
   int64_t lines;
-  int per_round, c_rows;
+  int per_round; /* 0: the tile is alone in its panel; W then runs on at `w` after the last step */
+  int c_rows;
   float *c;
   int64_t ldc;
 } celslm_ahead;
 
-/* C [rows][panel] = sum over groups of xs * ws * (A B - offset), integers inside the group. A word has
- * four inputs: A unsigned (the value + 128), B signed; `offset` is 128 * the sum of B. */
+/* C [rows][panel] = sum over groups of xs * ws * (A B - offset), integers inside the group. A word
+ * has four inputs: A unsigned (the value + 128), B signed; `offset` is 128 * the sum of B. */
 typedef struct celslm_i8_tile {
-  int rows;             /* 1 .. CELSLM_I8_ROWS */
-  int steps;            /* words per group */
+  int rows;  /* 1 .. CELSLM_I8_ROWS */
+  int steps; /* words per group */
   int64_t groups;
-  const uint32_t *a;    /* [groups][steps][rows] */
-  const float *xs;      /* [groups][rows] */
-  const uint32_t *b;    /* [groups][steps][panel] */
-  const float *ws;      /* [groups][panel] */
+  const uint32_t *a;     /* [groups][steps][rows] */
+  const float *xs;       /* [groups][rows] */
+  const uint32_t *b;     /* [groups][steps][panel] */
+  const float *ws;       /* [groups][panel] */
   const int32_t *offset; /* [groups][panel] */
   float *c;
   int64_t ldc;
@@ -65,15 +66,14 @@ typedef struct celslm_isa {
 
   /* a [k][rows], row i at a[p*rows + i] (packed X). */
   void (*pack_rows)(int rows, int64_t k, const float *x, int64_t ldx, float *a);
-  /* C [rows][panel] (+)= A B, B [k][panel]; `load`: add to what C holds. `next` NULL: the
-   * tile is alone in its panel. */
+  /* C [rows][panel] (+)= A B, B [k][panel]; `load`: add to what C holds. */
   void (*gemm_f32)(int rows, int64_t k, const float *a, const float *b, float *c, int64_t ldc,
                    bool load, const celslm_ahead *next);
   /* y [panel] = sum_p x[p] B[p][.]. */
   void (*gemv_f32)(int64_t k, const float *x, const float *b, float *y);
 
-  /* The same with bf16: one 32-bit word holds two neighbouring inputs, the first in its lower half, so
-   * that a product over k inputs has ceil(k/2) steps and all else stays as it is. */
+  /* The same with bf16: one 32-bit word holds two neighbouring inputs, the first in its lower half,
+   * so that a product over k inputs has ceil(k/2) steps and all else stays as it is. */
   void (*pack_rows_bf16)(int rows, int64_t k, const float *x, int64_t ldx, float *a);
   void (*gemm_bf16)(int rows, int64_t steps, const float *a, const float *b, float *c, int64_t ldc,
                     bool load, const celslm_ahead *next);

@@ -126,7 +126,8 @@ void celslm_attention_shared(const celslm_kv *context, int64_t batch, int q_head
                              float *o, float *lse);
 
 /* Exact union of two disjoint segments, row by row: O = a*OA + (1-a)*OB, with a from the two
- * log-sum-exps. `rows` = sequences * heads; o, lse may be either input. FLOPs 3*head_dim per row. */
+ * log-sum-exps. `rows` = sequences * heads; o, lse may be either input. FLOPs 3*head_dim per row.
+ */
 void celslm_attention_merge(int64_t rows, int head_dim, const float *oa, const float *lse_a,
                             const float *ob, const float *lse_b, float *o, float *lse);
 

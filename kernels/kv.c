@@ -42,14 +42,26 @@ void celslm_kv_free(celslm_kv *kv) {
   free(kv);
 }
 
-int64_t celslm_kv_length(const celslm_kv *kv) { return kv->length; }
-int64_t celslm_kv_capacity(const celslm_kv *kv) { return kv->capacity; }
-int celslm_kv_heads(const celslm_kv *kv) { return kv->kv_heads; }
-int celslm_kv_head_dim(const celslm_kv *kv) { return kv->head_dim; }
-enum celslm_kdtype celslm_kv_dtype(const celslm_kv *kv) { return kv->dtype; }
+int64_t celslm_kv_length(const celslm_kv *kv) {
+  return kv->length;
+}
+int64_t celslm_kv_capacity(const celslm_kv *kv) {
+  return kv->capacity;
+}
+int celslm_kv_heads(const celslm_kv *kv) {
+  return kv->kv_heads;
+}
+int celslm_kv_head_dim(const celslm_kv *kv) {
+  return kv->head_dim;
+}
+enum celslm_kdtype celslm_kv_dtype(const celslm_kv *kv) {
+  return kv->dtype;
+}
 
 /* Tokens in finished panels (I8), the first of the tail. */
-static int64_t finished(const celslm_kv *kv) { return kv->length / CELSLM_PANEL * CELSLM_PANEL; }
+static int64_t finished(const celslm_kv *kv) {
+  return kv->length / CELSLM_PANEL * CELSLM_PANEL;
+}
 
 uint64_t celslm_kv_bytes(const celslm_kv *kv, int64_t tokens) {
   uint64_t heads = (uint64_t)kv->kv_heads, hd = (uint64_t)kv->head_dim, n = (uint64_t)tokens;
@@ -94,20 +106,32 @@ static float *tail_value(const celslm_kv *kv, int head, int64_t token) {
 
 static float element(enum celslm_kdtype t, const void *p, int64_t i) {
   switch (t) {
-  case CELSLM_K_F16: return f16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_BF16: return bf16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_I8: return (float)((const int8_t *)p)[i];
-  case CELSLM_K_F32: break;
+  case CELSLM_K_F16:
+    return f16_float(((const uint16_t *)p)[i]);
+  case CELSLM_K_BF16:
+    return bf16_float(((const uint16_t *)p)[i]);
+  case CELSLM_K_I8:
+    return (float)((const int8_t *)p)[i];
+  case CELSLM_K_F32:
+    break;
   }
   return ((const float *)p)[i];
 }
 
 static void set_element(enum celslm_kdtype t, void *p, int64_t i, float x) {
   switch (t) {
-  case CELSLM_K_F16: ((uint16_t *)p)[i] = float_f16(x); return;
-  case CELSLM_K_BF16: ((uint16_t *)p)[i] = float_bf16(x); return;
-  case CELSLM_K_I8: ((int8_t *)p)[i] = (int8_t)lrintf(x); return;
-  case CELSLM_K_F32: ((float *)p)[i] = x; return;
+  case CELSLM_K_F16:
+    ((uint16_t *)p)[i] = float_f16(x);
+    return;
+  case CELSLM_K_BF16:
+    ((uint16_t *)p)[i] = float_bf16(x);
+    return;
+  case CELSLM_K_I8:
+    ((int8_t *)p)[i] = (int8_t)lrintf(x);
+    return;
+  case CELSLM_K_F32:
+    ((float *)p)[i] = x;
+    return;
   }
 }
 
@@ -193,8 +217,12 @@ void celslm_kv_append(celslm_kv *kv, int64_t n, const float *k, int64_t ldk, con
       for (int d = 0; d < kv->head_dim; d++) counted.activation_bytes += sizeof *kr + sizeof *vr;
     }
   if (span.on) {
-    celslm_report r = {.op = CELSLM_KOP_KV_APPEND, .dtype = (int)kv->dtype, .m = n,
-                       .k = kv->head_dim, .kv_heads = kv->kv_heads, .work = counted};
+    celslm_report r = {.op = CELSLM_KOP_KV_APPEND,
+                       .dtype = (int)kv->dtype,
+                       .m = n,
+                       .k = kv->head_dim,
+                       .kv_heads = kv->kv_heads,
+                       .work = counted};
     if (!celslm_counting()) {
       r.work.activation_bytes = 8u * (uint64_t)(n * kv->kv_heads * kv->head_dim);
       r.work.kv_bytes = append_bytes(kv, kv->length, n);
@@ -244,7 +272,8 @@ void celslm_kv_view(const celslm_kv *kv, int head, int64_t first, int tokens, fl
     isa->widen_bf16(panels * panel, (const uint16_t *)(const void *)kv->k + kat, k_buffer);
     isa->widen_bf16(tokens * vd, (const uint16_t *)(const void *)kv->v + vat, v_buffer);
     return;
-  case CELSLM_K_I8: break;
+  case CELSLM_K_I8:
+    break;
   }
   int64_t packed = max_i64(min_i64(tokens, finished(kv) - first), 0);
   panels = (packed + CELSLM_PANEL - 1) / CELSLM_PANEL;

@@ -8,8 +8,8 @@
 
 #include "kernels/kernels.h"
 
-/* Large, long-lived, zeroed, aligned to a cache line; in 2 MiB pages where it is worth it. NULL when
- * memory is short. Free with free(). */
+/* Large, long-lived, zeroed, aligned to a cache line; in 2 MiB pages where it is worth it. NULL
+ * when memory is short. Free with free(). */
 void *celslm_mem_big(size_t bytes);
 /* Scratch of one call, aligned to a cache line, not zeroed; ends the program when memory is short.
  */
@@ -17,7 +17,8 @@ void *celslm_mem_scratch(size_t bytes);
 /* Ends the program with one line when a caller broke a contract. */
 _Noreturn void celslm_misuse(const char *function, const char *what);
 
-/* ---- reporting: brackets every public kernel call ---------------------------------------------- */
+/* ---- reporting: brackets every public kernel call ----------------------------------------------
+ */
 
 typedef struct celslm_span {
   struct timespec start;
@@ -38,8 +39,14 @@ static inline void celslm_span_report(celslm_span span, enum celslm_kop op, int6
   if (span.on) celslm_span_end(span, &r);
 }
 
-static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-static inline int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
+static inline int64_t min_i64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+static inline int64_t max_i64(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
 
 #endif

@@ -1,4 +1,5 @@
-/* model.c - makes transformers: from a llama2.c checkpoint or from random numbers. Owns the weights. */
+/* model.c - makes transformers: from a llama2.c checkpoint or from random numbers. Owns the
+ * weights. */
 #include "kernels/model.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 
 /* Where weights come from, in the order they are asked for. */
 typedef struct source {
-  FILE *file;    /* NULL: random */
+  FILE *file; /* NULL: random */
   uint64_t state;
   bool failed;
 } source;
@@ -49,7 +50,9 @@ static celslm_packed *pack(source *s, enum celslm_kdtype t, int64_t n, int64_t k
   return p;
 }
 
-static int kv_width(const celslm_transformer_shape *s) { return s->dim / s->q_heads * s->kv_heads; }
+static int kv_width(const celslm_transformer_shape *s) {
+  return s->dim / s->q_heads * s->kv_heads;
+}
 
 static const char *senseless(const celslm_transformer_shape *s) {
   enum { MOST = 1 << 20 };
@@ -126,10 +129,17 @@ celslm_transformer *celslm_transformer_load(const char *path, enum celslm_kdtype
     goto done;
   }
   bool tied = h[5] > 0;
-  celslm_transformer_shape shape = {
-      .family = CELSLM_FAMILY_LLAMA, .dim = h[0], .hidden = h[1], .layers = h[2], .q_heads = h[3],
-      .kv_heads = h[4], .vocabulary = h[5] < 0 && h[5] > INT32_MIN ? -h[5] : h[5],
-      .max_tokens = h[6], .eps = 1e-5f, .rope_base = 10000, .rope_style = CELSLM_ROPE_INTERLEAVED};
+  celslm_transformer_shape shape = {.family = CELSLM_FAMILY_LLAMA,
+                                    .dim = h[0],
+                                    .hidden = h[1],
+                                    .layers = h[2],
+                                    .q_heads = h[3],
+                                    .kv_heads = h[4],
+                                    .vocabulary = h[5] < 0 && h[5] > INT32_MIN ? -h[5] : h[5],
+                                    .max_tokens = h[6],
+                                    .eps = 1e-5f,
+                                    .rope_base = 10000,
+                                    .rope_style = CELSLM_ROPE_INTERLEAVED};
   const char *wrong = senseless(&shape);
   if (wrong || !(t = blank(&shape))) {
     say(why, size, "%s: %s", path, wrong ? wrong : "out of memory");
@@ -207,8 +217,8 @@ void celslm_transformer_free(celslm_transformer *t) {
   for (int i = 0; i < t->shape.layers; i++) {
     layer *l = &t->layers[i];
     celslm_packed *packed[] = {l->qkv, l->out, l->gate, l->up, l->down};
-    float *plain[] = {l->norm1, l->norm2, l->norm1_bias, l->norm2_bias, l->qkv_bias, l->out_bias,
-                      l->up_bias, l->down_bias};
+    float *plain[] = {l->norm1,    l->norm2,    l->norm1_bias, l->norm2_bias,
+                      l->qkv_bias, l->out_bias, l->up_bias,    l->down_bias};
     for (size_t j = 0; j < sizeof packed / sizeof *packed; j++) celslm_packed_free(packed[j]);
     for (size_t j = 0; j < sizeof plain / sizeof *plain; j++) free(plain[j]);
   }

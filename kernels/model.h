@@ -13,8 +13,8 @@ typedef struct layer {
 
 struct celslm_transformer {
   celslm_transformer_shape shape;
-  float *embedding;  /* [vocabulary][dim] */
-  float *positions;  /* OPT: [max_tokens][dim] */
+  float *embedding; /* [vocabulary][dim] */
+  float *positions; /* OPT: [max_tokens][dim] */
   float *norm, *norm_bias;
   celslm_packed *head; /* [vocabulary][dim] */
   layer *layers;

@@ -1,5 +1,5 @@
-/* pack.c - weights into panels, once. Column j of panel i is output i*panel + j; inputs run down the
- * panel, so that a product streams it from its first byte to its last. */
+/* pack.c - weights into panels, once. Column j of panel i is output i*panel + j; inputs run down
+ * the panel, so that a product streams it from its first byte to its last. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -47,7 +47,8 @@ static void pack_i8(celslm_packed *w, const float *src, int64_t ldw) {
     int8_t *dst = (int8_t *)(w->data + panel * w->panel_bytes);
     for (int64_t g = 0; g < groups; g++) {
       const float *x = src + n * ldw + g * w->group;
-      int64_t count = min_i64(w->group, w->k - g * w->group), at = (panel * groups + g) * w->panel + j;
+      int64_t count = min_i64(w->group, w->k - g * w->group),
+              at = (panel * groups + g) * w->panel + j;
       float top = 0;
       for (int64_t p = 0; p < count; p++) top = fmaxf(top, fabsf(x[p]));
       float inverse = top > 0 ? 127.0f / top : 0;
@@ -106,8 +107,12 @@ void celslm_packed_free(celslm_packed *w) {
   free(w);
 }
 
-int64_t celslm_packed_n(const celslm_packed *w) { return w->n; }
-int64_t celslm_packed_k(const celslm_packed *w) { return w->k; }
+int64_t celslm_packed_n(const celslm_packed *w) {
+  return w->n;
+}
+int64_t celslm_packed_k(const celslm_packed *w) {
+  return w->k;
+}
 
 uint64_t celslm_packed_bytes(const celslm_packed *w) {
   uint64_t bytes = (uint64_t)(w->n * w->k) * celslm_kdtype_size(w->dtype);
@@ -123,10 +128,12 @@ float celslm_packed_at(const celslm_packed *w, int64_t row, int64_t input) {
   case CELSLM_K_BF16:
     return bf16_float(((const uint16_t *)data)[(input / 2 * w->panel + j) * 2 + input % 2]);
   case CELSLM_K_I8: {
-    int64_t groups = w->steps * 4 / w->group, at = (panel * groups + input / w->group) * w->panel + j;
+    int64_t groups = w->steps * 4 / w->group,
+            at = (panel * groups + input / w->group) * w->panel + j;
     int8_t q = ((const int8_t *)data)[(input / 4 * w->panel + j) * 4 + input % 4];
     return (float)q * w->scale[at];
   }
-  default: return ((const float *)data)[input * w->panel + j];
+  default:
+    return ((const float *)data)[input * w->panel + j];
   }
 }

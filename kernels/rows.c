@@ -130,7 +130,8 @@ typedef struct candidate {
   int32_t token;
 } candidate;
 
-/* Larger weight first; of equal ones the smaller token, so that the choice is the same everywhere. */
+/* Larger weight first; of equal ones the smaller token, so that the choice is the same everywhere.
+ */
 static int by_weight(const void *a, const void *b) {
   const candidate *x = a, *y = b;
   if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;

@@ -35,7 +35,9 @@ int64_t celslm_session_length(const celslm_session *s) {
   return celslm_kv_length(s->kv[0]) + (s->context ? celslm_session_length(s->context) : 0);
 }
 
-const celslm_kv *celslm_session_kv(const celslm_session *s, int l) { return s->kv[l]; }
+const celslm_kv *celslm_session_kv(const celslm_session *s, int l) {
+  return s->kv[l];
+}
 
 /* A forward pass: `rows` new tokens of n sequences. */
 typedef struct pass {
@@ -43,12 +45,12 @@ typedef struct pass {
   int64_t n, rows;
   celslm_session *const *s;
   const int64_t *count;
-  int hd, q, kv;     /* head size; widths of q and of k (and v) */
-  int32_t *position; /* [rows] */
-  float *x;          /* [rows][dim], the residual stream */
-  float *y;          /* [rows][dim], normed */
-  float *qkv;        /* [rows][q + 2 kv] */
-  float *queries;    /* [rows][q], dense for attention */
+  int hd, q, kv;                      /* head size; widths of q and of k (and v) */
+  int32_t *position;                  /* [rows] */
+  float *x;                           /* [rows][dim], the residual stream */
+  float *y;                           /* [rows][dim], normed */
+  float *qkv;                         /* [rows][q + 2 kv] */
+  float *queries;                     /* [rows][q], dense for attention */
   float *attended, *attended_context; /* [rows][q] */
   float *lse, *lse_context;           /* [rows][q_heads] */
   float *up, *gate;                   /* [rows][hidden] */
@@ -98,8 +100,8 @@ static void attend_context(const pass *p, int l) {
       float *lse = p->lse + row * heads, *other = p->lse_context + row * heads;
       celslm_attention_shared(context->kv[l], rows, heads, p->queries + at,
                               p->attended_context + at, other);
-      celslm_attention_merge(rows * heads, p->hd, p->attended_context + at, other,
-                             p->attended + at, lse, p->attended + at, lse);
+      celslm_attention_merge(rows * heads, p->hd, p->attended_context + at, other, p->attended + at,
+                             lse, p->attended + at, lse);
     }
     row += rows;
   }
@@ -114,8 +116,8 @@ static void attention_block(const pass *p, int l) {
               &(celslm_epilogue){.bias = w->qkv_bias});
   float *k = p->qkv + p->q, *v = k + p->kv;
   if (h->family == CELSLM_FAMILY_LLAMA) {
-    celslm_rope(p->rows, h->q_heads, p->hd, p->qkv, width, p->position, h->rope_base,
-                h->rope_style, false);
+    celslm_rope(p->rows, h->q_heads, p->hd, p->qkv, width, p->position, h->rope_base, h->rope_style,
+                false);
     celslm_rope(p->rows, h->kv_heads, p->hd, k, width, p->position, h->rope_base, h->rope_style,
                 false);
   }

@@ -1,14 +1,14 @@
 /* transformer.h - a whole decoder assembled from the kernels: Llama family (RMSNorm, rotary
- * positions, gated MLP) and OPT family (LayerNorm, learned positions, ReLU MLP, biases). It exists so
- * that op lists can be checked against real execution: everything it computes is a public kernel call
- * and reports to the hook.
+ * positions, gated MLP) and OPT family (LayerNorm, learned positions, ReLU MLP, biases). It exists
+ * so that op lists can be checked against real execution: everything it computes is a public kernel
+ * call and reports to the hook.
  *
  * Calls of one forward pass over n tokens, in order: embed; per layer: norm, GEMM qkv (all three in
  * one), rope on q and on k (Llama), kv_append per sequence, attention (prefill per sequence with
  * several new tokens, one decode call per run of neighbours with one), with a context also shared
  * attention and merge, GEMM out (+residual), norm, MLP (Llama: GEMM gate, GEMM up with the gate as
- * epilogue, GEMM down + residual; OPT: GEMM up + ReLU, GEMM down + residual); then the last norm and
- * the GEMM head, for the last token of each sequence only. */
+ * epilogue, GEMM down + residual; OPT: GEMM up + ReLU, GEMM down + residual); then the last norm
+ * and the GEMM head, for the last token of each sequence only. */
 #ifndef CELSLM_KERNELS_TRANSFORMER_H
 #define CELSLM_KERNELS_TRANSFORMER_H
 
@@ -20,7 +20,7 @@ typedef struct celslm_transformer_shape {
   enum celslm_family family;
   int layers, dim, hidden, q_heads, kv_heads, vocabulary, max_tokens; /* head size: dim / q_heads */
   float eps;
-  double rope_base;                 /* Llama */
+  double rope_base;                  /* Llama */
   enum celslm_rope_style rope_style; /* Llama */
 } celslm_transformer_shape;
 
@@ -47,8 +47,8 @@ void celslm_session_free(celslm_session *s);
 int64_t celslm_session_length(const celslm_session *s);
 const celslm_kv *celslm_session_kv(const celslm_session *s, int layer);
 
-/* Appends count[i] >= 1 tokens to each of n different sessions; `tokens` has them one sequence after
- * the other. logits [n][vocabulary]: of each sequence's last token. */
+/* Appends count[i] >= 1 tokens to each of n different sessions; `tokens` has them one sequence
+ * after the other. logits [n][vocabulary]: of each sequence's last token. */
 void celslm_transformer_forward(const celslm_transformer *t, int64_t n, celslm_session *const *s,
                                 const int64_t *count, const int32_t *tokens, float *logits);
 

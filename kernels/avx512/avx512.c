@@ -6,12 +6,25 @@
 #include "kernels/simd/widen.h"
 
 const celslm_isa celslm_isa_avx512 = {
-    .name = "avx512", .panel = 2 * VW, .rows = TILE_ROWS, .attn_rows = TILE_ROWS,
-    .pack_rows = simd_pack_rows, .gemm_f32 = simd_gemm_f32, .gemv_f32 = simd_gemv_f32,
-    .pack_rows_bf16 = simd_pack_rows_bf16, .gemm_bf16 = simd_gemm_bf16, .gemv_bf16 = simd_gemv_bf16,
-    .gemm_i8 = simd_gemm_i8, .epilogue = simd_epilogue, .attention = simd_attention,
-    .widen_f16 = simd_widen_f16, .widen_bf16 = simd_widen_bf16, .widen_i8 = simd_widen_i8,
-    .rmsnorm = simd_rmsnorm, .layernorm = simd_layernorm, .silu_gate = simd_silu_gate,
+    .name = "avx512",
+    .panel = 2 * VW,
+    .rows = TILE_ROWS,
+    .attn_rows = TILE_ROWS,
+    .pack_rows = simd_pack_rows,
+    .gemm_f32 = simd_gemm_f32,
+    .gemv_f32 = simd_gemv_f32,
+    .pack_rows_bf16 = simd_pack_rows_bf16,
+    .gemm_bf16 = simd_gemm_bf16,
+    .gemv_bf16 = simd_gemv_bf16,
+    .gemm_i8 = simd_gemm_i8,
+    .epilogue = simd_epilogue,
+    .attention = simd_attention,
+    .widen_f16 = simd_widen_f16,
+    .widen_bf16 = simd_widen_bf16,
+    .widen_i8 = simd_widen_i8,
+    .rmsnorm = simd_rmsnorm,
+    .layernorm = simd_layernorm,
+    .silu_gate = simd_silu_gate,
 };
 
 /* With the dot products of AVX512-BF16 and AVX512-VNNI. */
@@ -25,10 +38,23 @@ static void dot_gemv_bf16(int64_t steps, const float *x, const float *b, float *
 }
 
 const celslm_isa celslm_isa_avx512_dot = {
-    .name = "avx512", .panel = 2 * VW, .rows = TILE_ROWS, .attn_rows = TILE_ROWS,
-    .pack_rows = simd_pack_rows, .gemm_f32 = simd_gemm_f32, .gemv_f32 = simd_gemv_f32,
-    .pack_rows_bf16 = simd_pack_rows_bf16, .gemm_bf16 = dot_gemm_bf16, .gemv_bf16 = dot_gemv_bf16,
-    .gemm_i8 = dot_gemm_i8, .epilogue = simd_epilogue, .attention = simd_attention,
-    .widen_f16 = simd_widen_f16, .widen_bf16 = simd_widen_bf16, .widen_i8 = simd_widen_i8,
-    .rmsnorm = simd_rmsnorm, .layernorm = simd_layernorm, .silu_gate = simd_silu_gate,
+    .name = "avx512",
+    .panel = 2 * VW,
+    .rows = TILE_ROWS,
+    .attn_rows = TILE_ROWS,
+    .pack_rows = simd_pack_rows,
+    .gemm_f32 = simd_gemm_f32,
+    .gemv_f32 = simd_gemv_f32,
+    .pack_rows_bf16 = simd_pack_rows_bf16,
+    .gemm_bf16 = dot_gemm_bf16,
+    .gemv_bf16 = dot_gemv_bf16,
+    .gemm_i8 = dot_gemm_i8,
+    .epilogue = simd_epilogue,
+    .attention = simd_attention,
+    .widen_f16 = simd_widen_f16,
+    .widen_bf16 = simd_widen_bf16,
+    .widen_i8 = simd_widen_i8,
+    .rmsnorm = simd_rmsnorm,
+    .layernorm = simd_layernorm,
+    .silu_gate = simd_silu_gate,
 };

@@ -1,4 +1,5 @@
-/* naive.h - the naive twins of the row operations: double precision, work counted in their loops. */
+/* naive.h - the naive twins of the row operations: double precision, work counted in their loops.
+ */
 #ifndef CELSLM_KERNELS_REF_NAIVE_H
 #define CELSLM_KERNELS_REF_NAIVE_H
 

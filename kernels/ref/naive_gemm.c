@@ -14,15 +14,19 @@ static double silu(double x, celslm_work *c) {
 
 static double activate(double x, enum celslm_activation act, celslm_work *c) {
   switch (act) {
-  case CELSLM_ACT_RELU: c->flops += 1; return x > 0 ? x : 0;
-  case CELSLM_ACT_SILU: return silu(x, c);
+  case CELSLM_ACT_RELU:
+    c->flops += 1;
+    return x > 0 ? x : 0;
+  case CELSLM_ACT_SILU:
+    return silu(x, c);
   case CELSLM_ACT_GELU: {
     double cube = x * x * x, u = 0.7978845608028654 * (x + 0.044715 * cube);
     c->flops += 6; /* the four of u's argument, the factor, tanh */
     c->flops += 3; /* 1 +, * x, / 2 */
     return 0.5 * x * (1.0 + tanh(u));
   }
-  case CELSLM_ACT_NONE: break;
+  case CELSLM_ACT_NONE:
+    break;
   }
   return x;
 }

@@ -1,5 +1,6 @@
 /* naive_rows.c - norms and gate as their formulas, in double. Work that is done once per row (the
- * division by n, the root) is not counted: it is not per element. Weights are read once per call. */
+ * division by n, the root) is not counted: it is not per element. Weights are read once per call.
+ */
 #include <math.h>
 
 #include "kernels/ref/naive.h"

@@ -37,8 +37,12 @@ static void pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, flo
     }
 }
 
-static float low(float pair) { return bits_float(float_bits(pair) << 16); }
-static float high(float pair) { return bits_float(float_bits(pair) & 0xffff0000u); }
+static float low(float pair) {
+  return bits_float(float_bits(pair) << 16);
+}
+static float high(float pair) {
+  return bits_float(float_bits(pair) & 0xffff0000u);
+}
 
 static void gemm_bf16(int rows, int64_t steps, const float *a, const float *b, float *c,
                       int64_t ldc, bool load, const celslm_ahead *next) {
@@ -89,15 +93,20 @@ static void widen_i8(int64_t rows, int64_t cols, const int8_t *x, const float *s
     for (int64_t i = 0; i < cols; i++) y[r * cols + i] = (float)x[r * cols + i] * scale[r];
 }
 
-static float silu(float x) { return x / (1.0f + expf(-x)); }
+static float silu(float x) {
+  return x / (1.0f + expf(-x));
+}
 
 static float activate(float x, enum celslm_activation act) {
   switch (act) {
-  case CELSLM_ACT_RELU: return x > 0.0f ? x : 0.0f;
-  case CELSLM_ACT_SILU: return silu(x);
+  case CELSLM_ACT_RELU:
+    return x > 0.0f ? x : 0.0f;
+  case CELSLM_ACT_SILU:
+    return silu(x);
   case CELSLM_ACT_GELU:
     return 0.5f * x * (1.0f + tanhf(0.797884561f * (x + 0.044715f * x * x * x)));
-  case CELSLM_ACT_NONE: break;
+  case CELSLM_ACT_NONE:
+    break;
   }
   return x;
 }

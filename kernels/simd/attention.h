@@ -100,7 +100,9 @@ INLINE void attend(const int rows, const int cols, const celslm_attn_tile *t) {
 static void simd_attention(const celslm_attn_tile *t) {
   switch (t->rows) {
 #define CASE(R)                                                                                    \
-  case R: attend(R, COLS(R), t); return;
+  case R:                                                                                          \
+    attend(R, COLS(R), t);                                                                         \
+    return;
     FOR_ROWS(CASE)
 #undef CASE
   }

@@ -21,10 +21,14 @@ INLINE vf v_gelu(vf x) {
 
 INLINE vf v_act(vf x, enum celslm_activation act) {
   switch (act) {
-  case CELSLM_ACT_RELU: return v_max(x, v_zero());
-  case CELSLM_ACT_SILU: return v_silu(x);
-  case CELSLM_ACT_GELU: return v_gelu(x);
-  case CELSLM_ACT_NONE: break;
+  case CELSLM_ACT_RELU:
+    return v_max(x, v_zero());
+  case CELSLM_ACT_SILU:
+    return v_silu(x);
+  case CELSLM_ACT_GELU:
+    return v_gelu(x);
+  case CELSLM_ACT_NONE:
+    break;
   }
   return x;
 }
@@ -67,7 +71,8 @@ static void simd_epilogue(int rows, int cols, float *c, int64_t ldc, const float
   }
 }
 
-/* The sum of f over a row, f(x) = x or (x - shift)^2: four vectors of partial sums, then the tail. */
+/* The sum of f over a row, f(x) = x or (x - shift)^2: four vectors of partial sums, then the tail.
+ */
 INLINE float row_sum(int64_t n, const float *x, const bool square, float shift) {
   vf acc[4], m = v_set1(shift);
   for (int j = 0; j < 4; j++) acc[j] = v_zero();

@@ -11,12 +11,16 @@
 enum kind { KIND_F32, KIND_DOT, KIND_PAIR };
 
 #ifdef __AVX512F__
-INLINE vf v_low(vf x) { return (vf)_mm512_slli_epi32((__m512i)x, 16); }
+INLINE vf v_low(vf x) {
+  return (vf)_mm512_slli_epi32((__m512i)x, 16);
+}
 INLINE vf v_high(vf x) {
   return (vf)_mm512_and_si512((__m512i)x, _mm512_set1_epi32((int)0xffff0000u));
 }
 #else
-INLINE vf v_low(vf x) { return (vf)_mm256_slli_epi32((__m256i)x, 16); }
+INLINE vf v_low(vf x) {
+  return (vf)_mm256_slli_epi32((__m256i)x, 16);
+}
 INLINE vf v_high(vf x) {
   return (vf)_mm256_and_si256((__m256i)x, _mm256_set1_epi32((int)0xffff0000u));
 }
@@ -32,9 +36,10 @@ INLINE vf v_step(const enum kind kind, vf a, vf b, vf acc) {
 
 enum {
   GEMV_AHEAD = 64 * 2 * VW, /* floats from the row in use to the row prefetched */
-  LONE_AHEAD = 64 * 2 * VW,
-  LINE = 16,                /* floats of a cache line */
-  STRIDE = 8                /* steps between two rounds of prefetching */
+  AHEAD_STEPS = 64,
+  LONE_AHEAD = AHEAD_STEPS * 2 * VW,
+  LINE = 16, /* floats of a cache line */
+  STRIDE = 8 /* steps between two rounds of prefetching */
 };
 
 /* One round: some lines of W into L2, one row of the next tile's C into L1. Spread out, because a
@@ -52,20 +57,22 @@ INLINE void look_ahead(const celslm_ahead *next, int64_t round) {
 }
 
 /* C [rows][2*VW] (+)= A B with rows a literal. The sum starts at zero and C is added at the end: by
- * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches W at each step, at
- * a fixed distance in its own stream. */
-INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int64_t k, const float *a, const float *b,
-                      float *c, int64_t ldc, bool load, const celslm_ahead *next) {
+ * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches W at each step,
+ * at a fixed distance in its own stream. */
+INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int64_t k,
+                      const float *a, const float *b, float *c, int64_t ldc, bool load,
+                      const celslm_ahead *next) {
   vf acc[14][2];
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = v_zero();
   for (int64_t round = 0; k > 0; round++, k -= STRIDE) {
+    const float *ahead = k > AHEAD_STEPS ? b + LONE_AHEAD : next->w + (AHEAD_STEPS - k) * 2 * VW;
     if (!lone) look_ahead(next, round);
 #pragma GCC unroll 2
     for (int64_t p = k < STRIDE ? k : STRIDE; p > 0; p--) {
       vf b0 = v_load(b), b1 = v_load(b + VW);
-      if (lone) _mm_prefetch((const char *)(b + LONE_AHEAD), _MM_HINT_T1);
-      if (lone && VW == 16) _mm_prefetch((const char *)(b + LONE_AHEAD + LINE), _MM_HINT_T1);
+      if (lone) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+      if (lone && VW == 16) _mm_prefetch((const char *)(ahead + LINE), _MM_HINT_T1);
 #pragma GCC unroll 14
       for (int i = 0; i < rows; i++) {
         vf x = v_set1(a[i]);
@@ -74,6 +81,7 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
       }
       a += rows;
       b += 2 * VW;
+      ahead += 2 * VW;
     }
   }
 #pragma GCC unroll 14
@@ -87,17 +95,20 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
 
 INLINE void gemm_rows(const enum kind kind, int rows, int64_t k, const float *a, const float *b,
                       float *c, int64_t ldc, bool load, const celslm_ahead *next) {
-  if (next)
-    switch (rows) {
+  if (next) switch (rows) {
 #define CASE(R)                                                                                    \
-  case R: gemm_tile(kind, R, false, k, a, b, c, ldc, load, next); return;
+  case R:                                                                                          \
+    gemm_tile(kind, R, false, k, a, b, c, ldc, load, next);                                        \
+    return;
       FOR_ROWS(CASE)
 #undef CASE
     }
   else
     switch (rows) {
 #define CASE(R)                                                                                    \
-  case R: gemm_tile(kind, R, true, k, a, b, c, ldc, load, next); return;
+  case R:                                                                                          \
+    gemm_tile(kind, R, true, k, a, b, c, ldc, load, next);                                         \
+    return;
       FOR_ROWS(CASE)
 #undef CASE
     }

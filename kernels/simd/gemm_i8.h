@@ -1,5 +1,5 @@
-/* gemm_i8.h - the int8 product's inner loops: with the CPU's dot product (VNNI), or in plain C that the
- * compiler vectorises. Both give the same integers, hence the same bits. */
+/* gemm_i8.h - the int8 product's inner loops: with the CPU's dot product (VNNI), or in plain C that
+ * the compiler vectorises. Both give the same integers, hence the same bits. */
 #ifndef CELSLM_KERNELS_SIMD_GEMM_I8_H
 #define CELSLM_KERNELS_SIMD_GEMM_I8_H
 
@@ -22,8 +22,8 @@ static void simd_gemm_i8(const celslm_i8_tile *t) {
           sum[j] += x0 * b[4 * j] + x1 * b[4 * j + 1] + x2 * b[4 * j + 2] + x3 * b[4 * j + 3];
       }
       for (int j = 0; j < PANEL; j++)
-        total[j] = __builtin_fmaf((float)sum[j], t->xs[g * t->rows + i] * t->ws[g * PANEL + j],
-                                  total[j]);
+        total[j] =
+            __builtin_fmaf((float)sum[j], t->xs[g * t->rows + i] * t->ws[g * PANEL + j], total[j]);
     }
     for (int j = 0; j < PANEL; j++) t->c[i * t->ldc + j] = total[j];
   }
@@ -74,12 +74,24 @@ INLINE void dot_rows(const int rows, const celslm_i8_tile *t) {
 
 static void dot_gemm_i8(const celslm_i8_tile *t) {
   switch (t->rows) {
-  case 1: dot_rows(1, t); return;
-  case 2: dot_rows(2, t); return;
-  case 3: dot_rows(3, t); return;
-  case 4: dot_rows(4, t); return;
-  case 5: dot_rows(5, t); return;
-  case 6: dot_rows(6, t); return;
+  case 1:
+    dot_rows(1, t);
+    return;
+  case 2:
+    dot_rows(2, t);
+    return;
+  case 3:
+    dot_rows(3, t);
+    return;
+  case 4:
+    dot_rows(4, t);
+    return;
+  case 5:
+    dot_rows(5, t);
+    return;
+  case 6:
+    dot_rows(6, t);
+    return;
   }
 }
 #endif

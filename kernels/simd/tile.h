@@ -2,8 +2,8 @@
  *
  * `rows` and `cols` must be literals at the call (the function is always inlined), so that the
  * accumulators are registers; rows*cols <= 28 with AVX-512, 12 with AVX2. A is read by broadcast at
- * a[p*as + i*ar], B by whole vectors at b[p*bs + j*VW]. Array bounds are literals: a bound that is a
- * parameter makes a variable-length array, which lives on the stack. */
+ * a[p*as + i*ar], B by whole vectors at b[p*bs + j*VW]. Array bounds are literals: a bound that is
+ * a parameter makes a variable-length array, which lives on the stack. */
 #ifndef CELSLM_KERNELS_SIMD_TILE_H
 #define CELSLM_KERNELS_SIMD_TILE_H
 
@@ -19,8 +19,7 @@ enum { TILE_ROWS = 6 };
 
 /* Each row count once, as `case`s of a switch over rows. */
 #ifdef __AVX512F__
-#define FOR_ROWS(M) \
-  M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14)
+#define FOR_ROWS(M) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14)
 #else
 #define FOR_ROWS(M) M(1) M(2) M(3) M(4) M(5) M(6)
 #endif

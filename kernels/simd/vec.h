@@ -21,18 +21,42 @@
 #ifdef __AVX512F__
 enum { VW = 16 };
 typedef __m512 vf;
-INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
-INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
-INLINE vf v_set1(float x) { return _mm512_set1_ps(x); }
-INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
-INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
-INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
-INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
-INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
-INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
-INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
-INLINE float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
-INLINE float v_top(vf a) { return _mm512_reduce_max_ps(a); }
+INLINE vf v_load(const float *p) {
+  return _mm512_loadu_ps(p);
+}
+INLINE void v_store(float *p, vf x) {
+  _mm512_storeu_ps(p, x);
+}
+INLINE vf v_set1(float x) {
+  return _mm512_set1_ps(x);
+}
+INLINE vf v_zero(void) {
+  return _mm512_setzero_ps();
+}
+INLINE vf v_fma(vf a, vf b, vf c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+INLINE vf v_add(vf a, vf b) {
+  return _mm512_add_ps(a, b);
+}
+INLINE vf v_sub(vf a, vf b) {
+  return _mm512_sub_ps(a, b);
+}
+INLINE vf v_mul(vf a, vf b) {
+  return _mm512_mul_ps(a, b);
+}
+INLINE vf v_div(vf a, vf b) {
+  return _mm512_div_ps(a, b);
+}
+INLINE vf v_max(vf a, vf b) {
+  return _mm512_max_ps(a, b);
+}
+INLINE float v_sum(vf a) {
+  return _mm512_reduce_add_ps(a);
+}
+INLINE float v_top(vf a) {
+  return _mm512_reduce_max_ps(a);
+}
 /* Lanes i with first + i >= limit replaced by `other`. */
 INLINE vf v_limit(vf a, int first, int limit, vf other) {
   __m512i lane =
@@ -52,16 +76,36 @@ INLINE vf v_exp2(vf x) {
 #else
 enum { VW = 8 };
 typedef __m256 vf;
-INLINE vf v_load(const float *p) { return _mm256_loadu_ps(p); }
-INLINE void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
-INLINE vf v_set1(float x) { return _mm256_set1_ps(x); }
-INLINE vf v_zero(void) { return _mm256_setzero_ps(); }
-INLINE vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
-INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
-INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
-INLINE vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
-INLINE vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+INLINE vf v_load(const float *p) {
+  return _mm256_loadu_ps(p);
+}
+INLINE void v_store(float *p, vf x) {
+  _mm256_storeu_ps(p, x);
+}
+INLINE vf v_set1(float x) {
+  return _mm256_set1_ps(x);
+}
+INLINE vf v_zero(void) {
+  return _mm256_setzero_ps();
+}
+INLINE vf v_fma(vf a, vf b, vf c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
+INLINE vf v_add(vf a, vf b) {
+  return _mm256_add_ps(a, b);
+}
+INLINE vf v_sub(vf a, vf b) {
+  return _mm256_sub_ps(a, b);
+}
+INLINE vf v_mul(vf a, vf b) {
+  return _mm256_mul_ps(a, b);
+}
+INLINE vf v_div(vf a, vf b) {
+  return _mm256_div_ps(a, b);
+}
+INLINE vf v_max(vf a, vf b) {
+  return _mm256_max_ps(a, b);
+}
 INLINE float v_sum(vf a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));
@@ -88,8 +132,8 @@ INLINE vf v_exp2(vf x) {
   p = v_fma(p, f, v_set1(EXP2_C2));
   p = v_fma(p, f, v_set1(EXP2_C1));
   p = v_fma(p, f, v_set1(1.0f));
-  __m256i e = _mm256_slli_epi32(
-      _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+  __m256i e =
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
   return v_mul(p, _mm256_castsi256_ps(e));
 }
 #endif

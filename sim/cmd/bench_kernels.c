@@ -1,10 +1,10 @@
 /* bench_kernels.c - our kernels beside other libraries, in one run, interleaved.
  *
- * Peers: OpenBLAS (linked; both layouts; its default core type here, and Haswell in a child process,
- * because the core type is fixed when the library loads), BLIS and oneDNN (dlopen'ed, left out with a
- * line when absent; oneDNN with weights reordered once). All data is random. Each repeat runs every
- * peer once; figures are medians over the repeats, ratios are of medians. The FMA peak and the read
- * bandwidth are measured between the others, so that a noisy moment hits all alike. */
+ * Peers: OpenBLAS (linked; both layouts; its default core type here, and Haswell in a child
+ * process, because the core type is fixed when the library loads), BLIS and oneDNN (dlopen'ed, left
+ * out with a line when absent; oneDNN with weights reordered once). All data is random. Each repeat
+ * runs every peer once; figures are medians over the repeats, ratios are of medians. The FMA peak
+ * and the read bandwidth are measured between the others, so that a noisy moment hits all alike. */
 #include "cmd/bench.h"
 
 #include <cblas.h>
@@ -41,7 +41,8 @@ static float *random_floats(int64_t n) {
   madvise(p, bytes, MADV_HUGEPAGE);
   uint32_t s = 12345;
   for (int64_t i = 0; i < n; i++) {
-    s = s * 1664525u + 1013904223u; /* Numerical Recipes' quick generator: good enough to time with */
+    s = s * 1664525u +
+        1013904223u; /* Numerical Recipes' quick generator: good enough to time with */
     p[i] = (float)(s >> 8) * 0x1p-24f - 0.5f;
   }
   return p;
@@ -208,8 +209,7 @@ static dnn_product dnn_make(int type, int64_t m, int64_t n, int64_t k, float *x,
   if (!dnn.library || dnn.md_strides(&src, 2, xs, type, row) ||
       dnn.md_strides(&src32, 2, xs, DNN_F32, row) || dnn.md_tag(&weights, 2, ws, type, DNN_ANY) ||
       dnn.md_strides(&user, 2, ws, DNN_F32, transposed) ||
-      dnn.md_strides(&dst, 2, ys, DNN_F32, out) ||
-      dnn.matmul(&op, &src, &weights, NULL, &dst) ||
+      dnn.md_strides(&dst, 2, ys, DNN_F32, out) || dnn.matmul(&op, &src, &weights, NULL, &dst) ||
       dnn.pd_create(&pd, &op, NULL, dnn.engine, NULL))
     return p;
   dnn.memory(&plain, &user, dnn.engine, w);
@@ -230,7 +230,8 @@ static void dnn_run(const dnn_product *p) {
   dnn.wait(dnn.stream);
 }
 
-/* ---- BLIS ------------------------------------------------------------------------------------- */
+/* ---- BLIS -------------------------------------------------------------------------------------
+ */
 
 static void (*bli_sgemm)(int, int, int64_t, int64_t, int64_t, const float *, const float *, int64_t,
                          int64_t, const float *, int64_t, int64_t, const float *, float *, int64_t,
@@ -245,13 +246,27 @@ static bool blis_load(void) {
   return bli_sgemm && bli_threads;
 }
 
-/* ---- one product, all peers -------------------------------------------------------------------- */
+/* ---- one product, all peers --------------------------------------------------------------------
+ */
 
-enum peer { OURS, OB_NT, OB_NN, OBH_NT, OBH_NN, BLIS_NT, BLIS_NN, DNN, OURS_BF16, DNN_16, OURS_I8,
-            PEERS };
+enum peer {
+  OURS,
+  OB_NT,
+  OB_NN,
+  OBH_NT,
+  OBH_NN,
+  BLIS_NT,
+  BLIS_NN,
+  DNN,
+  OURS_BF16,
+  DNN_16,
+  OURS_I8,
+  PEERS
+};
 static const char *const peer_names[PEERS] = {
-    "ours", "OpenBLAS NT", "OpenBLAS NN", "OpenBLAS-Haswell NT", "OpenBLAS-Haswell NN", "BLIS NT",
-    "BLIS NN", "oneDNN packed f32", "ours bf16", "oneDNN packed bf16", "ours int8"};
+    "ours",     "OpenBLAS NT", "OpenBLAS NN",       "OpenBLAS-Haswell NT", "OpenBLAS-Haswell NN",
+    "BLIS NT",  "BLIS NN",     "oneDNN packed f32", "ours bf16",           "oneDNN packed bf16",
+    "ours int8"};
 
 typedef struct problem {
   int threads;
@@ -286,36 +301,51 @@ static double run_peer(const problem *p, enum peer peer, int calls) {
     fflush(p->to);
     return fscanf(p->from, "%lf", &s) == 1 ? s : NAN;
   }
-  bool here = peer == OURS        ? p->packed[0] != NULL
-              : peer == OURS_BF16 ? p->packed[1] != NULL
-              : peer == OURS_I8   ? p->packed[2] != NULL
-              : peer == DNN       ? p->dnn[0].primitive != NULL
-              : peer == DNN_16    ? p->dnn[1].primitive != NULL
+  bool here = peer == OURS                         ? p->packed[0] != NULL
+              : peer == OURS_BF16                  ? p->packed[1] != NULL
+              : peer == OURS_I8                    ? p->packed[2] != NULL
+              : peer == DNN                        ? p->dnn[0].primitive != NULL
+              : peer == DNN_16                     ? p->dnn[1].primitive != NULL
               : peer == BLIS_NT || peer == BLIS_NN ? bli_sgemm != NULL
                                                    : true;
   if (!here) return NAN;
   double start = now();
   for (int i = 0; i < calls; i++) switch (peer) {
-    case OURS: celslm_gemm(p->packed[0], p->m, p->x, p->k, p->y, p->n, NULL); break;
-    case OURS_BF16: celslm_gemm(p->packed[1], p->m, p->x, p->k, p->y, p->n, NULL); break;
-    case OURS_I8: celslm_gemm(p->packed[2], p->m, p->x, p->k, p->y, p->n, NULL); break;
-    case OB_NT: openblas(p, true); break;
-    case OB_NN: openblas(p, false); break;
+    case OURS:
+      celslm_gemm(p->packed[0], p->m, p->x, p->k, p->y, p->n, NULL);
+      break;
+    case OURS_BF16:
+      celslm_gemm(p->packed[1], p->m, p->x, p->k, p->y, p->n, NULL);
+      break;
+    case OURS_I8:
+      celslm_gemm(p->packed[2], p->m, p->x, p->k, p->y, p->n, NULL);
+      break;
+    case OB_NT:
+      openblas(p, true);
+      break;
+    case OB_NN:
+      openblas(p, false);
+      break;
     case BLIS_NT:
       bli_sgemm(0, 0, p->m, p->n, p->k, &one, p->x, p->k, 1, p->w, 1, p->k, &zero, p->y, p->n, 1);
       break;
     case BLIS_NN:
       bli_sgemm(0, 0, p->m, p->n, p->k, &one, p->x, p->k, 1, p->wt, p->n, 1, &zero, p->y, p->n, 1);
       break;
-    case DNN: dnn_run(&p->dnn[0]); break;
-    case DNN_16: dnn_run(&p->dnn[1]); break;
-    default: break;
+    case DNN:
+      dnn_run(&p->dnn[0]);
+      break;
+    case DNN_16:
+      dnn_run(&p->dnn[1]);
+      break;
+    default:
+      break;
     }
   return (now() - start) / calls;
 }
 
-static const int64_t shapes[][2] = {/* k, n */ {512, 512}, {2048, 2048}, {4096, 4096},
-                                    {4096, 11008}, {11008, 4096}};
+static const int64_t shapes[][2] = {
+    /* k, n */ {512, 512}, {2048, 2048}, {4096, 4096}, {4096, 11008}, {11008, 4096}};
 static const int64_t row_counts[] = {1, 8, 32, 128, 512};
 enum { SHAPES = sizeof shapes / sizeof *shapes, ROWS = sizeof row_counts / sizeof *row_counts };
 
@@ -415,8 +445,8 @@ static void bench_product(bool json, problem *p, const float *big, summary *s) {
     celslm_bench_report(json, NAMED("f32"), speed, "GFLOP/s", peer_names[which], best / med[OURS],
                         NAN);
   if (!isnan(med[DNN])) {
-    celslm_bench_report(json, NAMED("f32"), speed, "GFLOP/s", peer_names[DNN],
-                        med[DNN] / med[OURS], 0.85);
+    celslm_bench_report(json, NAMED("f32"), speed, "GFLOP/s", peer_names[DNN], med[DNN] / med[OURS],
+                        0.85);
     s->f32[s->n32++] = med[DNN] / med[OURS];
   }
   if (p->m >= 32)
@@ -476,7 +506,8 @@ static void bench_products(bool json, int threads, problem *p, const float *big)
                         median(s.bf16, s.n16), 0.95);
 }
 
-/* ---- attention -------------------------------------------------------------------------------- */
+/* ---- attention --------------------------------------------------------------------------------
+ */
 
 static celslm_kv *filled(enum celslm_kdtype t, int heads, int hd, int64_t tokens) {
   celslm_kv *kv = celslm_kv_create(t, heads, hd, tokens);
@@ -507,7 +538,9 @@ static void bench_prefill(bool json, int threads, enum celslm_kdtype t, int hd, 
            (long)n, (long)tokens, causal ? "causal" : "full");
   double speed = 4e-9 * hd * HEADS * pairs / median(time, REPEATS);
   celslm_bench_report(json, name, speed, "GFLOP/s", "FMA peak", speed / median(peak, REPEATS),
-                      t != CELSLM_K_F32 ? NAN : causal ? 0.7 : 0.8);
+                      t != CELSLM_K_F32 ? NAN
+                      : causal          ? 0.7
+                                        : 0.8);
   celslm_kv_free(kv);
   free(q), free(o);
 }
@@ -548,7 +581,8 @@ static void bench_decode(bool json, int threads, enum celslm_kdtype t, int hd, i
 }
 
 static void bench_attention(bool json, int threads, const float *big) {
-  static const enum celslm_kdtype types[] = {CELSLM_K_F32, CELSLM_K_F16, CELSLM_K_BF16, CELSLM_K_I8};
+  static const enum celslm_kdtype types[] = {CELSLM_K_F32, CELSLM_K_F16, CELSLM_K_BF16,
+                                             CELSLM_K_I8};
   set_threads(threads);
   for (int t = 0; t < 4; t++)
     for (int hd = 64; hd <= 128; hd += 64) {

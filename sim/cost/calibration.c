@@ -133,23 +133,29 @@ static bool measure(celslm_calibration *c, const celslm_calibration_options *o, 
   double begun = celslm_machine_now(), round = 0;
   tell(o, "operands", 0);
   choose_layers(c->layers);
-  celslm_layers *l = celslm_layers_new(&shape, c->layers, CELSLM_LAYER_CASES, &c->machine, err);
+  int64_t needs = celslm_measurement_needs(c->plan.points, c->plan.n);
+  int64_t layer_needs = celslm_layer_needs(&shape, c->layers, CELSLM_LAYER_CASES);
+  celslm_operands *operands =
+      celslm_operands_new(needs > layer_needs ? needs : layer_needs, &c->machine, err);
+  celslm_layer *l =
+      operands ? celslm_layer_new(&shape, c->layers, CELSLM_LAYER_CASES, operands, err) : NULL;
   celslm_measurement *m =
-      l ? celslm_measurement_new(c->plan.points, c->plan.n, &c->machine, err) : NULL;
+      l ? celslm_measurement_new(c->plan.points, c->plan.n, operands, err) : NULL;
   for (int i = -1; m && i < b->most; i++) { /* the first one warms up */
     double from = celslm_machine_now(), spent = from - begun;
     if (i >= b->least && spent + round > b->rounds) break;
     tell(o, "timing", spent / b->rounds);
     celslm_measurement_round(m);
-    celslm_layers_round(l);
+    celslm_layer_round(l);
     round = celslm_machine_now() - from;
   }
   if (m) {
     c->repeats = celslm_measurement_finish(m);
-    celslm_layers_finish(l);
+    celslm_layer_finish(l);
   }
   celslm_measurement_free(m);
-  celslm_layers_free(l);
+  celslm_layer_free(l);
+  celslm_operands_free(operands);
   return m;
 }
 
@@ -180,9 +186,10 @@ bool celslm_calibrate(const celslm_calibration_options *o, celslm_calibration *c
                                                       .peak = c->machine.peak_f32,
                                                       .bandwidth = c->machine.bandwidth,
                                                       .longest = b.rounds / 100});
-    ok = measure(c, o, &b, err);
+    ok = measure(c, o, &b, err) && celslm_machine_peaks(&c->machine, b.peaks, err);
   }
   celslm_machine_unbind(&c->machine);
+  celslm_machine_clear(&c->machine);
   if (ok) {
     tell(o, "fitting", 1);
     judge(c, &quiet);

@@ -1,7 +1,7 @@
 /* fit.c - robust fit of a cost curve (see fit.h).
  *
  * max(a, b) has a kink where the roofline bends, so each start is first fitted with the smooth
- * (a^q + b^q)^(1/q), q = 4 and 32, and ends with the true maximum. Weights: Cauchy's
+ * (a^q + b^q)^(1/q), q = 8, and ends with the true maximum. Weights: Cauchy's
  * 1/(1 + (r/(2.385 s))^2) with s = 1.4826 MAD (P. W. Holland, R. E. Welsch, "Robust regression using
  * iteratively reweighted least-squares", Comm. Stat. A6, 1977). A parameter that ends beyond its
  * limit is put there, and the others are fitted again. A faint pull towards the start keeps
@@ -112,7 +112,7 @@ static void solve(problem *p) {
   gsl_vector *weights = gsl_vector_alloc(n), *v = gsl_vector_alloc(k);
   double *r = celslm_alloc((unsigned long)p->n, sizeof *r);
   gsl_vector_set_all(weights, 1);
-  for (int round = 0; round < 30; round++) {
+  for (int round = 0; round < (isfinite(p->sharpness) ? 6 : 30); round++) {
     double moved = 0, d[PARAMETERS];
     int info;
     for (size_t i = 0; i < k; i++) gsl_vector_set(v, i, p->x[p->free[i]]);
@@ -149,9 +149,9 @@ static void fix(problem *p, int parameter, double x) {
 }
 
 static void solve_within(problem *p, celslm_fit_limits limits) {
-  static const double sharpness[] = {4, 32, INFINITY};
+  static const double sharpness[] = {8, INFINITY};
   double most[PARAMETERS] = {[RATE] = log(limits.flop_rate), [BYTE] = log(limits.byte_rate)};
-  for (int s = 0; s < 3; s++) {
+  for (int s = 0; s < 2; s++) {
     p->sharpness = sharpness[s];
     solve(p);
   }

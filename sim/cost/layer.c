@@ -1,199 +1,195 @@
-/* layer.c - times whole layers (see layer.h). */
+/* layer.c - times a whole layer (see layer.h). */
 #include "cost/layer.h"
 
 #include "cost/operands.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-enum { MOST_LAYERS = 64 };
-
-typedef struct layer {
-  celslm_packed *qkv, *output, *gate, *up, *down; /* gate: NULL if there is none */
-  celslm_kv **prefill; /* one per case that prefills, else NULL */
-  celslm_kv ***decode; /* sequences per case that decodes, else NULL */
-} layer;
-
-struct celslm_layers {
+struct celslm_layer {
   celslm_layer_shape shape;
   celslm_layer_case *cases;
-  int n_cases, n_layers;
-  celslm_operands operands;
-  layer *layers;
-  float *x, *norm, *qkv, *attended, *gate, *ffn; /* activations */
-  celslm_packed *tiny;   /* a product that wakes the threads */
-  double *times;         /* [n_cases][CELSLM_MOST_REPEATS] */
-  int repeats;           /* -1: not warm yet */
-  int next;              /* layer */
+  int n;
+  celslm_operands *operands;
+  celslm_packed *qkv, *output, *gate, *up, *down; /* gate: NULL if there is none */
+  celslm_kv ***kv; /* [n][sequences] */
+  /* activations; q: the queries, dense; position: of each token */
+  float *x, *norm, *wide, *q, *attended, *gated, *ffn;
+  int32_t *position;
+  celslm_packed *tiny; /* a product that wakes the threads */
+  double last;         /* when the weights were last used */
+  double *times;       /* [n][CELSLM_MOST_REPEATS] */
+  int repeats;         /* -1: not warm yet */
 };
 
-static int64_t width(const celslm_layer_shape *s) {
-  return (int64_t)(s->q_heads + 2 * s->kv_heads) * s->head_dim;
+static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t query_width(const celslm_layer_shape *h) {
+  return (int64_t)h->q_heads * h->head_dim;
 }
 
-static bool make_layer(celslm_layers *s, layer *l) {
-  const celslm_layer_shape *h = &s->shape;
-  const celslm_operands *o = &s->operands;
-  int64_t heads = (int64_t)h->q_heads * h->head_dim;
-  l->qkv = celslm_operands_matrix(o, width(h), h->hidden);
-  l->output = celslm_operands_matrix(o, h->hidden, heads);
-  l->gate = h->gated ? celslm_operands_matrix(o, h->ffn, h->hidden) : NULL;
-  l->up = celslm_operands_matrix(o, h->ffn, h->hidden);
-  l->down = celslm_operands_matrix(o, h->hidden, h->ffn);
-  bool ok = l->qkv && l->output && (l->gate || !h->gated) && l->up && l->down;
-  l->prefill = celslm_alloc((unsigned long)s->n_cases, sizeof(celslm_kv *));
-  l->decode = celslm_alloc((unsigned long)s->n_cases, sizeof(celslm_kv **));
-  for (int i = 0; ok && i < s->n_cases; i++) {
-    const celslm_layer_case *c = &s->cases[i];
-    if (!c->decode) {
-      l->prefill[i] = celslm_operands_kv(o, h->kv_heads, h->head_dim, c->past, c->tokens);
-      ok = l->prefill[i];
-      continue;
-    }
-    l->decode[i] = celslm_alloc((unsigned long)c->tokens, sizeof(celslm_kv *));
-    for (int64_t j = 0; ok && j < c->tokens; j++) {
-      l->decode[i][j] = celslm_operands_kv(o, h->kv_heads, h->head_dim, c->past, 1);
-      ok = l->decode[i][j];
-    }
-  }
-  return ok;
+static int64_t qkv_width(const celslm_layer_shape *h) {
+  return query_width(h) + 2 * (int64_t)h->kv_heads * h->head_dim;
 }
 
-static void clear_layer(const celslm_layers *s, layer *l) {
-  celslm_packed_free(l->qkv);
-  celslm_packed_free(l->output);
-  celslm_packed_free(l->gate);
-  celslm_packed_free(l->up);
-  celslm_packed_free(l->down);
-  for (int i = 0; l->decode && i < s->n_cases; i++) {
-    for (int64_t j = 0; l->decode[i] && j < s->cases[i].tokens; j++)
-      celslm_kv_free(l->decode[i][j]);
-    free(l->decode[i]);
-    celslm_kv_free(l->prefill[i]);
-  }
-  free(l->prefill);
-  free(l->decode);
+static int64_t sequences(const celslm_layer_case *c) { return c->decode ? c->tokens : 1; }
+
+static int64_t most_tokens(const celslm_layer_case *cases, int n) {
+  int64_t most = 8; /* rows of the product that wakes the threads */
+  for (int i = 0; i < n; i++) most = largest(most, cases[i].tokens);
+  return most;
 }
 
-/* ---- one layer ---- */
+int64_t celslm_layer_needs(const celslm_layer_shape *h, const celslm_layer_case *cases, int n) {
+  int64_t widest = largest(h->ffn, largest(qkv_width(h), h->hidden));
+  return widest * largest(widest == h->hidden ? widest : h->hidden, most_tokens(cases, n));
+}
 
-static void attend(celslm_layers *s, const layer *l, int i) {
-  const celslm_layer_case *c = &s->cases[i];
-  const celslm_layer_shape *h = &s->shape;
-  int64_t w = width(h), heads = (int64_t)h->q_heads * h->head_dim;
-  const float *k = s->qkv + heads, *v = k + (int64_t)h->kv_heads * h->head_dim;
-  /* Queries lie dense for the kernels: a model's product would write them so. */
-  const float *q = s->operands.random;
+/* ---- one run ---- */
+
+/* Rotates queries and keys, appends, attends. The products wrote q, k, v side by side. */
+static void attend(celslm_layer *l, int i) {
+  const celslm_layer_case *c = &l->cases[i];
+  const celslm_layer_shape *h = &l->shape;
+  int64_t w = qkv_width(h), queries = query_width(h), n = c->tokens;
+  float *k = l->wide + queries, *v = k + (int64_t)h->kv_heads * h->head_dim;
+  celslm_rope(n, h->q_heads + h->kv_heads, h->head_dim, l->wide, w, l->position, 1e6,
+              CELSLM_ROPE_HALF, false);
+  for (int64_t t = 0; t < n; t++)
+    for (int64_t j = 0; j < queries; j++) l->q[t * queries + j] = l->wide[t * w + j];
   if (c->decode) {
-    for (int64_t j = 0; j < c->tokens; j++)
-      celslm_kv_append(l->decode[i][j], 1, k + j * w, w, v + j * w, w);
-    celslm_attention_decode((const celslm_kv *const *)l->decode[i], c->tokens, h->q_heads, q,
-                            s->attended, NULL);
+    for (int64_t j = 0; j < n; j++) celslm_kv_append(l->kv[i][j], 1, k + j * w, w, v + j * w, w);
+    celslm_attention_decode((const celslm_kv *const *)l->kv[i], n, h->q_heads, l->q, l->attended,
+                            NULL);
   } else {
-    celslm_kv_append(l->prefill[i], c->tokens, k, w, v, w);
-    celslm_attention_prefill(l->prefill[i], h->q_heads, c->tokens, true, q, s->attended, NULL);
+    celslm_kv_append(l->kv[i][0], n, k, w, v, w);
+    celslm_attention_prefill(l->kv[i][0], h->q_heads, n, true, l->q, l->attended, NULL);
   }
 }
 
-static double run_layer(celslm_layers *s, const layer *l, int i) {
-  const celslm_layer_case *c = &s->cases[i];
-  const celslm_layer_shape *h = &s->shape;
-  int64_t m = c->tokens, d = h->hidden, f = h->ffn, heads = (int64_t)h->q_heads * h->head_dim;
-  celslm_epilogue add = {.residual = s->x, .ldr = d};
-  celslm_epilogue times_gate = {.gate = s->gate, .ldg = f}, relu = {.act = CELSLM_ACT_RELU};
+static double run(celslm_layer *l, int i) {
+  const celslm_layer_case *c = &l->cases[i];
+  const celslm_layer_shape *h = &l->shape;
+  const float *weight = l->operands->random;
+  int64_t m = c->tokens, d = h->hidden, f = h->ffn;
+  celslm_epilogue add = {.residual = l->x, .ldr = d};
+  celslm_epilogue times_gate = {.gate = l->gated, .ldg = f}, relu = {.act = CELSLM_ACT_RELU};
   double begun = celslm_machine_now();
-  celslm_operands_norm(m, d, s->x, s->operands.random, s->norm);
-  celslm_gemm(l->qkv, m, s->norm, d, s->qkv, width(h), NULL);
-  attend(s, l, i);
-  celslm_gemm(l->output, m, s->attended, heads, s->x, d, &add);
-  celslm_operands_norm(m, d, s->x, s->operands.random, s->norm);
-  if (l->gate) celslm_gemm(l->gate, m, s->norm, d, s->gate, f, NULL);
-  celslm_gemm(l->up, m, s->norm, d, s->ffn, f, l->gate ? &times_gate : &relu);
-  celslm_gemm(l->down, m, s->ffn, f, s->x, d, &add);
+  celslm_rmsnorm(m, d, l->x, weight, 1e-6f, l->norm);
+  celslm_gemm(l->qkv, m, l->norm, d, l->wide, qkv_width(h), NULL);
+  attend(l, i);
+  celslm_gemm(l->output, m, l->attended, query_width(h), l->x, d, &add);
+  celslm_rmsnorm(m, d, l->x, weight, 1e-6f, l->norm);
+  if (l->gate) celslm_gemm(l->gate, m, l->norm, d, l->gated, f, NULL);
+  celslm_gemm(l->up, m, l->norm, d, l->ffn, f, l->gate ? &times_gate : &relu);
+  celslm_gemm(l->down, m, l->ffn, f, l->x, d, &add);
   double seconds = celslm_machine_now() - begun;
-  if (c->decode)
-    for (int64_t j = 0; j < m; j++) celslm_kv_truncate(l->decode[i][j], c->past);
-  else
-    celslm_kv_truncate(l->prefill[i], c->past);
+  for (int64_t j = 0; j < sequences(c); j++) celslm_kv_truncate(l->kv[i][j], c->past);
   return seconds;
 }
 
-/* Fresh activations, so that numbers do not grow from layer to layer. */
-static void refresh(celslm_layers *s, int64_t tokens) {
-  int64_t n = tokens * s->shape.hidden;
-  for (int64_t i = 0; i < n; i++) s->x[i] = s->operands.random[i];
+static double time_once(celslm_layer *l, int i) {
+  const celslm_layer_case *c = &l->cases[i];
+  celslm_operands_cool(l->operands, l->last);
+  /* Fresh inputs: hot, as from the layer before, and of the same size in every round. */
+  for (int64_t j = 0; j < c->tokens * l->shape.hidden; j++) l->x[j] = l->operands->random[j];
+  for (int64_t j = 0; j < c->tokens; j++)
+    l->position[j] = (int32_t)(c->past + (c->decode ? 0 : j));
+  celslm_gemm(l->tiny, 8, l->operands->random, 64, l->norm, 64, NULL);
+  double seconds = run(l, i);
+  l->last = l->operands->touched;
+  return seconds;
 }
 
-/* ---- all layers ---- */
-
-static bool prepare(celslm_layers *s, const celslm_machine *machine, celslm_error *err) {
-  const celslm_layer_shape *h = &s->shape;
-  int64_t heads = (int64_t)h->q_heads * h->head_dim, rows = 1;
-  for (int i = 0; i < s->n_cases; i++)
-    if (s->cases[i].tokens > rows) rows = s->cases[i].tokens;
-  int64_t wide = h->ffn > width(h) ? h->ffn : width(h);
-  int64_t random = wide * (h->hidden > rows ? h->hidden : rows);
-  if (heads * h->hidden > random) random = heads * h->hidden;
-  double weights = 4.0 * (double)(width(h) * h->hidden + heads * h->hidden +
-                                  (h->gated ? 3 : 2) * h->hidden * h->ffn);
-  double cache = machine->cache ? 1.25 * (double)machine->cache : 64e6;
-  s->n_layers = (int)(cache / weights) + 2;
-  if (s->n_layers > MOST_LAYERS) s->n_layers = MOST_LAYERS;
-  if (!celslm_operands_init(&s->operands, random, 4096, err)) return false;
-  size_t floats = (size_t)rows;
-  s->x = celslm_machine_block(floats * (size_t)h->hidden * sizeof(float));
-  s->norm = celslm_machine_block(floats * (size_t)h->hidden * sizeof(float));
-  s->qkv = celslm_machine_block(floats * (size_t)width(h) * sizeof(float));
-  s->attended = celslm_machine_block(floats * (size_t)heads * sizeof(float));
-  s->gate = celslm_machine_block(floats * (size_t)h->ffn * sizeof(float));
-  s->ffn = celslm_machine_block(floats * (size_t)h->ffn * sizeof(float));
-  s->layers = celslm_alloc((unsigned long)s->n_layers, sizeof *s->layers);
-  s->times = celslm_alloc((unsigned long)s->n_cases * CELSLM_MOST_REPEATS, sizeof *s->times);
-  s->tiny = celslm_operands_matrix(&s->operands, 64, 64);
-  bool ok = s->tiny && s->x && s->norm && s->qkv && s->attended && s->gate && s->ffn;
-  for (int i = 0; ok && i < s->n_layers; i++) ok = make_layer(s, &s->layers[i]);
-  return ok || celslm_fail(err, NULL, 0, "not enough memory for %d layers of the model that is "
-                           "checked; give a smaller one first (--model)", s->n_layers);
+void celslm_layer_round(celslm_layer *l) {
+  if (l->repeats == CELSLM_MOST_REPEATS) return;
+  for (int i = 0; i < l->n; i++) {
+    double best = INFINITY;
+    for (int attempt = 0; attempt < CELSLM_TRIES; attempt++) {
+      long switches = celslm_machine_switches();
+      best = fmin(best, time_once(l, i));
+      if (celslm_machine_switches() == switches) break;
+    }
+    if (l->repeats >= 0) l->times[i * CELSLM_MOST_REPEATS + l->repeats] = best;
+  }
+  l->repeats++;
 }
 
-celslm_layers *celslm_layers_new(const celslm_layer_shape *shape, celslm_layer_case *cases, int n,
-                                 const celslm_machine *machine, celslm_error *err) {
-  celslm_layers *s = celslm_alloc(1, sizeof *s);
-  *s = (celslm_layers){.shape = *shape, .cases = cases, .n_cases = n, .repeats = -1};
-  if (prepare(s, machine, err)) return s;
-  celslm_layers_free(s);
+/* ---- making and ending ---- */
+
+static float *room(int64_t rows, int64_t width) {
+  return celslm_machine_block((size_t)rows * (size_t)(width > 64 ? width : 64) * sizeof(float));
+}
+
+static bool make_caches(celslm_layer *l) {
+  const celslm_layer_shape *h = &l->shape;
+  l->kv = celslm_alloc((unsigned long)l->n, sizeof(celslm_kv **));
+  for (int i = 0; i < l->n; i++) {
+    const celslm_layer_case *c = &l->cases[i];
+    l->kv[i] = celslm_alloc((unsigned long)sequences(c), sizeof(celslm_kv *));
+    for (int64_t j = 0; j < sequences(c); j++) {
+      l->kv[i][j] = celslm_operands_kv(l->operands, h->kv_heads, h->head_dim, c->past,
+                                       c->decode ? 1 : c->tokens);
+      if (!l->kv[i][j]) return false;
+    }
+  }
+  return true;
+}
+
+static bool prepare(celslm_layer *l) {
+  const celslm_layer_shape *h = &l->shape;
+  const celslm_operands *o = l->operands;
+  int64_t rows = most_tokens(l->cases, l->n);
+  l->qkv = celslm_operands_matrix(o, qkv_width(h), h->hidden);
+  l->output = celslm_operands_matrix(o, h->hidden, query_width(h));
+  l->gate = h->gated ? celslm_operands_matrix(o, h->ffn, h->hidden) : NULL;
+  l->up = celslm_operands_matrix(o, h->ffn, h->hidden);
+  l->down = celslm_operands_matrix(o, h->hidden, h->ffn);
+  l->tiny = celslm_operands_matrix(o, 64, 64);
+  l->x = room(rows, h->hidden);
+  l->norm = room(rows, h->hidden);
+  l->wide = room(rows, qkv_width(h));
+  l->q = room(rows, query_width(h));
+  l->attended = room(rows, query_width(h));
+  l->gated = room(rows, h->ffn);
+  l->ffn = room(rows, h->ffn);
+  l->position = celslm_alloc((unsigned long)rows, sizeof *l->position);
+  l->times = celslm_alloc((unsigned long)l->n * CELSLM_MOST_REPEATS, sizeof *l->times);
+  return l->qkv && l->output && (l->gate || !h->gated) && l->up && l->down && l->tiny && l->x &&
+         l->norm && l->wide && l->q && l->attended && l->gated && l->ffn && make_caches(l);
+}
+
+celslm_layer *celslm_layer_new(const celslm_layer_shape *shape, celslm_layer_case *cases, int n,
+                               celslm_operands *operands, celslm_error *err) {
+  celslm_layer *l = celslm_alloc(1, sizeof *l);
+  *l = (celslm_layer){
+      .shape = *shape, .cases = cases, .n = n, .operands = operands, .repeats = -1};
+  if (prepare(l)) return l;
+  celslm_fail(err, NULL, 0, "not enough memory for a layer of the model that is checked; give a "
+                            "smaller one first (--model)");
+  celslm_layer_free(l);
   return NULL;
 }
 
-void celslm_layers_round(celslm_layers *s) {
-  if (s->repeats == CELSLM_MOST_REPEATS) return;
-  for (int i = 0; i < s->n_cases; i++) {
-    refresh(s, s->cases[i].tokens);
-    celslm_gemm(s->tiny, 8, s->operands.random, 64, s->norm, 64, NULL);
-    double t = run_layer(s, &s->layers[s->next++ % s->n_layers], i);
-    if (s->repeats >= 0) s->times[i * CELSLM_MOST_REPEATS + s->repeats] = t;
+int celslm_layer_finish(celslm_layer *l) {
+  for (int i = 0; i < l->n; i++)
+    l->cases[i].seconds =
+        celslm_median_spread(l->times + i * CELSLM_MOST_REPEATS, l->repeats, &l->cases[i].spread);
+  return l->repeats;
+}
+
+void celslm_layer_free(celslm_layer *l) {
+  if (!l) return;
+  for (int i = 0; l->kv && i < l->n; i++) {
+    for (int64_t j = 0; l->kv[i] && j < sequences(&l->cases[i]); j++) celslm_kv_free(l->kv[i][j]);
+    free(l->kv[i]);
   }
-  s->repeats++;
-}
-
-int celslm_layers_finish(celslm_layers *s) {
-  for (int i = 0; i < s->n_cases; i++)
-    s->cases[i].seconds =
-        celslm_median_spread(s->times + i * CELSLM_MOST_REPEATS, s->repeats, &s->cases[i].spread);
-  return s->repeats;
-}
-
-void celslm_layers_free(celslm_layers *s) {
-  if (!s) return;
-  for (int i = 0; s->layers && i < s->n_layers; i++) clear_layer(s, &s->layers[i]);
-  celslm_packed_free(s->tiny);
-  free(s->times);
-  free(s->layers);
-  free(s->x);
-  free(s->norm);
-  free(s->qkv);
-  free(s->attended);
-  free(s->gate);
-  free(s->ffn);
-  celslm_operands_clear(&s->operands);
-  free(s);
+  free(l->kv);
+  celslm_packed *matrices[] = {l->qkv, l->output, l->gate, l->up, l->down, l->tiny};
+  for (int i = 0; i < 6; i++) celslm_packed_free(matrices[i]);
+  float *activations[] = {l->x, l->norm, l->wide, l->q, l->attended, l->gated, l->ffn};
+  for (int i = 0; i < 7; i++) free(activations[i]);
+  free(l->position);
+  free(l->times);
+  free(l);
 }

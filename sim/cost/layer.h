@@ -1,9 +1,9 @@
 /* layer.h - times whole transformer layers, so that the sum of fitted operations can be checked
  * against the real sequence.
  *
- * A layer runs as a model runs it: norm, qkv, append and attention, output + residual, norm, gate,
- * up * silu(gate), down + residual. Layers of different weights and caches take turns, as many as it
- * takes to exceed the processor's cache. Rotary positions are not part of it: they are not in the op list. */
+ * A layer runs as a model runs it: norm, qkv, rotary positions, append and attention, output +
+ * residual, norm, gate, up * silu(gate), down + residual. Weights and cache come from memory, as measure.h says.
+ */
 #ifndef CELSLM_COST_LAYER_H
 #define CELSLM_COST_LAYER_H
 
@@ -22,13 +22,13 @@ typedef struct celslm_layer_case {
   double seconds, spread; /* of one layer, median over the repeats: filled */
 } celslm_layer_case;
 
-/* Layers under measurement, used like celslm_measurement; `cases` must outlive it. A round times each
- * case once, each on another layer. */
-typedef struct celslm_layers celslm_layers;
-celslm_layers *celslm_layers_new(const celslm_layer_shape *shape, celslm_layer_case *cases, int n,
-                                 const celslm_machine *machine, celslm_error *err);
-void celslm_layers_round(celslm_layers *l);
-int celslm_layers_finish(celslm_layers *l);
-void celslm_layers_free(celslm_layers *l);
+/* A layer under measurement, used like celslm_measurement. A round times each case once. */
+typedef struct celslm_layer celslm_layer;
+int64_t celslm_layer_needs(const celslm_layer_shape *shape, const celslm_layer_case *cases, int n);
+celslm_layer *celslm_layer_new(const celslm_layer_shape *shape, celslm_layer_case *cases, int n,
+                               celslm_operands *operands, celslm_error *err);
+void celslm_layer_round(celslm_layer *l);
+int celslm_layer_finish(celslm_layer *l);
+void celslm_layer_free(celslm_layer *l);
 
 #endif

@@ -21,6 +21,11 @@ double celslm_machine_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+long celslm_machine_switches(void) {
+  struct rusage u;
+  return getrusage(RUSAGE_SELF, &u) == 0 ? u.ru_nivcsw : 0;
+}
+
 /* ---- what the system says ---- */
 
 static void read_model(char *to, size_t size) {
@@ -113,8 +118,6 @@ void *celslm_machine_block(size_t bytes) {
   return p;
 }
 
-void celslm_machine_read(const void *block, size_t bytes) { celslm_fma_read(block, bytes); }
-
 enum { MOST_REPEATS = 20 };
 
 /* One thread of a measurement. All start a repeat together, and each notes its own times: the thread
@@ -123,47 +126,48 @@ typedef struct runner {
   pthread_t id;
   pthread_barrier_t *barrier;
   int cpu, repeats;
-  long steps;        /* of multiply-adds, if block_size is 0 */
-  size_t block_size; /* B to read */
-  bool ok;
+  long steps;        /* of multiply-adds, if there is no block */
+  char *block;       /* to read */
+  size_t block_size;
   double begun[MOST_REPEATS], ended[MOST_REPEATS];
 } runner;
 
 static void *run(void *argument) {
   runner *r = argument;
   bind_task(0, r->cpu);
-  void *block = r->block_size ? celslm_machine_block(r->block_size) : NULL;
-  if (block) memset(block, 0, r->block_size);
-  r->ok = block || !r->block_size;
+  if (r->block && r->repeats == 1) { /* the first touch decides where the memory lies */
+    memset(r->block, 1, r->block_size);
+    return NULL;
+  }
   for (int i = 0; i < r->repeats; i++) {
     pthread_barrier_wait(r->barrier);
     r->begun[i] = celslm_machine_now();
-    if (block)
-      celslm_fma_read(block, r->block_size);
-    else if (r->ok)
+    if (r->block)
+      celslm_fma_read(r->block, r->block_size);
+    else
       celslm_fma_run(r->steps);
     r->ended[i] = celslm_machine_now();
   }
-  free(block);
   return NULL;
 }
 
-/* The shortest time of `repeats` repeats on all threads; NaN: no memory. */
-static double shortest(const celslm_machine *m, int repeats, long steps, size_t block_size) {
+/* The shortest time of `repeats` repeats on all threads: steps of multiply-adds, or if there are none,
+ * reading the block (one repeat writes it instead). */
+static double shortest(const celslm_machine *m, int repeats, long steps) {
+  size_t share = m->block_size / (size_t)m->threads;
   pthread_barrier_t barrier;
   runner *r = celslm_alloc((unsigned long)m->threads, sizeof *r);
   double best = INFINITY;
   bool ok = pthread_barrier_init(&barrier, NULL, (unsigned)m->threads) == 0;
   for (int i = 0; ok && i < m->threads; i++) {
     r[i] = (runner){.barrier = &barrier, .cpu = m->cpus[i], .repeats = repeats, .steps = steps,
-                    .block_size = block_size};
+                    .block = steps ? NULL : m->block + (size_t)i * share, .block_size = share};
     if (pthread_create(&r[i].id, NULL, run, &r[i]) != 0) {
       fprintf(stderr, "celslm: no more threads\n"); /* those started wait for it for ever */
       exit(1);
     }
   }
   for (int i = 0; ok && i < m->threads; i++) pthread_join(r[i].id, NULL);
-  for (int i = 0; i < m->threads; i++) ok = ok && r[i].ok;
   for (int i = 0; ok && i < repeats; i++) {
     double begun = INFINITY, ended = 0;
     for (int j = 0; j < m->threads; j++) {
@@ -174,26 +178,39 @@ static double shortest(const celslm_machine *m, int repeats, long steps, size_t 
   }
   pthread_barrier_destroy(&barrier);
   free(r);
-  return ok ? best : NAN;
+  return best;
+}
+
+/* More than the cache over all threads: read in a circle, nothing is still there the next time. */
+static bool make_block(celslm_machine *m) {
+  size_t all = m->cache ? m->cache + m->cache / 4 : (size_t)64 << 20, page = 4096;
+  size_t most = (size_t)(m->memory / 8), threads = (size_t)m->threads;
+  m->block_size = (all < most ? all : most) / (threads * page) * threads * page;
+  m->block = celslm_machine_block(m->block_size);
+  if (m->block) shortest(m, 1, 0);
+  return m->block;
 }
 
 bool celslm_machine_peaks(celslm_machine *m, double seconds, celslm_error *err) {
   double each = seconds / 2 / MOST_REPEATS, steps = 1e5;
+  if (!m->block && !make_block(m))
+    return celslm_fail(err, NULL, 0, "not enough memory to calibrate: %zu MB are needed at once",
+                       m->block_size >> 20);
   if (celslm_fma_flops() > 0) {
-    double once = shortest(m, 3, (long)steps, 0);
-    steps = fmax(1e4, steps * each / once);
-    double time = shortest(m, MOST_REPEATS, (long)steps, 0);
-    m->peak_f32 = floor(steps) * celslm_fma_flops() * m->threads / time;
+    steps = fmin(fmax(steps * each / shortest(m, 3, (long)steps), 1e4), 1e9);
+    double time = shortest(m, MOST_REPEATS, (long)steps);
+    m->peak_f32 = fmax(m->peak_f32, floor(steps) * celslm_fma_flops() * m->threads / time);
   }
-  /* Twice the cache over all threads, so that everything comes from memory. */
-  size_t most = (size_t)(m->memory / 8), all = m->cache ? 2 * m->cache : (size_t)256 << 20;
-  if (all > most) all = most;
-  size_t block = all / (size_t)m->threads / 4096 * 4096;
-  double once = shortest(m, 2, 0, block);
-  int repeats = (int)fmin(fmax(seconds / 2 / once, 3), MOST_REPEATS);
-  m->bandwidth = (double)block * m->threads / shortest(m, repeats, 0, block);
-  return m->bandwidth > 0 || celslm_fail(err, NULL, 0, "memory bandwidth cannot be measured here: "
-                                         "no memory for %zu MB", all >> 20);
+  double once = shortest(m, 2, 0);
+  int repeats = (int)fmin(fmax(seconds / 2 / once, 2), MOST_REPEATS);
+  m->bandwidth =
+      fmax(m->bandwidth, (double)m->block_size / fmin(once, shortest(m, repeats, 0)));
+  return true;
+}
+
+void celslm_machine_clear(celslm_machine *m) {
+  free(m->block);
+  m->block = NULL;
 }
 
 /* ---- quiet ---- */

@@ -1,8 +1,8 @@
 /* machine.h - this machine as `celslm calibrate` sees it: processors, peaks, memory, and how quiet it
  * was.
  *
- * Owns nothing that outlives a call but the processor binding of threads, which
- * celslm_machine_unbind undoes. */
+ * Owns the binding of threads to processors, which celslm_machine_unbind undoes, and a block of memory
+ * larger than the caches. */
 #ifndef CELSLM_COST_MACHINE_H
 #define CELSLM_COST_MACHINE_H
 
@@ -22,11 +22,15 @@ typedef struct celslm_machine {
   /* Measured by celslm_machine_peaks: */
   double peak_f32;  /* FLOP/s of fused multiply-adds; NaN: no measurement for this processor */
   double bandwidth; /* B/s, read from memory */
+  char *block;      /* reading it from end to end leaves nothing else in the caches */
+  size_t block_size;
 } celslm_machine;
 
 /* The machine with `threads` threads (0: one per processor this process may use). */
 bool celslm_machine_init(celslm_machine *m, int threads, celslm_error *err);
-/* Best of short repeats over about `seconds`: the rates are upper limits of what kernels can reach. */
+void celslm_machine_clear(celslm_machine *m);
+/* Best of short repeats over about `seconds`, and of earlier calls: the rates are upper limits of what
+ * kernels can reach. */
 bool celslm_machine_peaks(celslm_machine *m, double seconds, celslm_error *err);
 
 /* Binds the calling thread to cpus[0]. `start` must make the kernels start their worker threads: the
@@ -37,10 +41,9 @@ void celslm_machine_unbind(const celslm_machine *m);
 /* A large block of memory on large pages where the system gives them, touched by the caller. NULL:
  * out of memory. Free with free(). */
 void *celslm_machine_block(size_t bytes);
-/* Reads a block from end to end, which puts `bytes` other bytes out of the caches. */
-void celslm_machine_read(const void *block, size_t bytes);
-
 double celslm_machine_now(void); /* s, monotonic */
+/* How often any thread of this process was put aside for another process. */
+long celslm_machine_switches(void);
 
 /* What other processes and the hypervisor took of the machine since `begin`. */
 typedef struct celslm_quiet {

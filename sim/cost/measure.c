@@ -48,7 +48,7 @@ typedef struct operand {
 } operand;
 
 struct celslm_measurement {
-  celslm_operands operands;
+  celslm_operands *operands;
   celslm_point *points;
   operand *operand;
   int n;
@@ -86,7 +86,7 @@ static bool prepare(celslm_measurement *s, int i, double **matrix_last, celslm_p
   switch (p->kind) {
   case CELSLM_TIMED_GEMM:
     if (!matrices[p->timing.shape]) {
-      matrices[p->timing.shape] = celslm_operands_matrix(&s->operands, p->n, p->k);
+      matrices[p->timing.shape] = celslm_operands_matrix(s->operands, p->n, p->k);
       matrix_last[p->timing.shape] = &o->own_last;
     }
     o->matrix = matrices[p->timing.shape];
@@ -95,50 +95,56 @@ static bool prepare(celslm_measurement *s, int i, double **matrix_last, celslm_p
   case CELSLM_TIMED_NORM:
     o->rows = celslm_machine_block((size_t)(2 * p->m * p->n) * sizeof *o->rows);
     for (int64_t r = 0; o->rows && r < 2 * p->m; r++)
-      for (int64_t j = 0; j < p->n; j++) o->rows[r * p->n + j] = s->operands.random[j];
+      for (int64_t j = 0; j < p->n; j++) o->rows[r * p->n + j] = s->operands->random[j];
     return o->rows;
   default:
     o->n_kv = p->kind == CELSLM_TIMED_DECODE ? p->m : 1;
     o->kv = celslm_alloc((unsigned long)o->n_kv, sizeof(celslm_kv *));
     for (int64_t j = 0; j < o->n_kv; j++) {
       int64_t room = p->kind == CELSLM_TIMED_DECODE ? 1 : p->m;
-      o->kv[j] = celslm_operands_kv(&s->operands, p->kv_heads, p->head_dim, p->past, room);
+      o->kv[j] = celslm_operands_kv(s->operands, p->kv_heads, p->head_dim, p->past, room);
       if (!o->kv[j]) return false;
     }
     return true;
   }
 }
 
-static bool prepare_all(celslm_measurement *s, const celslm_machine *machine, celslm_error *err) {
-  int64_t in = 4096, out = 4096, random = 1 << 20;
+int64_t celslm_measurement_needs(const celslm_point *points, int n) {
+  int64_t most = 1 << 20;
+  for (int i = 0; i < n; i++) {
+    int64_t in, out, random;
+    sizes(&points[i], &in, &out, &random);
+    most = largest(most, largest(in, random));
+  }
+  return most;
+}
+
+static bool prepare_all(celslm_measurement *s) {
+  int64_t most = 4096;
   int shapes = 1;
   for (int i = 0; i < s->n; i++) {
-    int64_t a, b, c;
-    sizes(&s->points[i], &a, &b, &c);
-    in = largest(in, a);
-    out = largest(out, b);
-    random = largest(random, c);
+    int64_t in, out, random;
+    sizes(&s->points[i], &in, &out, &random);
+    most = largest(most, out);
     if (s->points[i].timing.shape >= shapes) shapes = s->points[i].timing.shape + 1;
   }
-  size_t cache = machine->cache ? machine->cache + machine->cache / 4 : (size_t)64 << 20;
-  if (!celslm_operands_init(&s->operands, largest(in, random), cache, err)) return false;
   s->operand = celslm_alloc((unsigned long)s->n, sizeof *s->operand);
   s->times = celslm_alloc((unsigned long)s->n * CELSLM_MOST_REPEATS, sizeof *s->times);
-  s->y = celslm_machine_block((size_t)out * sizeof *s->y);
-  s->tiny = celslm_operands_matrix(&s->operands, 64, 64);
+  s->y = celslm_machine_block((size_t)most * sizeof *s->y);
+  s->tiny = celslm_operands_matrix(s->operands, 64, 64);
   double **last = celslm_alloc((unsigned long)shapes, sizeof(double *));
   celslm_packed **matrices = celslm_alloc((unsigned long)shapes, sizeof(celslm_packed *));
   bool ok = s->y && s->tiny;
   for (int i = 0; ok && i < s->n; i++) ok = prepare(s, i, last, matrices);
   free(last);
   free(matrices);
-  return ok || celslm_fail(err, NULL, 0, "not enough memory to calibrate");
+  return ok;
 }
 
 /* ---- one timing ---- */
 
 static double run(const celslm_measurement *s, const celslm_point *p, const operand *o) {
-  const float *x = s->operands.random;
+  const float *x = s->operands->random;
   int64_t kv = (int64_t)p->kv_heads * p->head_dim;
   double begun = celslm_machine_now();
   switch (p->kind) {
@@ -146,7 +152,7 @@ static double run(const celslm_measurement *s, const celslm_point *p, const oper
     celslm_gemm(o->matrix, p->m, x, p->k, s->y, p->n, NULL);
     break;
   case CELSLM_TIMED_NORM:
-    celslm_operands_norm(p->m, p->n, o->rows, x, o->rows + p->m * p->n);
+    celslm_rmsnorm(p->m, p->n, o->rows, x, 1e-6f, o->rows + p->m * p->n);
     break;
   case CELSLM_TIMED_PREFILL:
     celslm_kv_append(o->kv[0], p->m, x, kv, x + p->m * kv, kv);
@@ -164,27 +170,39 @@ static double run(const celslm_measurement *s, const celslm_point *p, const oper
   return seconds;
 }
 
-static double time_point(celslm_measurement *s, int i) {
+static double time_once(celslm_measurement *s, int i) {
   const celslm_point *p = &s->points[i];
   operand *o = &s->operand[i];
   int64_t in, out, random;
   sizes(p, &in, &out, &random);
-  celslm_operands_cool(&s->operands, *o->last);
-  celslm_operands_warm(&s->operands, s->operands.random, in);
-  celslm_gemm(s->tiny, 8, s->operands.random, 64, s->y, 64, NULL); /* wakes the threads */
+  celslm_operands_cool(s->operands, *o->last);
+  celslm_operands_warm(s->operands, s->operands->random, in);
+  celslm_gemm(s->tiny, 8, s->operands->random, 64, s->y, 64, NULL); /* wakes the threads */
   double seconds = run(s, p, o);
-  s->operands.touched += p->timing.bytes;
-  *o->last = s->operands.touched;
+  s->operands->touched += p->timing.bytes;
+  *o->last = s->operands->touched;
   return seconds;
+}
+
+static double time_point(celslm_measurement *s, int i) {
+  double best = INFINITY;
+  for (int attempt = 0; attempt < CELSLM_TRIES; attempt++) {
+    long switches = celslm_machine_switches();
+    best = fmin(best, time_once(s, i));
+    if (celslm_machine_switches() == switches) break;
+  }
+  return best;
 }
 
 /* ---- a measurement ---- */
 
-celslm_measurement *celslm_measurement_new(celslm_point *points, int n,
-                                           const celslm_machine *machine, celslm_error *err) {
+celslm_measurement *celslm_measurement_new(celslm_point *points, int n, celslm_operands *operands,
+                                           celslm_error *err) {
   celslm_measurement *s = celslm_alloc(1, sizeof *s);
-  *s = (celslm_measurement){.points = points, .n = n, .repeats = -1};
-  if (prepare_all(s, machine, err)) return s;
+  *s = (celslm_measurement){
+      .points = points, .n = n, .operands = operands, .repeats = -1};
+  if (prepare_all(s)) return s;
+  celslm_fail(err, NULL, 0, "not enough memory to calibrate");
   celslm_measurement_free(s);
   return NULL;
 }
@@ -218,6 +236,5 @@ void celslm_measurement_free(celslm_measurement *s) {
   free(s->operand);
   free(s->times);
   free(s->y);
-  celslm_operands_clear(&s->operands);
   free(s);
 }

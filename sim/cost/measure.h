@@ -4,7 +4,8 @@
  * has been touched since its weights or keys and values were used: they come from memory, as in a
  * model whose layers are used in turn. Inputs are random and freshly touched, as if the operation
  * before had written them. Repeats go round all points, so that a disturbance hits one repeat of many
- * points and not all of one; the median of the repeats counts.
+ * points and not all of one; the median of the repeats counts. A timing during which the system ran
+ * another process in a thread's place is made again, up to CELSLM_TRIES times; the shortest counts.
  *
  * Starts the kernels' threads: a process that has measured must not fork and use the kernels with
  * more than one thread in the child (libgomp would hang there).
@@ -35,15 +36,24 @@ typedef struct celslm_point {
   double spread;        /* of the repeats: median absolute deviation over the median */
 } celslm_point;
 
-/* Points under measurement. Those of one kind and shape must agree in n, k and heads. `points` must
- * outlive it. NULL: no memory, said in *err. */
+/* Random numbers for all operands, and what puts them out of the caches: the machine's block, so the
+ * machine must outlive them and its peaks be measured. */
+typedef struct celslm_operands celslm_operands;
+celslm_operands *celslm_operands_new(int64_t n_random, const celslm_machine *machine,
+                                     celslm_error *err);
+void celslm_operands_free(celslm_operands *o);
+/* Random numbers the points need. */
+int64_t celslm_measurement_needs(const celslm_point *points, int n);
+
+/* Points under measurement. Those of one kind and shape must agree in n, k and heads. Points and
+ * operands must outlive it. NULL: no memory, said in *err. */
 typedef struct celslm_measurement celslm_measurement;
-celslm_measurement *celslm_measurement_new(celslm_point *points, int n,
-                                           const celslm_machine *machine, celslm_error *err);
+celslm_measurement *celslm_measurement_new(celslm_point *points, int n, celslm_operands *operands,
+                                           celslm_error *err);
 /* Times each point once. The first round warms up and does not count; no more than
  * CELSLM_MOST_REPEATS count. */
 void celslm_measurement_round(celslm_measurement *m);
-enum { CELSLM_MOST_REPEATS = 31 };
+enum { CELSLM_MOST_REPEATS = 31, CELSLM_TRIES = 4 };
 /* Fills the points' seconds and spread. Returns the repeats that count; at least one must. */
 int celslm_measurement_finish(celslm_measurement *m);
 void celslm_measurement_free(celslm_measurement *m);

@@ -1,21 +1,22 @@
 /* operands.c - random operands (see operands.h). */
 #include "cost/operands.h"
 
-#include <gsl/gsl_rng.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include "cost/fma.h"
 
-bool celslm_operands_init(celslm_operands *o, int64_t n_random, size_t cache, celslm_error *err) {
-  *o = (celslm_operands){.n_random = n_random, .cache = (cache + 4095) / 4096 * 4096};
+#include <gsl/gsl_rng.h>
+#include <stdlib.h>
+
+celslm_operands *celslm_operands_new(int64_t n_random, const celslm_machine *machine,
+                                     celslm_error *err) {
+  celslm_operands *o = celslm_alloc(1, sizeof *o);
+  *o = (celslm_operands){
+      .n_random = n_random, .ballast = machine->block, .cache = machine->block_size};
   o->random = celslm_machine_block((size_t)n_random * sizeof(float));
-  o->ballast = celslm_machine_block(o->cache);
-  if (!o->random || !o->ballast) {
-    celslm_operands_clear(o);
-    return celslm_fail(err, NULL, 0, "not enough memory to calibrate: %zu MB are needed at once",
-                       (o->cache + (size_t)n_random * sizeof(float)) >> 20);
+  if (!o->random) {
+    celslm_fail(err, NULL, 0, "not enough memory to calibrate");
+    celslm_operands_free(o);
+    return NULL;
   }
-  memset(o->ballast, 1, o->cache);
   /* Random enough for arithmetic whose time may depend on bits: one draw gives three numbers. */
   gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
   for (int64_t i = 0; i < n_random; i += 3) {
@@ -24,13 +25,13 @@ bool celslm_operands_init(celslm_operands *o, int64_t n_random, size_t cache, ce
       o->random[j] = (float)(r & 2047) / 1024.0f - 1.0f;
   }
   gsl_rng_free(rng);
-  return true;
+  return o;
 }
 
-void celslm_operands_clear(celslm_operands *o) {
+void celslm_operands_free(celslm_operands *o) {
+  if (!o) return;
   free(o->random);
-  free(o->ballast);
-  *o = (celslm_operands){0};
+  free(o);
 }
 
 celslm_kv *celslm_operands_kv(const celslm_operands *o, int kv_heads, int head_dim, int64_t past,
@@ -52,7 +53,7 @@ void celslm_operands_cool(celslm_operands *o, double last) {
   double missing = (double)o->cache - (o->touched - last);
   if (missing <= 0) return;
   size_t bytes = ((size_t)missing + 4095) / 4096 * 4096;
-  celslm_machine_read(o->ballast, bytes < o->cache ? bytes : o->cache);
+  celslm_fma_read(o->ballast, bytes < o->cache ? bytes : o->cache);
   o->touched += missing;
 }
 
@@ -61,18 +62,4 @@ void celslm_operands_warm(celslm_operands *o, const float *x, int64_t n) {
   for (int64_t i = 0; i < n; i += 16) sum += x[i];
   __asm__ volatile("" : : "g"(sum));
   o->touched += (double)n * sizeof *x;
-}
-
-void celslm_operands_norm(int64_t m, int64_t n, const float *x, const float *weight, float *y) {
-  enum { LANES = 32 };
-  for (int64_t i = 0; i < m; i++, x += n, y += n) {
-    float part[LANES] = {0}, sum = 0;
-    int64_t whole = n / LANES * LANES;
-    for (int64_t j = 0; j < whole; j += LANES)
-      for (int l = 0; l < LANES; l++) part[l] += x[j + l] * x[j + l];
-    for (int l = 0; l < LANES; l++) sum += part[l];
-    for (int64_t j = whole; j < n; j++) sum += x[j] * x[j];
-    float scale = 1 / sqrtf(sum / (float)n + 1e-6f);
-    for (int64_t j = 0; j < n; j++) y[j] = x[j] * scale * weight[j];
-  }
 }

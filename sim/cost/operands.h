@@ -3,20 +3,19 @@
 #define CELSLM_COST_OPERANDS_H
 
 #include "cost/machine.h"
+#include "cost/measure.h"
 #include "kernels/kernels.h"
 
 /* Random numbers in [-1, 1) that everything is made from, and a count of the bytes that were touched:
- * it tells what can still be in a cache. */
-typedef struct celslm_operands {
+ * it tells what can still be in a cache. All measurements of a calibration share one. */
+struct celslm_operands {
   float *random;
   int64_t n_random;
-  size_t cache;   /* B to touch before old bytes count as cold */
-  char *ballast;  /* `cache` bytes, read when too little was touched */
-  double touched; /* B so far */
-} celslm_operands;
+  const char *ballast; /* the machine's block, read when too little was touched */
+  size_t cache;        /* its size: B to touch before old bytes count as cold */
+  double touched;      /* B so far */
+};
 
-bool celslm_operands_init(celslm_operands *o, int64_t n_random, size_t cache, celslm_error *err);
-void celslm_operands_clear(celslm_operands *o);
 
 /* A cache of `past` random tokens with room for `room` more. NULL: no memory. */
 celslm_kv *celslm_operands_kv(const celslm_operands *o, int kv_heads, int head_dim, int64_t past,
@@ -26,8 +25,6 @@ celslm_packed *celslm_operands_matrix(const celslm_operands *o, int64_t n, int64
 
 /* Makes sure that what was last used at *last is no longer cached. */
 void celslm_operands_cool(celslm_operands *o, double last);
-/* y [m][n] = x / rms(x) * weight. The kernels have no norm yet; this one runs on the calling thread. */
-void celslm_operands_norm(int64_t m, int64_t n, const float *x, const float *weight, float *y);
 /* Reads n floats, as if they had just been written. */
 void celslm_operands_warm(celslm_operands *o, const float *x, int64_t n);
 

@@ -13,7 +13,7 @@ _Static_assert((int)CELSLM_TIMED_GEMM == (int)CELSLM_CURVE_GEMM &&
                    (int)CELSLM_TIMED_NORM == (int)CELSLM_CURVE_ELEMENTWISE,
                "kinds in the order of the curves");
 
-enum { MOST_ROWS = 512, LARGEST_MATRIX = 1 << 25, LARGEST_CACHE = 32 << 20 /* B of one point's KV */ };
+enum { MOST_ROWS = 512, LARGEST_MATRIX = 1 << 24, LARGEST_CACHE = 16 << 20 /* B of one point's KV */ };
 
 typedef struct builder {
   celslm_plan plan;

@@ -3,6 +3,7 @@
 #include <simgrid/engine.h>
 
 #include <simgrid/actor.h>
+#include <simgrid/exec.h>
 #include <simgrid/host.h>
 #include <simgrid/link.h>
 #include <simgrid/semaphore.h>
@@ -19,10 +20,11 @@
 
 const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", NULL};
 
-/* An actor that carries one transfer at a time, and sleeps on `work` in between. */
+/* An actor that carries one transfer or computation at a time, and sleeps on `work` in between. */
 typedef struct worker {
   celslm_net *net;
-  celslm_transfer *job;
+  celslm_transfer *transfer; /* one of the two is NULL */
+  celslm_compute *compute;
   sg_sem_t work;
   struct worker *next; /* in the list of idle workers */
 } worker;
@@ -51,7 +53,7 @@ struct celslm_net {
   uint32_t n_routes, routes_size;
   worker *idle;
   worker **workers;
-  int n_workers, active; /* active: transfers that SimGrid carries now */
+  int n_workers, active; /* active: transfers and computations that SimGrid has now */
   sg_sem_t wake;
   const volatile sig_atomic_t *interrupt;
   bool waiting; /* the pump sleeps on `wake` */
@@ -221,10 +223,18 @@ static void carry(int argc, char **argv) {
   sg_actor_daemonize(sg_actor_self()); /* the simulation ends with the pump */
   for (;;) {
     sg_sem_acquire(w->work);
-    celslm_transfer *t = w->job;
-    sg_host_sendto(n->hosts[t->from], n->hosts[t->to], (double)t->bytes);
+    if (w->transfer) {
+      sg_host_sendto(n->hosts[w->transfer->from], n->hosts[w->transfer->to], (double)w->transfer->bytes);
+    } else {
+      sg_host_t host = n->hosts[w->compute->host];
+      sg_exec_t exec = sg_actor_exec_init(w->compute->seconds * sg_host_get_speed(host));
+      sg_exec_set_host(exec, host);
+      sg_exec_start(exec);
+      sg_exec_wait(exec);
+    }
+    celslm_event *e = w->transfer ? &w->transfer->event : &w->compute->event;
     celslm_ns end = celslm_ns_of(simgrid_get_clock());
-    celslm_queue_put(n->queue, &t->event, end > n->now ? end : n->now);
+    celslm_queue_put(n->queue, e, end > n->now ? end : n->now);
     n->active--;
     w->next = n->idle;
     n->idle = w;
@@ -250,6 +260,19 @@ static worker *get_worker(celslm_net *n) {
   sg_actor_set_data(actor, w);
   sg_actor_start(actor, carry, 0, NULL);
   return w;
+}
+
+/* Gives work to SimGrid, whose clock was left behind while it had nothing to share. */
+static void hand_over(celslm_net *n, celslm_transfer *t, celslm_compute *c) {
+  if (n->active == 0) {
+    double behind = celslm_seconds(n->now) - simgrid_get_clock();
+    if (behind >= 1e-9) sg_actor_sleep_for(behind);
+  }
+  n->active++;
+  worker *w = get_worker(n);
+  w->transfer = t;
+  w->compute = c;
+  sg_sem_release(w->work);
 }
 
 static route *charge(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic) {
@@ -280,14 +303,14 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t) {
     celslm_queue_put(n->queue, &t->event, n->now + celslm_ns_of((double)t->bytes / r->bandwidth));
     return;
   }
-  if (n->active == 0) { /* SimGrid was left behind while it had nothing to share */
-    double behind = celslm_seconds(n->now) - simgrid_get_clock();
-    if (behind >= 1e-9) sg_actor_sleep_for(behind);
-  }
-  n->active++;
-  worker *w = get_worker(n);
-  w->job = t;
-  sg_sem_release(w->work);
+  hand_over(n, t, NULL);
+}
+
+void celslm_net_compute(celslm_net *n, celslm_compute *c) {
+  c->net = n;
+  c->event.fire = c->done;
+  c->event.self = c->self;
+  hand_over(n, NULL, c);
 }
 
 /* ---- the pump ----------------------------------------------------------------------------------- */

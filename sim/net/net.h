@@ -53,6 +53,18 @@ typedef struct celslm_transfer {
   celslm_event event;
 } celslm_transfer;
 
+/* Work on a host that several share: a SimGrid exec of seconds x speed. The caller fills the first part,
+ * keeps the struct until `done`, and sets event.cls and event.id, which order ties. */
+typedef struct celslm_compute {
+  int host;
+  double seconds; /* alone on one core */
+  void (*done)(void *self);
+  void *self;
+  /* net's own */
+  celslm_net *net;
+  celslm_event event;
+} celslm_compute;
+
 /* Loads the platform into SimGrid. NULL on failure. */
 celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err);
 void celslm_net_free(celslm_net *n);
@@ -63,6 +75,8 @@ void celslm_net_cancel(celslm_net *n, celslm_event *e);
 
 /* Starts a transfer; from == to is delivered at once (as an event of this instant). */
 void celslm_net_send(celslm_net *n, celslm_transfer *t);
+
+void celslm_net_compute(celslm_net *n, celslm_compute *c);
 
 /* Counts bytes in the ledger as sent and received without moving them: traffic too thin to compete. */
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic);

@@ -38,6 +38,11 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
                                  const celslm_engine_hooks *hooks, celslm_error *err) {
   const celslm_host *host = &scenario->platform->hosts[config->host];
   const celslm_model *model = &scenario->models[config->model];
+  if (host->accelerators > 1) {
+    celslm_fail(err, config->file, config->line, "engine %s: host %s has %d accelerators; an engine can only use 1 so far",
+                config->name, host->name, host->accelerators);
+    return NULL;
+  }
   celslm_engine *e = celslm_alloc(1, sizeof *e);
   e->index = index;
   e->config = config;
@@ -46,6 +51,13 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   e->stepping = step;
   e->layers = model->layers;
   e->block = config->block_size;
+  for (int i = 0; i < scenario->n_engines; i++)
+    e->shares_host |= &scenario->engines[i] != config && scenario->engines[i].host == config->host;
+  e->stepping |= e->shares_host;
+  e->exec = (celslm_compute){.host = config->host,
+                             .done = end_of_iterations,
+                             .self = e,
+                             .event = {.cls = CELSLM_AT_ENGINE, .id = (uint32_t)index}};
   e->event = (celslm_event){.fire = end_of_iterations, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
   if (!celslm_cost_init(&e->cost, host->profile, model, config->weights, config->kv, config->step_overhead,
                         config->sequence_overhead, err) ||
@@ -126,7 +138,11 @@ void celslm_engine_flush_span(celslm_engine *e) {
 
 static void begin(celslm_engine *e) {
   e->busy = celslm_batch_form(e);
-  if (e->busy) celslm_net_at(e->net, &e->event, boundary(e, e->count));
+  if (e->busy && e->shares_host) {
+    e->exec.seconds = celslm_tick_seconds(celslm_ramp_at(&e->ramp, 0));
+    celslm_net_compute(e->net, &e->exec);
+  } else if (e->busy)
+    celslm_net_at(e->net, &e->event, boundary(e, e->count));
 }
 
 static void push_longest(celslm_engine *e, int64_t step, int64_t ticks) {
@@ -241,6 +257,10 @@ static void finish_prefills(celslm_engine *e, celslm_ns begun) {
 
 static void end_of_iterations(void *self) {
   celslm_engine *e = self;
+  if (e->shares_host) { /* it took as long as SimGrid says */
+    e->fraction = 0;
+    e->ramp = (celslm_ramp){.base = (celslm_net_now(e->net) - e->start) * TICKS_PER_NS};
+  }
   celslm_ns begun = advance(e, e->count);
   e->busy = false;
   e->inside = true; /* hooks may submit: that must not begin an iteration before all have been called */
@@ -258,7 +278,7 @@ void celslm_engine_poke(celslm_engine *e) {
     e->start = celslm_net_now(e->net);
     e->fraction = 0;
     begin(e);
-  } else if (e->count > 1) {
+  } else if (e->count > 1) { /* never with a shared host */
     int64_t k = iterations_until(e, celslm_net_now(e->net));
     if (k == e->count) return;
     e->count = k;

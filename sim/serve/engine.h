@@ -16,6 +16,8 @@
  * turns from memory- to compute-bound), so that k iterations are one event whose length is an exact
  * integer sum: stepping (`step` in the options) and jumping give the same bits.
  *
+ * Several engines on one host share it: there each iteration is a SimGrid exec on that host.
+ *
  * Invariants, checked in debug builds at every iteration:
  *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks
  *   attended, read = the sums over the decoding jobs they stand for

@@ -14,7 +14,9 @@
 
 /* xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators". */
 static uint64_t rng_state = 1;
-static inline void rng_seed(uint64_t s) { rng_state = s * 0x9E3779B97F4A7C15u + 1; }
+static inline void rng_seed(uint64_t s) {
+  rng_state = s * 0x9E3779B97F4A7C15u + 1;
+}
 static inline uint64_t rng_next(void) {
   rng_state ^= rng_state >> 12;
   rng_state ^= rng_state << 25;
@@ -38,7 +40,9 @@ static inline float *rng_floats(int64_t n) {
   for (int64_t i = 0; i < n; i++) p[i + 1] = rng_float();
   return p + 1;
 }
-static inline void rng_free(float *p) { free(p - 1); }
+static inline void rng_free(float *p) {
+  free(p - 1);
+}
 
 /* Relative L2 error of x against y. */
 static inline double relative_error(int64_t n, const float *x, const float *y) {
@@ -50,6 +54,13 @@ static inline double relative_error(int64_t n, const float *x, const float *y) {
   }
   return s > 0 ? sqrt(e / s) : sqrt(e);
 }
+
+/* Rounds of a random test: fewer where the sanitizers make each several times slower. */
+#ifdef __SANITIZE_ADDRESS__
+#define ROUNDS(n) ((n) / 4 + 1)
+#else
+#define ROUNDS(n) (n)
+#endif
 
 #define FOR_LEVELS(l)                                                                              \
   for (int l = CELSLM_ISA_PORTABLE; l <= CELSLM_ISA_AVX512; l++)                                   \

@@ -86,7 +86,7 @@ static void compare(const problem *p, int level, const char *what) {
 START_TEST(prefill_matches_formula) {
   FOR_LEVELS(level) {
     rng_seed(3);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < ROUNDS(40); i++) {
       int64_t n = rng_int(1, i % 4 == 0 ? 150 : 40), cached = i % 3 ? rng_int(0, 400) : 0;
       problem p = make(n, n + cached);
       bool causal = i % 5 != 4;
@@ -119,7 +119,7 @@ END_TEST
 START_TEST(shared_matches_formula) {
   FOR_LEVELS(level) {
     rng_seed(5);
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < ROUNDS(30); i++) {
       problem p = make(rng_int(1, 60), i == 0 ? 0 : rng_int(1, i % 6 == 5 ? 2500 : 300));
       celslm_kv *kv = fill(&p, 0, p.length);
       reference(&p, p.length, false);
@@ -135,7 +135,7 @@ END_TEST
 START_TEST(decode_matches_formula) {
   FOR_LEVELS(level) {
     rng_seed(6);
-    for (int i = 0; i < 25; i++) {
+    for (int i = 0; i < ROUNDS(25); i++) {
       int64_t batch = rng_int(1, 6);
       problem p = make(batch, i % 5 == 4 ? 3000 : 500);
       celslm_kv *kv[6];
@@ -161,7 +161,7 @@ END_TEST
 START_TEST(merge_equals_concatenation) {
   FOR_LEVELS(level) {
     rng_seed(8);
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < ROUNDS(30); i++) {
       problem p = make(rng_int(1, 5), rng_int(3, 600));
       int64_t rows = p.n * p.q_heads, cut1 = rng_int(0, p.length), cut2 = rng_int(cut1, p.length);
       int64_t cut[] = {0, cut1, cut2, p.length}, n = rows * p.hd;
@@ -195,7 +195,7 @@ END_TEST
 START_TEST(same_bits_at_any_thread_count) {
   FOR_LEVELS(level) {
     rng_seed(9);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < ROUNDS(10); i++) {
       problem p = make(i % 2 ? rng_int(1, 9) : rng_int(50, 300), rng_int(300, 2500));
       celslm_kv *kv = fill(&p, 0, p.length);
       size_t bytes = (size_t)(p.n * p.q_heads * p.hd) * sizeof(float);
@@ -241,13 +241,14 @@ END_TEST
 
 /* The small types: attention over what the cache says it holds, which is near what was put in. */
 static const enum celslm_kdtype small_types[] = {CELSLM_K_F16, CELSLM_K_BF16, CELSLM_K_I8};
-static const double small_bounds[] = {0x1p-11, 0x1p-8, 0}; /* per element; I8: of the largest, below */
+static const double small_bounds[] = {0x1p-11, 0x1p-8,
+                                      0}; /* per element; I8: of the largest, below */
 
 START_TEST(small_types_match_formula) {
   enum celslm_kdtype type = small_types[_i];
   FOR_LEVELS(level) {
     rng_seed(14);
-    for (int i = 0; i < 24; i++) {
+    for (int i = 0; i < ROUNDS(24); i++) {
       int64_t n = rng_int(1, i % 3 ? 6 : 90);
       problem p = make(n, n + rng_int(0, i % 8 == 7 ? 1500 : 200));
       int64_t row = p.kv_heads * p.hd, all = p.length * row;
@@ -305,14 +306,22 @@ START_TEST(int8_cache_truncates_and_goes_on) {
 }
 END_TEST
 
-static void keep_report(void *user, const celslm_report *r) { *(celslm_report *)user = *r; }
+static void keep_report(void *user, const celslm_report *r) {
+  *(celslm_report *)user = *r;
+}
 
 static void run_kind(int kind, const problem *p, celslm_kv *const *kv) {
   const celslm_kv *two[] = {kv[0], kv[1]};
   switch (kind) {
-  case 0: celslm_attention_prefill(kv[0], p->q_heads, p->n, true, p->q, p->o, p->lse); return;
-  case 1: celslm_attention_shared(kv[0], p->n, p->q_heads, p->q, p->o, NULL); return;
-  case 2: celslm_attention_decode(two, 2, p->q_heads, p->q, p->o, p->lse); return;
+  case 0:
+    celslm_attention_prefill(kv[0], p->q_heads, p->n, true, p->q, p->o, p->lse);
+    return;
+  case 1:
+    celslm_attention_shared(kv[0], p->n, p->q_heads, p->q, p->o, NULL);
+    return;
+  case 2:
+    celslm_attention_decode(two, 2, p->q_heads, p->q, p->o, p->lse);
+    return;
   case 3:
     celslm_attention_merge(p->n * p->q_heads, p->hd, p->o, p->lse, p->want, p->want_lse, p->o,
                            p->lse);
@@ -321,15 +330,17 @@ static void run_kind(int kind, const problem *p, celslm_kv *const *kv) {
     celslm_kv_truncate(kv[1], 0);
     celslm_kv_append(kv[1], p->length / 2, p->k, p->kv_heads * p->hd, p->v, p->kv_heads * p->hd);
     return;
-  default: celslm_attention_prefill(kv[0], p->q_heads, p->n, false, p->q, p->o, p->lse); return;
+  default:
+    celslm_attention_prefill(kv[0], p->q_heads, p->n, false, p->q, p->o, p->lse);
+    return;
   }
 }
 
 START_TEST(reports_equal_counted_work) {
   rng_seed(12);
   static const enum celslm_kop ops[] = {CELSLM_KOP_ATTN_PREFILL, CELSLM_KOP_ATTN_SHARED,
-                                       CELSLM_KOP_ATTN_DECODE,  CELSLM_KOP_ATTN_MERGE,
-                                       CELSLM_KOP_KV_APPEND,    CELSLM_KOP_ATTN_PREFILL};
+                                        CELSLM_KOP_ATTN_DECODE,  CELSLM_KOP_ATTN_MERGE,
+                                        CELSLM_KOP_KV_APPEND,    CELSLM_KOP_ATTN_PREFILL};
   for (int i = 0; i < 48; i++) {
     int kind = i % 6;
     enum celslm_kdtype type = (enum celslm_kdtype)(i / 6 % 4);

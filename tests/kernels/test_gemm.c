@@ -37,10 +37,14 @@ END_TEST
 
 static double act_ref(double x, enum celslm_activation a) {
   switch (a) {
-  case CELSLM_ACT_RELU: return x > 0 ? x : 0;
-  case CELSLM_ACT_SILU: return x / (1 + exp(-x));
-  case CELSLM_ACT_GELU: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-  case CELSLM_ACT_NONE: break;
+  case CELSLM_ACT_RELU:
+    return x > 0 ? x : 0;
+  case CELSLM_ACT_SILU:
+    return x / (1 + exp(-x));
+  case CELSLM_ACT_GELU:
+    return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  case CELSLM_ACT_NONE:
+    break;
   }
   return x;
 }
@@ -57,8 +61,10 @@ START_TEST(epilogues_match_double) {
       float *want = rng_floats(m * n);
       celslm_epilogue e = {.bias = i & 1 ? bias : NULL,
                            .act = (enum celslm_activation)(i >> 1 & 3),
-                           .gate = i & 8 ? gate : NULL, .ldg = n,
-                           .residual = i & 16 ? res : NULL, .ldr = n};
+                           .gate = i & 8 ? gate : NULL,
+                           .ldg = n,
+                           .residual = i & 16 ? res : NULL,
+                           .ldr = n};
       bool in_place = e.residual && !e.act && !e.gate;
       if (in_place) {
         memcpy(y, res, (size_t)(m * n) * sizeof *y);
@@ -120,9 +126,12 @@ START_TEST(reports_equal_counted_work) {
     int64_t m = rng_int(1, 40), n = rng_int(1, 70), k = rng_int(1, 70);
     float *w = rng_floats(n * k), *x = rng_floats(m * k), *y = rng_floats(m * n);
     float *more = rng_floats(m * n);
-    celslm_epilogue e = {.bias = i & 1 ? more : NULL, .act = (enum celslm_activation)(i >> 1 & 3),
-                         .gate = i & 8 ? more : NULL, .ldg = n,
-                         .residual = i & 16 ? more : NULL, .ldr = n};
+    celslm_epilogue e = {.bias = i & 1 ? more : NULL,
+                         .act = (enum celslm_activation)(i >> 1 & 3),
+                         .gate = i & 8 ? more : NULL,
+                         .ldg = n,
+                         .residual = i & 16 ? more : NULL,
+                         .ldr = n};
     celslm_packed *p = celslm_pack(CELSLM_K_F32, n, k, w, k, 0);
     celslm_set_hook(keep_report, &fast);
     celslm_gemm(p, m, x, k, y, n, &e);

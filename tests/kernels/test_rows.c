@@ -1,5 +1,5 @@
-/* test_rows.c - norms, rotary positions, gate, embedding, sampling: against double precision at every
- * level; reports against the counted work. */
+/* test_rows.c - norms, rotary positions, gate, embedding, sampling: against double precision at
+ * every level; reports against the counted work. */
 #include "kernels/kernel_test.h"
 
 START_TEST(norms_match_double) {
@@ -97,16 +97,28 @@ START_TEST(sampling_follows_the_distribution) {
 }
 END_TEST
 
-static void keep_report(void *user, const celslm_report *r) { *(celslm_report *)user = *r; }
+static void keep_report(void *user, const celslm_report *r) {
+  *(celslm_report *)user = *r;
+}
 
 static void run_kind(int kind, int64_t m, int64_t n, float *x, float *w, float *y) {
   static const int32_t ids[] = {3, 0, 2, 1, 3};
   switch (kind) {
-  case 0: celslm_rmsnorm(m, n, x, w, 1e-5f, y); return;
-  case 1: celslm_layernorm(m, n, x, w, w, 1e-5f, y); return;
-  case 2: celslm_rope(m, 1, (int)n, x, n, ids, 1e4, CELSLM_ROPE_HALF, false); return;
-  case 3: celslm_silu_gate(m, n, x, n, y, n, y, n); return;
-  default: celslm_embed(m, n, x, ids, y); return;
+  case 0:
+    celslm_rmsnorm(m, n, x, w, 1e-5f, y);
+    return;
+  case 1:
+    celslm_layernorm(m, n, x, w, w, 1e-5f, y);
+    return;
+  case 2:
+    celslm_rope(m, 1, (int)n, x, n, ids, 1e4, CELSLM_ROPE_HALF, false);
+    return;
+  case 3:
+    celslm_silu_gate(m, n, x, n, y, n, y, n);
+    return;
+  default:
+    celslm_embed(m, n, x, ids, y);
+    return;
   }
 }
 

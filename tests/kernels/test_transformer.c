@@ -1,6 +1,6 @@
 /* test_transformer.c - the assembled model: prefill equals token-by-token decoding, batches equal
- * single sequences, a shared context equals one long sequence, counted work equals reported work, for
- * both families; and a real checkpoint against a plain forward pass written here. */
+ * single sequences, a shared context equals one long sequence, counted work equals reported work,
+ * for both families; and a real checkpoint against a plain forward pass written here. */
 #include <unistd.h>
 
 #include "kernels/kernel_test.h"
@@ -8,8 +8,8 @@
 
 static const celslm_transformer_shape llama = {
     CELSLM_FAMILY_LLAMA, 3, 64, 176, 8, 4, 97, 256, 1e-5f, 10000, CELSLM_ROPE_HALF};
-static const celslm_transformer_shape opt = {CELSLM_FAMILY_OPT, 3, 96, 200, 6, 6, 101, 256, 1e-5f,
-                                             0, CELSLM_ROPE_HALF};
+static const celslm_transformer_shape opt = {
+    CELSLM_FAMILY_OPT, 3, 96, 200, 6, 6, 101, 256, 1e-5f, 0, CELSLM_ROPE_HALF};
 
 static celslm_transformer *make(int family) {
   celslm_transformer *t = celslm_transformer_random(family ? &opt : &llama, CELSLM_K_F32, 5);
@@ -40,7 +40,8 @@ START_TEST(prefill_equals_decoding) {
     celslm_transformer_forward(t, 1, &c, &(int64_t){33}, token, parts);
     celslm_transformer_forward(t, 1, &c, &(int64_t){TOKENS - 33}, token + 33, parts);
     ck_assert_int_eq(celslm_session_length(c), TOKENS);
-    double e = relative_error(vocabulary, step, whole), f = relative_error(vocabulary, parts, whole);
+    double e = relative_error(vocabulary, step, whole),
+           f = relative_error(vocabulary, parts, whole);
     ck_assert_msg(e < 1e-5 && f < 1e-5, "level %d: %g, %g", level, e, f);
     celslm_session_free(a), celslm_session_free(b), celslm_session_free(c);
     celslm_transformer_free(t);
@@ -132,7 +133,8 @@ START_TEST(reports_equal_counted_work) {
 }
 END_TEST
 
-/* ---- a plain Llama in double, straight from the checkpoint's floats --------------------------- */
+/* ---- a plain Llama in double, straight from the checkpoint's floats ---------------------------
+ */
 
 typedef struct plain {
   int dim, hidden, layers, heads, kv_heads, vocabulary, max;

@@ -183,6 +183,34 @@ START_TEST(test_horizon_leaves_bytes_in_flight) {
 }
 END_TEST
 
+/* ---- computations on a shared host ---------------------------------------------------------------------- */
+
+typedef struct task {
+  celslm_compute c;
+  celslm_event start;
+  celslm_ns ended;
+} task;
+
+static void on_computed(void *self) { ((task *)self)->ended = celslm_net_now(net); }
+static void on_compute(void *self) { celslm_net_compute(net, &((task *)self)->c); }
+
+START_TEST(test_computations_share_a_host) {
+  open_line();
+  static const double starts[] = {0, 0, 0.25, 7}, seconds[] = {1, 0.5, 1, 1};
+  static const int hosts[] = {0, 0, 1, 0};
+  static const double ends[] = {1.5, 1.0, 1.25, 8}; /* two share a until the shorter one ends; b and later are alone */
+  task w[4];
+  for (int i = 0; i < 4; i++) {
+    w[i] = (task){.c = {.host = hosts[i], .seconds = seconds[i], .done = on_computed, .self = &w[i], .event.cls = CELSLM_AT_ENGINE},
+                  .start = {.fire = on_compute, .self = &w[i], .cls = CELSLM_AT_TIMER}};
+    celslm_net_at(net, &w[i].start, celslm_ns_of(starts[i]));
+  }
+  celslm_net_run(net, CELSLM_NEVER);
+  for (int i = 0; i < 4; i++) near(w[i].ended, ends[i]);
+  close_line();
+}
+END_TEST
+
 /* ---- the air -------------------------------------------------------------------------------------------- */
 
 enum { FLOWS = 300 };
@@ -245,6 +273,7 @@ int main(void) {
   tcase_add_test(tcase, test_max_min_on_a_path);
   tcase_add_test(tcase, test_layers_in_a_row);
   tcase_add_test(tcase, test_after_a_pause);
+  tcase_add_test(tcase, test_computations_share_a_host);
   tcase_add_test(tcase, test_horizon_leaves_bytes_in_flight);
   tcase_add_loop_test(tcase, test_air_equals_shared_cpu, 0, 20);
   suite_add_tcase(suite, tcase);

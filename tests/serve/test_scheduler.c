@@ -1,157 +1,113 @@
 /* test_scheduler.c - the engine against a slow reference of the scheduler (reference.h), iteration
  * by iteration, stepping and jumping; and small cases whose every iteration is worked out by hand.
  */
-#include "recorded.h"
+#include "drive.h"
 #include "reference.h"
 
 #include <gsl/gsl_rng.h>
 
-/* ---- one load, three ways
- * ---------------------------------------------------------------------------- */
+/* ---- what is seen against the reference ------------------------------------------------------ */
 
-typedef struct load {
-  int budget, seqs, block_size, blocks;
-  int64_t duration, overhead,
-      sample; /* ns: of an iteration; from arrival to the queue; between samples */
-  int n;
-  int64_t *times; /* ns; the first is 0 */
-  int *prompts, *outputs;
-} load;
-
-static load new_load(int n) {
-  return (load){.n = n,
-                .times = celslm_alloc((unsigned long)n, sizeof(int64_t)),
-                .prompts = celslm_alloc((unsigned long)n, sizeof(int)),
-                .outputs = celslm_alloc((unsigned long)n, sizeof(int))};
-}
-
-static void free_load(load *l) {
-  free(l->times);
-  free(l->prompts);
-  free(l->outputs);
-}
-
-static char *scenario_of(const load *l, const char *trace) {
-  return celslm_format(
-      "<scenario name=\"t\" seed=\"1\"><platform file=\"pair.xml\"/>"
-      "<models><model file=\"models/big.xml\"/></models>"
-      "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" max_num_batched_tokens=\"%d\" "
-      "max_num_seqs=\"%d\" block_size=\"%d\" kv_blocks=\"%d\" fixed_iteration=\"%lldns\" "
-      "client_overhead=\"%lldns\"/></engines>"
-      "<workload><trace file=\"%s\" format=\"azure\"/></workload>"
-      "<strategy><cloud-only/></strategy><results sample=\"%lldns\" "
-      "iterations=\"yes\"/></scenario>",
-      l->budget, l->seqs, l->block_size, l->blocks, (long long)l->duration, (long long)l->overhead,
-      trace, (long long)l->sample);
-}
-
-/* What the engine was asked for, from its own rows. */
-static reference reference_of(const load *l, const recorded *run) {
+/* What the engine was asked for, as it saw it. */
+static reference reference_of(const load *l, const observed *o) {
   reference r = {.budget = l->budget,
                  .seqs = l->seqs,
                  .block_size = l->block_size,
                  .n_blocks = l->blocks,
                  .duration = l->duration,
-                 .n_requests = (int)run->requests.n};
+                 .n_requests = o->n};
   r.requests = celslm_alloc((unsigned long)r.n_requests, sizeof *r.requests);
-  for (int i = 0; i < r.n_requests; i++) {
-    reference_request *q = &r.requests[(int)run->requests.column[R_ID][i]];
-    q->queued = ns_of(run->requests.column[R_QUEUED][i]) + l->overhead;
-    q->prompt = (int)run->requests.column[R_PROMPT][i];
-    q->output = (int)run->requests.column[R_OUTPUT][i];
-  }
+  for (int i = 0; i < r.n_requests; i++)
+    r.requests[i] = (reference_request){.queued = o->requests[i].queued + l->overhead,
+                                        .prompt = o->requests[i].prompt,
+                                        .output = o->requests[i].output};
   return r;
 }
 
-static void same_iterations(const reference *r, const recorded *run, const char *which) {
-  const recorded_table *t = &run->iterations;
-  for (int i = 0; i < r->n_iterations && (uint64_t)i < t->n; i++) {
-    const reference_iteration *want = &r->iterations[i];
-    bool same = ns_of(t->column[I_END][i]) == want->end &&
-                ns_of(t->column[I_DURATION][i]) == r->duration &&
-                (int)t->column[I_DECODES][i] == want->decodes &&
-                (int)t->column[I_PREFILL][i] == want->prefill_tokens;
-    ck_assert_msg(same,
-                  "%s, iteration %d: ends at %.9f s with %g decodes and %g prompt tokens; the "
-                  "reference: %.9f s, %d and %d",
-                  which, i, t->column[I_END][i], t->column[I_DECODES][i], t->column[I_PREFILL][i],
-                  (double)want->end * 1e-9, want->decodes, want->prefill_tokens);
-  }
-  ck_assert_msg(t->n == (uint64_t)r->n_iterations, "%s: %llu iterations, the reference has %d",
-                which, (unsigned long long)t->n, r->n_iterations);
-  ck_assert_int_eq((int)run->summary.column[S_ITERATIONS][0], r->n_iterations);
+static double ms(int64_t ns) {
+  return (double)ns * 1e-6;
 }
 
-static void same_requests(const reference *r, const recorded *run, const char *which) {
-  for (uint64_t i = 0; i < run->requests.n; i++) {
-    double *const *c = run->requests.column;
-    const reference_request *q = &r->requests[(int)c[R_ID][i]];
-    bool rejected = (int)c[R_END][i] == CELSLM_REJECTED;
-    ck_assert_msg(rejected == q->rejected,
-                  "%s, request %g (prompt %d, output %d): rejected %d, the reference: %d", which,
-                  c[R_ID][i], q->prompt, q->output, rejected, q->rejected);
-    if (rejected) continue;
-    bool same = (int)c[R_END][i] == CELSLM_COMPLETED && ns_of(c[R_QUEUED][i]) <= q->queued &&
-                ns_of(c[R_SCHEDULED][i]) == q->scheduled && ns_of(c[R_FIRST][i]) == q->first &&
-                ns_of(c[R_LAST][i]) == q->last && (int)c[R_PREEMPTIONS][i] == q->preemptions;
-    ck_assert_msg(same,
-                  "%s, request %g (prompt %d, output %d): scheduled %.9f, first %.9f, last %.9f, "
-                  "preempted %g times; "
-                  "the reference: %.9f, %.9f, %.9f and %d",
-                  which, c[R_ID][i], q->prompt, q->output, c[R_SCHEDULED][i], c[R_FIRST][i],
-                  c[R_LAST][i], c[R_PREEMPTIONS][i], (double)q->scheduled * 1e-9,
-                  (double)q->first * 1e-9, (double)q->last * 1e-9, q->preemptions);
+static void same_iterations(const reference *r, const observed *o, const char *which) {
+  for (int i = 0; i < r->n_iterations && i < o->n_iterations; i++) {
+    const reference_iteration *want = &r->iterations[i];
+    const observed_iteration *it = &o->iterations[i];
+    ck_assert_msg(it->end == want->end && it->duration == r->duration &&
+                      it->decodes == want->decodes && it->prefill_tokens == want->prefill_tokens,
+                  "%s, iteration %d: ends at %.6f ms with %d decodes and %d prompt tokens; the "
+                  "reference: %.6f ms, %d and %d",
+                  which, i, ms(it->end), it->decodes, it->prefill_tokens, ms(want->end),
+                  want->decodes, want->prefill_tokens);
+  }
+  ck_assert_msg(o->n_iterations == r->n_iterations, "%s: %d iterations, the reference has %d",
+                which, o->n_iterations, r->n_iterations);
+  ck_assert_int_eq(o->iterations_counted, r->n_iterations);
+}
+
+static void same_requests(const load *l, const reference *r, const observed *o, const char *which) {
+  ck_assert_int_eq(o->n, l->n);
+  for (int i = 0; i < o->n; i++) {
+    const observed_request *q = &o->requests[i];
+    const reference_request *want = &r->requests[i];
+    ck_assert_msg(q->queued == l->times[i] && q->prompt == l->prompts[i] &&
+                      q->output == l->outputs[i],
+                  "%s: request %d is not the one that was sent", which, i);
+    ck_assert_msg(q->rejected == want->rejected,
+                  "%s, request %d (prompt %d, output %d): rejected %d, the reference: %d", which, i,
+                  q->prompt, q->output, q->rejected, want->rejected);
+    if (q->rejected) continue;
+    ck_assert_msg(
+        q->scheduled == want->scheduled && q->first == want->first && q->last == want->last &&
+            q->preemptions == want->preemptions,
+        "%s, request %d (prompt %d, output %d): scheduled %.6f ms, first %.6f, last %.6f, "
+        "preempted %d times; the reference: %.6f, %.6f, %.6f and %d",
+        which, i, q->prompt, q->output, ms(q->scheduled), ms(q->first), ms(q->last), q->preemptions,
+        ms(want->scheduled), ms(want->first), ms(want->last), want->preemptions);
   }
 }
 
 /* Running and waiting requests and blocks in use at every sample. A sample at the instant at which
  * an iteration begins sees it begun. */
-static void same_samples(const reference *r, const recorded *run, const char *which) {
+static void same_samples(const reference *r, const observed *o, const char *which) {
   int at = -1; /* the last iteration that has begun */
-  for (uint64_t i = 0; i < run->engines.n; i++) {
-    double *const *c = run->engines.column;
-    int64_t now = ns_of(c[E_TIME][i]);
-    while (at + 1 < r->n_iterations && r->iterations[at + 1].begin <= now) at++;
-    bool idle = at < 0 || r->iterations[at].end <= now;
+  for (int i = 0; i < o->n_samples; i++) {
+    const observed_sample *s = &o->samples[i];
+    while (at + 1 < r->n_iterations && r->iterations[at + 1].begin <= s->time) at++;
+    bool idle = at < 0 || r->iterations[at].end <= s->time;
     int running = idle ? 0 : r->iterations[at].running,
         blocks = idle ? 0 : r->iterations[at].blocks;
-    int present = 0;
+    int waiting = -running;
     for (int k = 0; k < r->n_requests; k++) {
       const reference_request *q = &r->requests[k];
-      present += !q->rejected && q->queued <= now && q->last > now;
+      waiting += !q->rejected && q->queued <= s->time && q->last > s->time;
     }
-    bool same = (int)c[E_RUNNING][i] == running && (int)c[E_WAITING][i] == present - running &&
-                (int)c[E_BLOCKS][i] == blocks && (int)c[E_CAPACITY][i] == r->n_blocks;
-    ck_assert_msg(same,
-                  "%s at %.9f s: %g run, %g wait, %g of %g blocks; the reference: %d, %d, %d of %d",
-                  which, c[E_TIME][i], c[E_RUNNING][i], c[E_WAITING][i], c[E_BLOCKS][i],
-                  c[E_CAPACITY][i], running, present - running, blocks, r->n_blocks);
+    ck_assert_msg(
+        s->running == running && s->waiting == waiting && s->blocks == blocks &&
+            s->capacity == r->n_blocks,
+        "%s at %.6f ms: %d run, %d wait, %d of %d blocks; the reference: %d, %d, %d of %d", which,
+        ms(s->time), s->running, s->waiting, s->blocks, s->capacity, running, waiting, blocks,
+        r->n_blocks);
   }
 }
 
-/* Runs the load jumping, stepping and in the reference; *r is the reference's run, for more checks.
- */
+static void same(const load *l, const reference *r, const observed *o, const char *which) {
+  same_iterations(r, o, which);
+  same_requests(l, r, o, which);
+  same_samples(r, o, which);
+}
+
+/* Runs the load in both engines and in the reference; *r is its run, for more checks. */
 static void compare(const load *l, const char *name, reference *r) {
-  char *trace = write_trace(l->times, l->prompts, l->outputs, l->n);
-  char *text = scenario_of(l, trace);
-  for (int step = 0; step < 2; step++) {
-    char *which = celslm_format("%s, %s", name, step ? "stepping" : "jumping");
-    recorded run = run_recorded(text, step);
-    ck_assert_uint_eq(run.requests.n, (uint64_t)l->n);
-    if (!step) {
-      *r = reference_of(l, &run);
-      reference_run(r);
-    }
-    same_iterations(r, &run, which);
-    same_requests(r, &run, which);
-    same_samples(r, &run, which);
-    ck_assert_int_eq((int)run.summary.column[S_PREEMPTIONS][0], r->preemptions);
-    free_recorded(&run);
+  observed seen[ENGINES];
+  observe_engines(l, seen);
+  *r = reference_of(l, &seen[JUMPING]);
+  reference_run(r);
+  for (int e = 0; e < ENGINES; e++) {
+    char *which = celslm_format("%s, %s", name, e == STEPPING ? "stepping" : "jumping");
+    same(l, r, &seen[e], which);
+    free_observed(&seen[e]);
     free(which);
   }
-  unlink(trace);
-  free(trace);
-  free(text);
 }
 
 static void forget(reference *r) {
@@ -173,17 +129,16 @@ static int one_of(const int *values, int n) {
   one_of((const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
 
 static load random_load(void) {
-  load l = new_load(any(2, 60));
+  load l = new_load(any(2, 80));
   l.seqs = any(1, 32);
   l.budget = any(l.seqs > 16 ? l.seqs : 16, ONE_OF(32, 64, 128, 512));
   l.block_size = any(0, 1) ? ONE_OF(1, 2, 4, 8, 16, 32) : any(1, 32);
   l.duration = any(0, 1) ? 10000000 : any(1000, 20000000);
-  l.overhead = any(0, 2) ? 0 : any(1, 30000000);
   l.sample = any(0, 1) ? l.duration : any(500000, 50000000);
   /* short or long prompts, one token or many, all at once or spread, on iteration ends or between
    */
-  int longest = ONE_OF(4, 40, 200, 700), most = ONE_OF(1, 5, 40, 150);
-  int burst = ONE_OF(0, 50, 90, 100);
+  int longest = ONE_OF(4, 16, 60, 200, 700), most = ONE_OF(1, 10, 60, 150);
+  int burst = ONE_OF(0, 50, 90, 99, 100);
   bool lattice = any(0, 1);
   int gap = any(1, 40);
   int largest = 1, total = 0;
@@ -206,20 +161,20 @@ static load random_load(void) {
     l.blocks = total;
     break;
   default:
-    l.blocks = largest + any(0, largest * any(1, 4));
+    l.blocks = largest + any(0, largest * any(0, 3) / 2);
   }
   return l;
 }
 
-static int random_loads(void) {
-  return getenv("CELSLM_FULL") ? 2000 : 200;
+static int full(int few, int many) {
+  return getenv("CELSLM_FULL") ? many : few;
 }
 
 START_TEST(test_random_loads) {
   dice = gsl_rng_alloc(gsl_rng_mt19937);
   int64_t preemptions = 0, iterations = 0;
   int preempting = 0, rejecting = 0, chunking = 0, waiting = 0, idle = 0;
-  for (int i = 0; i < random_loads(); i++) {
+  for (int i = 0; i < full(200, 5000); i++) {
     gsl_rng_set(dice, (unsigned long)i + 1);
     load l = random_load();
     reference r;
@@ -252,6 +207,32 @@ START_TEST(test_random_loads) {
       "%d loads preempt (%lld times), %lld iterations, %d reject, %d chunk, %d wait, %d idle",
       preempting, (long long)preemptions, (long long)iterations, rejecting, chunking, waiting,
       idle);
+  gsl_rng_free(dice);
+}
+END_TEST
+
+/* The same through whole simulations and the results file that they write. */
+START_TEST(test_whole_simulations) {
+  dice = gsl_rng_alloc(gsl_rng_mt19937);
+  for (int i = 0; i < full(12, 200); i++) {
+    gsl_rng_set(dice, (unsigned long)i + 100001);
+    load l = random_load();
+    l.overhead = any(0, 1) * any(1, 30000000);
+    reference r;
+    for (int step = 0; step < 2; step++) {
+      char *which = celslm_format("simulation %d, %s", i, step ? "stepping" : "jumping");
+      observed o = observe_simulation(&l, step);
+      if (!step) {
+        r = reference_of(&l, &o);
+        reference_run(&r);
+      }
+      same(&l, &r, &o, which);
+      free_observed(&o);
+      free(which);
+    }
+    forget(&r);
+    free_load(&l);
+  }
   gsl_rng_free(dice);
 }
 END_TEST
@@ -417,6 +398,7 @@ int main(void) {
   tcase_set_timeout(tcase, 400);
   tcase_add_loop_test(tcase, test_by_hand, 0, sizeof cases / sizeof *cases);
   tcase_add_test(tcase, test_random_loads);
+  tcase_add_test(tcase, test_whole_simulations);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

@@ -319,5 +319,20 @@ START_TEST(test_single_flight) {
 }
 END_TEST
 
-RUN_SUITE("world", test_stepping_equals_jumping, test_another_seed_differs, test_md1, test_user_bytes_come_from_the_ledger,
+/* Two engines on one host: busy together, each runs at half speed; alone, at full speed. */
+START_TEST(test_engines_share_a_host) {
+  char *text = text_of("<engine name=\"e0\" host=\"edge0\" model=\"small\" memory_share=\"0.4\" fixed_iteration=\"10ms\"/>"
+                       "<engine name=\"cloud\" host=\"cloud\" model=\"big\" memory_share=\"0.4\" fixed_iteration=\"10ms\"/>"
+                       "<engine name=\"cloud2\" host=\"cloud\" model=\"big\" memory_share=\"0.4\" fixed_iteration=\"10ms\" context_memory=\"100MiB\"/>",
+                       "<contexts><context name=\"c\" tokens=\"8\"/></contexts>"
+                       "<workload requests=\"1\"><arrivals><deterministic interval=\"1s\"/></arrivals><prompt><fixed tokens=\"4\"/></prompt>"
+                       "<output><fixed tokens=\"5\"/></output><popularity><uniform/></popularity></workload><strategy><cloud-only/></strategy>");
+  simulation s = simulate_well(text, 0, false);
+  ck_assert_double_eq_tol(s.rows[0].ttft - s.rows[0].t_up - s.rows[0].t_down, 0.010, 1e-9); /* nobody else is there */
+  ck_assert_double_eq_tol(s.rows[0].tpot, 0.010, 1e-9);
+  free(text), free(s.rows);
+}
+END_TEST
+
+RUN_SUITE("world", test_engines_share_a_host, test_stepping_equals_jumping, test_another_seed_differs, test_md1, test_user_bytes_come_from_the_ledger,
           test_pipeline_is_never_slower, test_flow_shop, test_break_even_bandwidth, test_single_flight)
