@@ -1,5 +1,5 @@
-/* support.h - what suites of whole runs share: a scenario as text is simulated in a process of its own
- * (SimGrid allows one simulation in a process), and its request rows come back. */
+/* support.h - what suites of whole runs share: a scenario as text is simulated in a process of its
+ * own (SimGrid allows one simulation in a process), and its request rows come back. */
 #ifndef CELSLM_TESTS_SUPPORT_H
 #define CELSLM_TESTS_SUPPORT_H
 
@@ -77,7 +77,7 @@ static inline simulation simulate_well(const char *text, int strategy, bool step
 
 #define RUN_SUITE(NAME, ...)                                                                       \
   int main(void) {                                                                                 \
-    const TTest *const tests[] = {__VA_ARGS__};                                             \
+    const TTest *const tests[] = {__VA_ARGS__};                                                    \
     Suite *suite = suite_create(NAME);                                                             \
     TCase *tcase = tcase_create(NAME);                                                             \
     tcase_set_timeout(tcase, 400);                                                                 \

@@ -28,7 +28,8 @@ typedef enum celslm_unit {
 
 /* Reads the whole of `text` as a finite quantity of `unit` into *value (SI).
  * On failure returns false and, if `why` is not NULL, writes what is wrong and what is allowed. */
-bool celslm_parse_quantity(const char *text, celslm_unit unit, double *value, char *why, size_t why_size);
+bool celslm_parse_quantity(const char *text, celslm_unit unit, double *value, char *why,
+                           size_t why_size);
 
 /* What a value of this unit looks like, for messages: "a time such as 5ms". */
 const char *celslm_unit_example(celslm_unit unit);

@@ -13,16 +13,18 @@ static const char help[] =
     "  serve      simulated requests and iterations per second of wall time, stepping and jumping\n"
     "  kernels    our kernels beside other libraries on this machine, as ratios\n"
     "\n"
-    "A table for people; with --json one object per line: name, value, unit and, where they apply,\n"
-    "reference (what it is compared with), ratio, required. Machines are noisy: pin (taskset -c 0),\n"
+    "A table for people; with --json one object per line: name, value, unit and, where they "
+    "apply,\n"
+    "reference (what it is compared with), ratio, required. Machines are noisy: pin (taskset -c "
+    "0),\n"
     "repeat, compare ratios and medians.\n";
 
 static void put_text(const char *key, const char *text) {
   printf(", \"%s\": \"%s\"", key, text);
 }
 
-void celslm_bench_report(bool json, const char *name, double value, const char *unit, const char *reference,
-                         double ratio, double required) {
+void celslm_bench_report(bool json, const char *name, double value, const char *unit,
+                         const char *reference, double ratio, double required) {
   if (json) {
     printf("{\"name\": \"%s\", \"value\": %.6g", name, value);
     put_text("unit", unit);
@@ -53,12 +55,15 @@ int celslm_cmd_bench(int argc, char **argv) {
     else if (!suite && argv[i][0] != '-')
       suite = argv[i];
     else {
-      fprintf(stderr, "celslm: bench does not know \"%s\"; `celslm bench --help` tells its arguments\n", argv[i]);
+      fprintf(stderr,
+              "celslm: bench does not know \"%s\"; `celslm bench --help` tells its arguments\n",
+              argv[i]);
       return 2;
     }
   }
   if (suite && strcmp(suite, "serve") == 0) return celslm_bench_serve(json);
   if (suite && strcmp(suite, "kernels") == 0) return celslm_bench_kernels(json);
-  fprintf(stderr, "celslm: bench has the suites serve and kernels%s%s\n", suite ? "; not " : "", suite ? suite : "");
+  fprintf(stderr, "celslm: bench has the suites serve and kernels%s%s\n", suite ? "; not " : "",
+          suite ? suite : "");
   return 2;
 }

@@ -1,5 +1,5 @@
-/* bench_serve.c - how fast the serving engine is simulated: one 8B-model engine under a fixed load of
- * 10,000 requests (log-normal lengths, means 850 prompt and 230 output tokens). */
+/* bench_serve.c - how fast the serving engine is simulated: one 8B-model engine under a fixed load
+ * of 10,000 requests (log-normal lengths, means 850 prompt and 230 output tokens). */
 #include "cmd/bench.h"
 #include "world/world.h"
 
@@ -18,7 +18,8 @@ static const char scenario_text[] =
     "<scenario name=\"bench-serve\" seed=\"1\">"
     "<platform file=\"platforms/bench_serve.xml\"/>"
     "<models><model file=\"platforms/models/llama-3.1-8b.xml\"/></models>"
-    "<engines><engine name=\"gpu\" host=\"gpu\" model=\"Llama-3.1-8B\" max_num_batched_tokens=\"2048\""
+    "<engines><engine name=\"gpu\" host=\"gpu\" model=\"Llama-3.1-8B\" "
+    "max_num_batched_tokens=\"2048\""
     " max_num_seqs=\"256\"/></engines>"
     "<workload requests=\"%d\">"
     "<arrivals><poisson rate=\"%g/s\"/></arrivals>"
@@ -72,7 +73,8 @@ static bool measure(double rate, bool step, measurement *m, celslm_error *err) {
   close(ends[0]);
   int status = 1;
   if (pid > 0) waitpid(pid, &status, 0);
-  return (got == (ssize_t)sizeof *m && status == 0) || celslm_fail(err, NULL, 0, "a benchmark run failed");
+  return (got == (ssize_t)sizeof *m && status == 0) ||
+         celslm_fail(err, NULL, 0, "a benchmark run failed");
 }
 
 static int by_seconds(const void *a, const void *b) {
@@ -81,9 +83,14 @@ static int by_seconds(const void *a, const void *b) {
 }
 
 int celslm_bench_serve(bool json) {
-  static const struct { const char *name; double rate; } loads[] = {{"light", 2}, {"8 requests/s", 8}, {"saturated", 40}};
+  static const struct {
+    const char *name;
+    double rate;
+  } loads[] = {{"light", 2}, {"8 requests/s", 8}, {"saturated", 40}};
   celslm_error err = {0};
-  if (!json) printf("one engine, Llama-3.1-8B on one H100, %d requests, median of %d runs\n", REQUESTS, REPEATS);
+  if (!json)
+    printf("one engine, Llama-3.1-8B on one H100, %d requests, median of %d runs\n", REQUESTS,
+           REPEATS);
   for (size_t l = 0; l < sizeof loads / sizeof *loads; l++) {
     measurement runs[2][REPEATS];
     for (int i = 0; i < REPEATS; i++) /* stepping and jumping in turn */
@@ -92,17 +99,21 @@ int celslm_bench_serve(bool json) {
           fprintf(stderr, "%s\n", err.text);
           return 2;
         }
-    for (int step = 0; step < 2; step++) qsort(runs[step], REPEATS, sizeof(measurement), by_seconds);
+    for (int step = 0; step < 2; step++)
+      qsort(runs[step], REPEATS, sizeof(measurement), by_seconds);
     const measurement *jump = &runs[0][REPEATS / 2], *step = &runs[1][REPEATS / 2];
     char name[128];
-#define REPORT(TEXT, VALUE, UNIT, REFERENCE, RATIO, REQUIRED)                                              \
-  (snprintf(name, sizeof name, "%s: " TEXT, loads[l].name),                                                \
+#define REPORT(TEXT, VALUE, UNIT, REFERENCE, RATIO, REQUIRED)                                      \
+  (snprintf(name, sizeof name, "%s: " TEXT, loads[l].name),                                        \
    celslm_bench_report(json, name, VALUE, UNIT, REFERENCE, RATIO, REQUIRED))
-    REPORT("jumping, simulated requests", (double)jump->completed / jump->seconds, "requests/s", "stepping",
-           step->seconds / jump->seconds, 50000);
-    REPORT("stepping, simulated requests", (double)step->completed / step->seconds, "requests/s", NULL, NAN, NAN);
-    REPORT("stepping, iterations", (double)step->iterations / step->seconds, "iterations/s", NULL, NAN, 500000);
-    REPORT("stepping, per iteration", step->seconds / (double)step->iterations * 1e9, "ns", NULL, NAN, NAN);
+    REPORT("jumping, simulated requests", (double)jump->completed / jump->seconds, "requests/s",
+           "stepping", step->seconds / jump->seconds, 50000);
+    REPORT("stepping, simulated requests", (double)step->completed / step->seconds, "requests/s",
+           NULL, NAN, NAN);
+    REPORT("stepping, iterations", (double)step->iterations / step->seconds, "iterations/s", NULL,
+           NAN, 500000);
+    REPORT("stepping, per iteration", step->seconds / (double)step->iterations * 1e9, "ns", NULL,
+           NAN, NAN);
     REPORT("iterations simulated", (double)step->iterations, "iterations", NULL, NAN, NAN);
     REPORT("tokens per iteration", step->mean_batch, "tokens", NULL, NAN, NAN);
     REPORT("peak memory", (double)jump->rss / 1024, "MiB", NULL, NAN, NAN);

@@ -8,7 +8,8 @@ const celslm_command celslm_commands[] = {
     {"validate", "check a scenario and all that it names, without running it", celslm_cmd_validate},
     {"show", "print the summary of a results file", celslm_cmd_show},
     {"list", "list models, devices, strategies, codecs, channels, loads", celslm_cmd_list},
-    {"calibrate", "measure this machine's kernels and write its device profile", celslm_cmd_calibrate},
+    {"calibrate", "measure this machine's kernels and write its device profile",
+     celslm_cmd_calibrate},
     {"bench", "measure the program itself", celslm_cmd_bench},
     {NULL, NULL, NULL},
 };
@@ -18,8 +19,8 @@ int celslm_bad_input(const celslm_error *err) {
   return 2;
 }
 
-bool celslm_option(int argc, char **argv, int *i, const char *name, const char *shorter, const char **value,
-                   celslm_error *err) {
+bool celslm_option(int argc, char **argv, int *i, const char *name, const char *shorter,
+                   const char **value, celslm_error *err) {
   const char *a = argv[*i];
   size_t n = strlen(name);
   if (strncmp(a, name, n) == 0 && a[n] == '=') {

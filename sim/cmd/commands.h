@@ -1,5 +1,6 @@
-/* commands.h - the program's commands. Each takes its own arguments (argv[0] is its name) and returns
- * the exit status: 0 done, 1 the simulation found an inconsistency, 2 bad input, 130 interrupted. */
+/* commands.h - the program's commands. Each takes its own arguments (argv[0] is its name) and
+ * returns the exit status: 0 done, 1 the simulation found an inconsistency, 2 bad input, 130
+ * interrupted. */
 #ifndef CELSLM_CMD_COMMANDS_H
 #define CELSLM_CMD_COMMANDS_H
 
@@ -22,9 +23,9 @@ int celslm_cmd_bench(int argc, char **argv);
 
 /* Prints the error and returns 2. */
 int celslm_bad_input(const celslm_error *err);
-/* Takes the value of option `name` at argv[*i] ("-o F", "--output F", "--output=F"). True if it is this
- * option; *value is NULL (and *err filled) if its value is missing. `shorter` may be NULL. */
-bool celslm_option(int argc, char **argv, int *i, const char *name, const char *shorter, const char **value,
-                   celslm_error *err);
+/* Takes the value of option `name` at argv[*i] ("-o F", "--output F", "--output=F"). True if it is
+ * this option; *value is NULL (and *err filled) if its value is missing. `shorter` may be NULL. */
+bool celslm_option(int argc, char **argv, int *i, const char *name, const char *shorter,
+                   const char **value, celslm_error *err);
 
 #endif

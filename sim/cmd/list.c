@@ -17,11 +17,13 @@ static void strategies(void) {
 }
 
 static void codecs(void) {
-  for (const celslm_codec *const *c = celslm_codecs; *c; c++) printf("%-12s %s\n", (*c)->name, (*c)->summary);
+  for (const celslm_codec *const *c = celslm_codecs; *c; c++)
+    printf("%-12s %s\n", (*c)->name, (*c)->summary);
 }
 
 static void channels(void) {
-  for (const celslm_channel *const *c = celslm_channels; *c; c++) printf("%-12s %s\n", (*c)->name, (*c)->summary);
+  for (const celslm_channel *const *c = celslm_channels; *c; c++)
+    printf("%-12s %s\n", (*c)->name, (*c)->summary);
 }
 
 static void arrivals(void) {
@@ -53,9 +55,9 @@ static void print_model(const char *file) {
     fprintf(stderr, "%s\n", err.text);
     return;
   }
-  printf("%-16s %3lld layers, width %5lld, %2lld/%lld heads, %8.3f G parameters, tokenizer %s\n", m.name,
-         (long long)m.layers, (long long)m.hidden, (long long)m.heads, (long long)m.kv_heads,
-         (double)m.parameters * 1e-9, m.tokenizer);
+  printf("%-16s %3lld layers, width %5lld, %2lld/%lld heads, %8.3f G parameters, tokenizer %s\n",
+         m.name, (long long)m.layers, (long long)m.hidden, (long long)m.heads,
+         (long long)m.kv_heads, (double)m.parameters * 1e-9, m.tokenizer);
   celslm_model_clear(&m);
 }
 
@@ -66,8 +68,9 @@ static void print_device(const char *file) {
     fprintf(stderr, "%s\n", err.text);
     return;
   }
-  printf("%-18s %8.1f TFLOP/s %s, %7.1f GB/s, %6.1f GB, %5.0f W\n", p->name, p->peak[p->curve_dtype] * 1e-12,
-         celslm_dtype_name(p->curve_dtype), p->bandwidth * 1e-9, p->memory * 1e-9, p->power_max);
+  printf("%-18s %8.1f TFLOP/s %s, %7.1f GB/s, %6.1f GB, %5.0f W\n", p->name,
+         p->peak[p->curve_dtype] * 1e-12, celslm_dtype_name(p->curve_dtype), p->bandwidth * 1e-9,
+         p->memory * 1e-9, p->power_max);
   celslm_profile_free(p);
 }
 

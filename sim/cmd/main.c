@@ -5,11 +5,15 @@
 #include <string.h>
 
 static void usage(FILE *to) {
-  fputs("celslm simulates large and small language models that work together across cloud and edge over 6G.\n\n"
+  fputs("celslm simulates large and small language models that work together across cloud and edge "
+        "over 6G.\n\n"
         "usage: celslm COMMAND [options]\n\ncommands:\n",
         to);
-  for (const celslm_command *c = celslm_commands; c->name; c++) fprintf(to, "  %-10s %s\n", c->name, c->summary);
-  fputs("\n`celslm COMMAND --help` tells more. Begin with: celslm run scenarios/quickstart.xml -o results/quickstart.h5\n", to);
+  for (const celslm_command *c = celslm_commands; c->name; c++)
+    fprintf(to, "  %-10s %s\n", c->name, c->summary);
+  fputs("\n`celslm COMMAND --help` tells more. Begin with: celslm run scenarios/quickstart.xml -o "
+        "results/quickstart.h5\n",
+        to);
 }
 
 int main(int argc, char **argv) {
@@ -17,7 +21,8 @@ int main(int argc, char **argv) {
     usage(stderr);
     return 2;
   }
-  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+      strcmp(argv[1], "help") == 0) {
     usage(stdout);
     return 0;
   }

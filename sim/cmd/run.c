@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 static const char help[] =
-    "usage: celslm run SCENARIO.xml [-o RESULTS.h5] [--set 'XPATH=VALUE'] [--step] [-j N] [--quiet]\n"
+    "usage: celslm run SCENARIO.xml [-o RESULTS.h5] [--set 'XPATH=VALUE'] [--step] [-j N] "
+    "[--quiet]\n"
     "\n"
     "Runs every <strategy> of the scenario on the same load, writes one results file (default:\n"
     "results/NAME.h5, NAME being the scenario's), and prints its summary.\n"
@@ -22,7 +23,8 @@ static const char help[] =
     "  -o, --output FILE   where the results go; under this name only when complete\n"
     "  --set 'XPATH=VALUE' change an attribute of the scenario first; may be repeated, e.g.\n"
     "                      --set '//arrivals/poisson/@rate=8/s'\n"
-    "  --step              let engines step through every iteration instead of jumping; same results, slower\n"
+    "  --step              let engines step through every iteration instead of jumping; same "
+    "results, slower\n"
     "  -j N                run up to N strategies at once (default: one per core)\n"
     "  --quiet             no summary, no progress\n"
     "\n"
@@ -52,7 +54,8 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
       a->output = value;
     } else if (celslm_option(argc, argv, &i, "--set", NULL, &value, err)) {
       if (!value) return false;
-      if (a->n_set == 256) return celslm_fail(err, NULL, 0, "more than 256 times --set; put them into the scenario");
+      if (a->n_set == 256)
+        return celslm_fail(err, NULL, 0, "more than 256 times --set; put them into the scenario");
       a->set[a->n_set++] = value;
     } else if (celslm_option(argc, argv, &i, "--jobs", "-j", &value, err)) {
       char *end;
@@ -61,16 +64,19 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
       if (*end || a->jobs < 1 || a->jobs > 4096)
         return celslm_fail(err, NULL, 0, "-j \"%s\" is no number of jobs; give 1 to 4096", value);
     } else if (argv[i][0] == '-')
-      return celslm_fail(err, NULL, 0, "run has no option %s; `celslm run --help` lists them", argv[i]);
+      return celslm_fail(err, NULL, 0, "run has no option %s; `celslm run --help` lists them",
+                         argv[i]);
     else if (a->scenario)
       return celslm_fail(err, NULL, 0, "one scenario at a time; \"%s\" is a second one", argv[i]);
     else
       a->scenario = argv[i];
   }
-  return a->scenario || celslm_fail(err, NULL, 0, "run needs a scenario; try scenarios/quickstart.xml");
+  return a->scenario ||
+         celslm_fail(err, NULL, 0, "run needs a scenario; try scenarios/quickstart.xml");
 }
 
-/* ---- one process per strategy -------------------------------------------------------------------------- */
+/* ---- one process per strategy
+ * -------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted; /* set by the handler: the one thing it may do */
 
@@ -90,10 +96,14 @@ typedef struct report {
   celslm_error err;
 } report;
 
-static void run_one(const celslm_scenario *s, int strategy, const arguments *a, const char *output, report *r) {
+static void run_one(const celslm_scenario *s, int strategy, const arguments *a, const char *output,
+                    report *r) {
   char *part = part_name(output, strategy);
-  celslm_run_options o = {
-      .strategy = strategy, .step = a->step, .file = part, .finished = &r->finished, .interrupt = &interrupted};
+  celslm_run_options o = {.strategy = strategy,
+                          .step = a->step,
+                          .file = part,
+                          .finished = &r->finished,
+                          .interrupt = &interrupted};
   r->status = celslm_world_run(s, &o, NULL, &r->err);
   free(part);
 }
@@ -104,7 +114,8 @@ static void draw_progress(const celslm_scenario *s, const report *reports, bool 
   if (last)
     fprintf(stderr, "\r\033[K");
   else if (all < INT64_MAX / s->n_strategies)
-    fprintf(stderr, "\r%s: %lld of %lld requests", s->name, (long long)done, (long long)(all * s->n_strategies));
+    fprintf(stderr, "\r%s: %lld of %lld requests", s->name, (long long)done,
+            (long long)(all * s->n_strategies));
   else
     fprintf(stderr, "\r%s: %lld requests", s->name, (long long)done);
 }
@@ -114,7 +125,9 @@ static int verdict(const celslm_scenario *s, const report *reports, int started)
   for (int i = 0; i < started; i++) {
     if (reports[i].status == 0) continue;
     if (reports[i].status < 0) {
-      fprintf(stderr, "celslm: the simulation of strategy %s died; this is a bug, please report it\n", s->strategies[i].label);
+      fprintf(stderr,
+              "celslm: the simulation of strategy %s died; this is a bug, please report it\n",
+              s->strategies[i].label);
       return 1;
     }
     fprintf(stderr, "%s\n", reports[i].err.text);
@@ -168,10 +181,14 @@ static int run_all(const celslm_scenario *s, const arguments *a, const char *out
 /* A results file can be made in its folder. */
 static bool check_folder(const char *output, celslm_error *err) {
   const char *slash = strrchr(output, '/');
-  char *folder = slash ? celslm_format("%.*s", (int)(slash - output) + 1, output) : celslm_strdup(".");
-  bool ok = access(folder, W_OK | X_OK) == 0 ||
-            celslm_fail(err, output, 0, "the folder %s cannot be written to: %s; create it first, or choose another with -o",
-                        folder, strerror(errno));
+  char *folder =
+      slash ? celslm_format("%.*s", (int)(slash - output) + 1, output) : celslm_strdup(".");
+  bool ok =
+      access(folder, W_OK | X_OK) == 0 ||
+      celslm_fail(
+          err, output, 0,
+          "the folder %s cannot be written to: %s; create it first, or choose another with -o",
+          folder, strerror(errno));
   free(folder);
   return ok;
 }
@@ -185,7 +202,8 @@ static bool join_parts(const celslm_scenario *s, const char *output, celslm_erro
   return ok;
 }
 
-/* Interrupted runs leave FILE.strategyN.part behind: what was recorded so far, readable, not complete. */
+/* Interrupted runs leave FILE.strategyN.part behind: what was recorded so far, readable, not
+ * complete. */
 static void remove_parts(const celslm_scenario *s, const char *output, bool was_interrupted) {
   for (int i = 0; i < s->n_strategies; i++) {
     char *part = part_name(output, i), *unfinished = celslm_format("%s.part", part);
@@ -204,7 +222,8 @@ int celslm_cmd_run(int argc, char **argv) {
     fputs(help, stdout);
     return 0;
   }
-  celslm_scenario *s = celslm_scenario_load(a.scenario, &(celslm_scenario_options){a.set, a.n_set}, &err);
+  celslm_scenario *s =
+      celslm_scenario_load(a.scenario, &(celslm_scenario_options){a.set, a.n_set}, &err);
   if (!s) return celslm_bad_input(&err);
   char *output = a.output ? celslm_strdup(a.output) : celslm_format("results/%s.h5", s->name);
   if (!check_folder(output, &err)) {
@@ -218,7 +237,8 @@ int celslm_cmd_run(int argc, char **argv) {
   int status = run_all(s, &a, output);
   if (status == 0 && !join_parts(s, output, &err)) status = celslm_bad_input(&err);
   if (status == 0 && !a.quiet && !celslm_show_print(output, &err)) status = celslm_bad_input(&err);
-  if (status == 0 && !a.quiet) printf("\nwritten: %s   (draw it: analysis/plot.py %s)\n", output, output);
+  if (status == 0 && !a.quiet)
+    printf("\nwritten: %s   (draw it: analysis/plot.py %s)\n", output, output);
   remove_parts(s, output, status == CELSLM_INTERRUPTED);
   free(output);
   celslm_scenario_free(s);

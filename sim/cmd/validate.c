@@ -9,7 +9,8 @@
 static const char help[] =
     "usage: celslm validate SCENARIO.xml...\n"
     "\n"
-    "Reads each scenario with its platform, models and profiles, checks everything and prints what it found.\n"
+    "Reads each scenario with its platform, models and profiles, checks everything and prints what "
+    "it found.\n"
     "Exit status: 0 all are good, 2 otherwise (the first error of each on a line of its own).\n";
 
 int celslm_cmd_validate(int argc, char **argv) {
@@ -29,8 +30,9 @@ int celslm_cmd_validate(int argc, char **argv) {
       status = celslm_bad_input(&err);
       continue;
     }
-    printf("%s: good. %d engines on %d hosts, %d cells, %d contexts, %d strategies.\n", argv[i], s->n_engines,
-           s->platform->n_hosts, s->platform->n_cells, s->n_contexts, s->n_strategies);
+    printf("%s: good. %d engines on %d hosts, %d cells, %d contexts, %d strategies.\n", argv[i],
+           s->n_engines, s->platform->n_hosts, s->platform->n_cells, s->n_contexts,
+           s->n_strategies);
     celslm_scenario_free(s);
   }
   return status;

@@ -50,9 +50,12 @@ static const void *find(const void *const *table, const char *name) {
   return NULL;
 }
 
-static bool set_lengths(lengths *l, const celslm_element *e, uint64_t seed, const char *stream, celslm_error *err) {
+static bool set_lengths(lengths *l, const celslm_element *e, uint64_t seed, const char *stream,
+                        celslm_error *err) {
   l->kind = find((const void *const *)celslm_distributions, e->name);
-  if (!l->kind) return celslm_element_fail(e, err, "no distribution is called %s; see `celslm list distributions`", e->name);
+  if (!l->kind)
+    return celslm_element_fail(
+        e, err, "no distribution is called %s; see `celslm list distributions`", e->name);
   l->r = celslm_rng(seed, stream);
   return l->kind->configure(l->parameters, e, err);
 }
@@ -67,9 +70,11 @@ static bool set_popularity(celslm_load *l, const celslm_scenario *s, celslm_erro
   const celslm_element *e = s->workload.popularity;
   double exponent = 0;
   if (strcmp(e->name, "zipf") == 0) {
-    if (!celslm_element_quantity(e, "s", CELSLM_UNIT_NUMBER, 0, 10, 1, &exponent, err)) return false;
+    if (!celslm_element_quantity(e, "s", CELSLM_UNIT_NUMBER, 0, 10, 1, &exponent, err))
+      return false;
   } else if (strcmp(e->name, "uniform") != 0)
-    return celslm_element_fail(e, err, "no popularity is called %s; allowed are zipf and uniform", e->name);
+    return celslm_element_fail(e, err, "no popularity is called %s; allowed are zipf and uniform",
+                               e->name);
   double *weights = celslm_alloc((unsigned long)s->n_contexts, sizeof *weights);
   for (int k = 0; k < s->n_contexts; k++) weights[k] = pow(k + 1, -exponent);
   l->popularity = gsl_ran_discrete_preproc((size_t)s->n_contexts, weights);
@@ -80,11 +85,14 @@ static bool set_popularity(celslm_load *l, const celslm_scenario *s, celslm_erro
 
 static bool set_trace(celslm_load *l, const celslm_element *e, celslm_error *err) {
   const char *format = celslm_element_attribute(e, "format");
-  const celslm_trace_format *f = find((const void *const *)celslm_trace_formats, format ? format : "azure");
-  if (!f) return celslm_element_fail(e, err, "no trace format is called %s; allowed is azure", format);
+  const celslm_trace_format *f =
+      find((const void *const *)celslm_trace_formats, format ? format : "azure");
+  if (!f)
+    return celslm_element_fail(e, err, "no trace format is called %s; allowed is azure", format);
   int64_t limit;
   if (!celslm_element_integer(e, "limit", 1, INT64_MAX, INT64_MAX, &limit, err) ||
-      !celslm_element_quantity(e, "time_scale", CELSLM_UNIT_NUMBER, 1e-9, 1e9, 1, &l->time_scale, err))
+      !celslm_element_quantity(e, "time_scale", CELSLM_UNIT_NUMBER, 1e-9, 1e9, 1, &l->time_scale,
+                               err))
     return false;
   char *file = celslm_element_path(e, "file");
   if (!file) return celslm_element_fail(e, err, "<trace> needs a file");
@@ -96,7 +104,9 @@ static bool set_trace(celslm_load *l, const celslm_element *e, celslm_error *err
 static bool set_arrivals(celslm_load *l, const celslm_scenario *s, celslm_error *err) {
   const celslm_element *e = s->workload.arrivals;
   l->process = find((const void *const *)celslm_processes, e->name);
-  if (!l->process) return celslm_element_fail(e, err, "no arrival process is called %s; see `celslm list arrivals`", e->name);
+  if (!l->process)
+    return celslm_element_fail(
+        e, err, "no arrival process is called %s; see `celslm list arrivals`", e->name);
   l->arrivals = celslm_rng(s->seed, "arrivals");
   return l->process->configure(l->parameters, e, err) &&
          set_lengths(&l->prompt, s->workload.prompt, s->seed, "prompt", err) &&

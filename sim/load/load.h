@@ -10,10 +10,10 @@
 #include <gsl/gsl_rng.h>
 
 typedef struct celslm_arrival {
-  double time; /* s */
+  double time;            /* s */
   int32_t prompt, output; /* tokens, >= 1 */
-  int32_t context; /* index in scenario->contexts; -1: none */
-  double place;    /* uniform in [0,1): which user */
+  int32_t context;        /* index in scenario->contexts; -1: none */
+  double place;           /* uniform in [0,1): which user */
 } celslm_arrival;
 
 typedef struct celslm_load celslm_load;
@@ -33,7 +33,8 @@ extern const celslm_process *const celslm_processes[]; /* NULL-terminated */
 typedef struct celslm_distribution { /* of token counts: <prompt><NAME .../></prompt> */
   const char *name;
   bool (*configure)(double parameters[4], const celslm_element *e, celslm_error *err);
-  double (*draw)(const double parameters[4], gsl_rng *r); /* rounded and cut to >= 1 by the caller */
+  double (*draw)(const double parameters[4],
+                 gsl_rng *r); /* rounded and cut to >= 1 by the caller */
 } celslm_distribution;
 extern const celslm_distribution *const celslm_distributions[];
 
@@ -45,12 +46,13 @@ typedef struct celslm_trace_format { /* <trace format="NAME"/> */
   const char *name;
   /* Reads one data line; line numbers in errors count from 1. */
   bool (*header)(const char *line, const char *file, celslm_error *err); /* NULL: no header line */
-  bool (*row)(const char *line, const char *file, int number, celslm_trace_row *row, celslm_error *err);
+  bool (*row)(const char *line, const char *file, int number, celslm_trace_row *row,
+              celslm_error *err);
 } celslm_trace_format;
 extern const celslm_trace_format *const celslm_trace_formats[];
 /* The whole trace, sorted and checked; times start at 0. NULL on failure; caller frees. */
-celslm_trace_row *celslm_trace_read(const char *file, const celslm_trace_format *format, int64_t limit,
-                                    int64_t *rows, celslm_error *err);
+celslm_trace_row *celslm_trace_read(const char *file, const celslm_trace_format *format,
+                                    int64_t limit, int64_t *rows, celslm_error *err);
 
 extern const celslm_process celslm_process_poisson, celslm_process_deterministic;
 extern const celslm_distribution celslm_distribution_fixed, celslm_distribution_uniform,

@@ -1,5 +1,5 @@
-/* lognormal.c - lengths of many a real load: given by mean and coefficient of variation of the whole
- * distribution, then clipped to [min, max]. */
+/* lognormal.c - lengths of many a real load: given by mean and coefficient of variation of the
+ * whole distribution, then clipped to [min, max]. */
 #include "load/load.h"
 
 #include <gsl/gsl_randist.h>

@@ -9,7 +9,8 @@
 enum { LONGEST_LINE = 1 << 20 };
 
 /* One line without its end, in *line; 0: end of file, -1: failed. */
-static int read_line(FILE *f, char **line, size_t *size, const char *file, int number, celslm_error *err) {
+static int read_line(FILE *f, char **line, size_t *size, const char *file, int number,
+                     celslm_error *err) {
   ssize_t n = getline(line, size, f);
   if (n < 0) {
     if (feof(f)) return 0;
@@ -17,7 +18,8 @@ static int read_line(FILE *f, char **line, size_t *size, const char *file, int n
     return -1;
   }
   if (n > LONGEST_LINE || memchr(*line, 0, (size_t)n)) {
-    celslm_fail(err, file, number, "not a line of text; a trace is a text file with lines of up to %d bytes",
+    celslm_fail(err, file, number,
+                "not a line of text; a trace is a text file with lines of up to %d bytes",
                 LONGEST_LINE);
     return -1;
   }
@@ -25,8 +27,8 @@ static int read_line(FILE *f, char **line, size_t *size, const char *file, int n
   return 1;
 }
 
-celslm_trace_row *celslm_trace_read(const char *file, const celslm_trace_format *format, int64_t limit,
-                                    int64_t *rows, celslm_error *err) {
+celslm_trace_row *celslm_trace_read(const char *file, const celslm_trace_format *format,
+                                    int64_t limit, int64_t *rows, celslm_error *err) {
   celslm_trace_row *out = NULL;
   int64_t n = 0, size = 0;
   char *line = NULL;
@@ -40,11 +42,13 @@ celslm_trace_row *celslm_trace_read(const char *file, const celslm_trace_format 
   bool ok = true;
   if (format->header) {
     got = read_line(f, &line, &line_size, file, ++number, err);
-    ok = got > 0 ? format->header(line, file, err) : got == 0 && celslm_fail(err, file, 0, "the trace is empty");
+    ok = got > 0 ? format->header(line, file, err)
+                 : got == 0 && celslm_fail(err, file, 0, "the trace is empty");
   }
   while (ok && n < limit && (got = read_line(f, &line, &line_size, file, ++number, err)) > 0) {
     if (!line[0]) continue;
-    if (n == size) out = celslm_realloc(out, (unsigned long)(size = size ? 2 * size : 1024), sizeof *out);
+    if (n == size)
+      out = celslm_realloc(out, (unsigned long)(size = size ? 2 * size : 1024), sizeof *out);
     ok = format->row(line, file, number, &out[n], err);
     if (ok && n && out[n].time < out[n - 1].time)
       ok = celslm_fail(err, file, number, "earlier than the row before it; sort the trace by time");

@@ -1,7 +1,8 @@
 #include "model/ops.h"
 
-static const char *const names[] = {"embed", "norm",   "qkv",     "prefill-attention", "decode-attention",
-                                    "output", "mlp-in", "mlp-out", "head"};
+static const char *const names[] = {
+    "embed",  "norm",    "qkv", "prefill-attention", "decode-attention", "output",
+    "mlp-in", "mlp-out", "head"};
 
 const char *celslm_op_name(celslm_op_kind k) {
   return names[k];
@@ -10,10 +11,14 @@ const char *celslm_op_name(celslm_op_kind k) {
 celslm_curve_kind celslm_op_curve(celslm_op_kind k) {
   switch (k) {
   case CELSLM_OP_EMBED:
-  case CELSLM_OP_NORM: return CELSLM_CURVE_ELEMENTWISE;
-  case CELSLM_OP_PREFILL: return CELSLM_CURVE_PREFILL;
-  case CELSLM_OP_DECODE: return CELSLM_CURVE_DECODE;
-  default: return CELSLM_CURVE_GEMM;
+  case CELSLM_OP_NORM:
+    return CELSLM_CURVE_ELEMENTWISE;
+  case CELSLM_OP_PREFILL:
+    return CELSLM_CURVE_PREFILL;
+  case CELSLM_OP_DECODE:
+    return CELSLM_CURVE_DECODE;
+  default:
+    return CELSLM_CURVE_GEMM;
   }
 }
 
@@ -24,7 +29,8 @@ celslm_shape celslm_shape_of(const celslm_model *m, celslm_dtype weights, celslm
 }
 
 /* A product of n rows with a matrix of `in` x `out`. */
-static celslm_op product(const celslm_shape *s, celslm_op_kind kind, double n, double in, double out) {
+static celslm_op product(const celslm_shape *s, celslm_op_kind kind, double n, double in,
+                         double out) {
   return (celslm_op){.kind = kind,
                      .rows = n,
                      .flops = 2 * n * in * out,
@@ -34,7 +40,8 @@ static celslm_op product(const celslm_shape *s, celslm_op_kind kind, double n, d
 
 celslm_op celslm_op_dense(const celslm_shape *s, celslm_op_kind kind, double n) {
   const celslm_model *m = s->model;
-  double d = (double)m->hidden, h = (double)m->head_dim, H = (double)m->heads, K = (double)m->kv_heads;
+  double d = (double)m->hidden, h = (double)m->head_dim, H = (double)m->heads,
+         K = (double)m->kv_heads;
   double f = (double)m->ffn;
   switch (kind) {
   case CELSLM_OP_EMBED:
@@ -43,13 +50,20 @@ celslm_op celslm_op_dense(const celslm_shape *s, celslm_op_kind kind, double n) 
                        .weight_bytes = n * d * s->weight_bytes,
                        .activation_bytes = n * d * s->activation_bytes};
   case CELSLM_OP_NORM:
-    return (celslm_op){.kind = kind, .rows = n, .activation_bytes = 2 * n * d * s->activation_bytes};
-  case CELSLM_OP_QKV: return product(s, kind, n, d, (H + 2 * K) * h);
-  case CELSLM_OP_OUTPUT: return product(s, kind, n, H * h, d);
-  case CELSLM_OP_MLP_IN: return product(s, kind, n, d, m->gated ? 2 * f : f);
-  case CELSLM_OP_MLP_OUT: return product(s, kind, n, f, d);
-  case CELSLM_OP_HEAD: return product(s, kind, n, d, (double)m->vocabulary);
-  default: return (celslm_op){.kind = kind};
+    return (celslm_op){
+        .kind = kind, .rows = n, .activation_bytes = 2 * n * d * s->activation_bytes};
+  case CELSLM_OP_QKV:
+    return product(s, kind, n, d, (H + 2 * K) * h);
+  case CELSLM_OP_OUTPUT:
+    return product(s, kind, n, H * h, d);
+  case CELSLM_OP_MLP_IN:
+    return product(s, kind, n, d, m->gated ? 2 * f : f);
+  case CELSLM_OP_MLP_OUT:
+    return product(s, kind, n, f, d);
+  case CELSLM_OP_HEAD:
+    return product(s, kind, n, d, (double)m->vocabulary);
+  default:
+    return (celslm_op){.kind = kind};
   }
 }
 
@@ -79,6 +93,8 @@ double celslm_kv_bytes_per_token(const celslm_shape *s) {
 }
 
 double celslm_linear_parameters(const celslm_model *m) {
-  double d = (double)m->hidden, h = (double)m->head_dim, H = (double)m->heads, K = (double)m->kv_heads;
-  return (double)m->layers * (d * (H + 2 * K) * h + H * h * d + (m->gated ? 3 : 2) * d * (double)m->ffn);
+  double d = (double)m->hidden, h = (double)m->head_dim, H = (double)m->heads,
+         K = (double)m->kv_heads;
+  return (double)m->layers *
+         (d * (H + 2 * K) * h + H * h * d + (m->gated ? 3 : 2) * d * (double)m->ffn);
 }

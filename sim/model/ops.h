@@ -1,16 +1,14 @@
 /* ops.h - what a transformer computes: the operations of one forward pass over a batch, with their
  * FLOPs and bytes.
  *
- * Formulas: facts sheet "serving costs", after Vidur (arXiv 2405.05465) and the shapes' own algebra.
- * With n tokens in the pass, width d, H query and K KV heads of size h, FFN width f, vocabulary V,
- * w bytes per weight, a per activation, k per KV element, per layer:
- *   qkv       2 n d (H+2K) h FLOPs,  d (H+2K) h weights
- *   output    2 n H h d,             H h d
- *   mlp in    2 n d f (gated: 2 n d 2f),  d f (2 d f)
- *   mlp out   2 n f d,               f d
- *   prefill attention of c new tokens over p past ones: 4 H h (c p + c (c+1)/2) FLOPs;
- *             reads 2 K h k (p + c), writes 2 K h k c, activations 2 H h a c
- *   decode attention, one query per sequence: 4 H h (attended tokens) FLOPs, reads 2 K h k (read tokens)
+ * Formulas: facts sheet "serving costs", after Vidur (arXiv 2405.05465) and the shapes' own
+ * algebra. With n tokens in the pass, width d, H query and K KV heads of size h, FFN width f,
+ * vocabulary V, w bytes per weight, a per activation, k per KV element, per layer: qkv       2 n d
+ * (H+2K) h FLOPs,  d (H+2K) h weights output    2 n H h d,             H h d mlp in    2 n d f
+ * (gated: 2 n d 2f),  d f (2 d f) mlp out   2 n f d,               f d prefill attention of c new
+ * tokens over p past ones: 4 H h (c p + c (c+1)/2) FLOPs; reads 2 K h k (p + c), writes 2 K h k c,
+ * activations 2 H h a c decode attention, one query per sequence: 4 H h (attended tokens) FLOPs,
+ * reads 2 K h k (read tokens)
  *             - a context shared by several sequences is attended by each and read once -
  *   norms     2 per layer (and one at the end): read and write n d a
  * and once per pass: embedding n d w read; head 2 n_out d V FLOPs and d V w bytes.
@@ -22,8 +20,16 @@
 #include "scenario/profile.h"
 
 typedef enum celslm_op_kind {
-  CELSLM_OP_EMBED, CELSLM_OP_NORM, CELSLM_OP_QKV, CELSLM_OP_PREFILL, CELSLM_OP_DECODE,
-  CELSLM_OP_OUTPUT, CELSLM_OP_MLP_IN, CELSLM_OP_MLP_OUT, CELSLM_OP_HEAD, CELSLM_OP_KINDS
+  CELSLM_OP_EMBED,
+  CELSLM_OP_NORM,
+  CELSLM_OP_QKV,
+  CELSLM_OP_PREFILL,
+  CELSLM_OP_DECODE,
+  CELSLM_OP_OUTPUT,
+  CELSLM_OP_MLP_IN,
+  CELSLM_OP_MLP_OUT,
+  CELSLM_OP_HEAD,
+  CELSLM_OP_KINDS
 } celslm_op_kind;
 
 const char *celslm_op_name(celslm_op_kind k);

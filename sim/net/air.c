@@ -9,10 +9,10 @@ struct celslm_air {
   celslm_air_flow **heap; /* on (finish, order) */
   int n, size;
   uint64_t orders;
-  celslm_ns began;  /* the busy period */
-  double since;     /* s from `began` to the last change */
-  double served;    /* virtual time then: s of air each active flow has had */
-  double busy;      /* s of earlier busy periods */
+  celslm_ns began; /* the busy period */
+  double since;    /* s from `began` to the last change */
+  double served;   /* virtual time then: s of air each active flow has had */
+  double busy;     /* s of earlier busy periods */
 };
 
 static void depart(void *self);
@@ -40,7 +40,8 @@ static void push(celslm_air *a, celslm_air_flow *f) {
     a->heap = celslm_realloc(a->heap, (unsigned long)a->size, sizeof(celslm_air_flow *));
   }
   int at = a->n++;
-  for (; at > 0 && earlier(f, a->heap[(at - 1) / 2]); at = (at - 1) / 2) a->heap[at] = a->heap[(at - 1) / 2];
+  for (; at > 0 && earlier(f, a->heap[(at - 1) / 2]); at = (at - 1) / 2)
+    a->heap[at] = a->heap[(at - 1) / 2];
   a->heap[at] = f;
 }
 
@@ -73,7 +74,8 @@ static void depart(void *self) {
   a->served = finish;
   while (a->n && a->heap[0]->finish <= finish) {
     celslm_air_flow *f = pop(a);
-    f->event = (celslm_event){.fire = reach, .self = f, .cls = CELSLM_AT_AIR, .id = a->departure.id};
+    f->event =
+        (celslm_event){.fire = reach, .self = f, .cls = CELSLM_AT_AIR, .id = a->departure.id};
     celslm_net_at(a->net, &f->event, celslm_net_now(a->net) + f->latency);
   }
   if (a->n)

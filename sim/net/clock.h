@@ -16,7 +16,9 @@
 typedef int64_t celslm_ns;
 #define CELSLM_NEVER INT64_MAX
 
-static inline double celslm_seconds(celslm_ns t) { return (double)t * 1e-9; }
+static inline double celslm_seconds(celslm_ns t) {
+  return (double)t * 1e-9;
+}
 celslm_ns celslm_ns_of(double seconds); /* nearest; saturates at CELSLM_NEVER */
 
 /* What comes first at one instant. */

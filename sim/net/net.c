@@ -42,11 +42,11 @@ struct celslm_net {
   celslm_queue *queue;
   celslm_ns now, horizon;
   bool stopped;
-  sg_host_t *hosts; /* SimGrid's, by our index */
-  sg_link_t *links; /* in SimGrid's order, sorted by name */
+  sg_host_t *hosts;  /* SimGrid's, by our index */
+  sg_link_t *links;  /* in SimGrid's order, sorted by name */
   double *latencies; /* s, as the platform gave them */
   int n_links;
-  uint64_t *link_bytes; /* [link][traffic] */
+  uint64_t *link_bytes;         /* [link][traffic] */
   uint64_t *received, *sent_by; /* [host][traffic] */
   uint64_t sent[CELSLM_TRAFFICS], in_flight[CELSLM_TRAFFICS];
   route *routes; /* open addressing, size a power of two */
@@ -82,7 +82,8 @@ static bool load(celslm_net *n, celslm_error *err) {
   size_t size = strlen(n->platform->normalised);
   if (fd < 0 || write(fd, n->platform->normalised, size) != (ssize_t)size) {
     if (fd >= 0) close(fd);
-    return celslm_fail(err, n->platform->file, 0, "cannot hand the platform to SimGrid; is memory full?");
+    return celslm_fail(err, n->platform->file, 0,
+                       "cannot hand the platform to SimGrid; is memory full?");
   }
   char path[64];
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
@@ -139,7 +140,8 @@ void celslm_net_free(celslm_net *n) {
   free(n);
 }
 
-/* ---- routes ----------------------------------------------------------------------------------- */
+/* ---- routes -----------------------------------------------------------------------------------
+ */
 
 static int link_index(const celslm_net *n, sg_link_t link) {
   sg_link_t *found = bsearch(&link, n->links, (size_t)n->n_links, sizeof *n->links, by_name);
@@ -224,7 +226,8 @@ static void carry(int argc, char **argv) {
   for (;;) {
     sg_sem_acquire(w->work);
     if (w->transfer) {
-      sg_host_sendto(n->hosts[w->transfer->from], n->hosts[w->transfer->to], (double)w->transfer->bytes);
+      sg_host_sendto(n->hosts[w->transfer->from], n->hosts[w->transfer->to],
+                     (double)w->transfer->bytes);
     } else {
       sg_host_t host = n->hosts[w->compute->host];
       sg_exec_t exec = sg_actor_exec_init(w->compute->seconds * sg_host_get_speed(host));
@@ -280,12 +283,14 @@ static route *charge(celslm_net *n, int from, int to, uint64_t bytes, celslm_tra
   n->sent[traffic] += bytes;
   n->sent_by[from * CELSLM_TRAFFICS + (int)traffic] += bytes;
   route *r = find_route(n, from, to);
-  for (int i = 0; i < r->n_links; i++) n->link_bytes[r->links[i] * CELSLM_TRAFFICS + (int)traffic] += bytes;
+  for (int i = 0; i < r->n_links; i++)
+    n->link_bytes[r->links[i] * CELSLM_TRAFFICS + (int)traffic] += bytes;
   return r;
 }
 
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic) {
-  if (charge(n, from, to, bytes, traffic)) n->received[to * CELSLM_TRAFFICS + (int)traffic] += bytes;
+  if (charge(n, from, to, bytes, traffic))
+    n->received[to * CELSLM_TRAFFICS + (int)traffic] += bytes;
 }
 
 void celslm_net_send(celslm_net *n, celslm_transfer *t) {
@@ -313,7 +318,8 @@ void celslm_net_compute(celslm_net *n, celslm_compute *c) {
   hand_over(n, NULL, c);
 }
 
-/* ---- the pump ----------------------------------------------------------------------------------- */
+/* ---- the pump -----------------------------------------------------------------------------------
+ */
 
 static void pump(int argc, char **argv) {
   (void)argc, (void)argv;
@@ -372,7 +378,8 @@ void celslm_net_cancel(celslm_net *n, celslm_event *e) {
   celslm_queue_remove(n->queue, e);
 }
 
-/* ---- the ledger --------------------------------------------------------------------------------- */
+/* ---- the ledger ---------------------------------------------------------------------------------
+ */
 
 int celslm_net_links(const celslm_net *n) {
   return n->n_links;
@@ -413,7 +420,8 @@ uint64_t celslm_net_events(const celslm_net *n) {
 const char *celslm_net_version(void) {
 #define TEXT(x)  TEXT_(x)
 #define TEXT_(x) #x
-  return TEXT(SIMGRID_VERSION_MAJOR) "." TEXT(SIMGRID_VERSION_MINOR) "." TEXT(SIMGRID_VERSION_PATCH);
+  return TEXT(SIMGRID_VERSION_MAJOR) "." TEXT(SIMGRID_VERSION_MINOR) "." TEXT(
+      SIMGRID_VERSION_PATCH);
 #undef TEXT
 #undef TEXT_
 }

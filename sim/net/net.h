@@ -11,9 +11,9 @@
  * (configuration CM02, crosstraffic off, TCP-gamma 0); the route's latency, read from SimGrid
  * before it is zeroed, is added on delivery, and does not block the sender.
  *
- * Messages of up to one packet (CELSLM_PACKET bytes) are not flows: they take latency plus bytes over
- * the narrowest link's bandwidth, and are counted like the rest. A fluid model would give them a fair
- * share at once, so the difference is below a microsecond on any link of 1 Gb/s and more.
+ * Messages of up to one packet (CELSLM_PACKET bytes) are not flows: they take latency plus bytes
+ * over the narrowest link's bandwidth, and are counted like the rest. A fluid model would give them
+ * a fair share at once, so the difference is below a microsecond on any link of 1 Gb/s and more.
  *
  * Every byte is counted: per link and class when a transfer starts, per host when it arrives.
  *
@@ -53,8 +53,8 @@ typedef struct celslm_transfer {
   celslm_event event;
 } celslm_transfer;
 
-/* Work on a host that several share: a SimGrid exec of seconds x speed. The caller fills the first part,
- * keeps the struct until `done`, and sets event.cls and event.id, which order ties. */
+/* Work on a host that several share: a SimGrid exec of seconds x speed. The caller fills the first
+ * part, keeps the struct until `done`, and sets event.cls and event.id, which order ties. */
 typedef struct celslm_compute {
   int host;
   double seconds; /* alone on one core */
@@ -78,17 +78,20 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t);
 
 void celslm_net_compute(celslm_net *n, celslm_compute *c);
 
-/* Counts bytes in the ledger as sent and received without moving them: traffic too thin to compete. */
+/* Counts bytes in the ledger as sent and received without moving them: traffic too thin to compete.
+ */
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic);
 
 /* Fires events until none is left and nothing is in flight, until `horizon` (events at the horizon
  * itself still fire), or until celslm_net_stop. Call once, outside of any actor. */
 void celslm_net_run(celslm_net *n, celslm_ns horizon);
 void celslm_net_stop(celslm_net *n);
-void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag); /* stops when *flag is set */
+void celslm_net_interruptible(celslm_net *n,
+                              const volatile sig_atomic_t *flag); /* stops when *flag is set */
 
 celslm_ns celslm_net_latency(celslm_net *n, int from, int to);
-double celslm_net_bandwidth(celslm_net *n, int from, int to); /* B/s of the narrowest link; INFINITY from == to */
+double celslm_net_bandwidth(celslm_net *n, int from,
+                            int to); /* B/s of the narrowest link; INFINITY from == to */
 
 /* The ledger. Links as SimGrid has them: a split-duplex link is two, NAME_UP and NAME_DOWN. */
 int celslm_net_links(const celslm_net *n);
@@ -96,10 +99,11 @@ const char *celslm_net_link_name(const celslm_net *n, int link);
 double celslm_net_link_bandwidth(const celslm_net *n, int link);
 uint64_t celslm_net_link_bytes(const celslm_net *n, int link, celslm_traffic traffic);
 uint64_t celslm_net_sent(const celslm_net *n, celslm_traffic traffic);
-uint64_t celslm_net_in_flight(const celslm_net *n, celslm_traffic traffic); /* counted from the transfers under way */
+uint64_t celslm_net_in_flight(const celslm_net *n,
+                              celslm_traffic traffic); /* counted from the transfers under way */
 uint64_t celslm_net_received(const celslm_net *n, int host, celslm_traffic traffic);
 uint64_t celslm_net_sent_by(const celslm_net *n, int host, celslm_traffic traffic);
-const char *celslm_net_version(void); /* of SimGrid, "3.32.0" */
+const char *celslm_net_version(void);            /* of SimGrid, "3.32.0" */
 uint64_t celslm_net_events(const celslm_net *n); /* scheduled so far */
 
 #endif

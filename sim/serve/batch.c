@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- lists and the heap of decoding jobs --------------------------------------------------------- */
+/* ---- lists and the heap of decoding jobs
+ * --------------------------------------------------------- */
 
 void celslm_list_append(job_list *l, celslm_job *j) {
   j->before = l->last;
@@ -69,7 +70,8 @@ static void heap_down(celslm_engine *e, int64_t at, celslm_job *j) {
   heap_place(e, at, j);
 }
 
-/* ---- decoding jobs: the sums ------------------------------------------------------------------------- */
+/* ---- decoding jobs: the sums
+ * ------------------------------------------------------------------------- */
 
 int64_t celslm_job_kv(const celslm_engine *e, const celslm_job *j) {
   return j->state == CELSLM_JOB_DECODE ? j->need + (e->step - j->joined) : j->computed + j->chunk;
@@ -88,7 +90,8 @@ static void count_decode(celslm_engine *e, celslm_job *j, int64_t sign) {
   e->read += sign * own;
   if (!j->shared) return;
   e->attended += sign * j->shared->tokens;
-  if (sign > 0 ? j->shared->decoding++ == 0 : --j->shared->decoding == 0) e->read += sign * j->shared->tokens;
+  if (sign > 0 ? j->shared->decoding++ == 0 : --j->shared->decoding == 0)
+    e->read += sign * j->shared->tokens;
 }
 
 void celslm_decode_join(celslm_engine *e, celslm_job *j) {
@@ -122,9 +125,11 @@ int64_t celslm_blocks_opened(const celslm_engine *e, int64_t from, int64_t k) {
   return opened;
 }
 
-/* How many decode steps after the next one (whose blocks are taken) the free blocks allow, at most `most`. */
+/* How many decode steps after the next one (whose blocks are taken) the free blocks allow, at most
+ * `most`. */
 static int64_t steps_that_fit(const celslm_engine *e, int64_t most) {
-  int64_t cycles = e->blocks_free / e->decodes; /* of `block` steps each, every job opens one block */
+  int64_t cycles =
+      e->blocks_free / e->decodes; /* of `block` steps each, every job opens one block */
   int64_t k = cycles * e->block;
   if (k >= most) return most;
   for (int64_t left = e->blocks_free - cycles * e->decodes; k < most; k++) {
@@ -135,7 +140,8 @@ static int64_t steps_that_fit(const celslm_engine *e, int64_t most) {
 }
 
 int64_t celslm_longest_since(const celslm_engine *e, int64_t step) {
-  int64_t low = 0, high = e->n_longest; /* the first entry with a later step: lengths fall from there */
+  int64_t low = 0,
+          high = e->n_longest; /* the first entry with a later step: lengths fall from there */
   while (low < high) {
     int64_t mid = (low + high) / 2;
     if (e->longest[mid].step > step)
@@ -146,9 +152,11 @@ int64_t celslm_longest_since(const celslm_engine *e, int64_t step) {
   return low < e->n_longest ? e->longest[low].ticks : 0;
 }
 
-/* ---- the scheduler's rules --------------------------------------------------------------------------- */
+/* ---- the scheduler's rules
+ * --------------------------------------------------------------------------- */
 
-/* The job admitted last gives its blocks back and waits at the head of the queue, to be recomputed. */
+/* The job admitted last gives its blocks back and waits at the head of the queue, to be recomputed.
+ */
 static celslm_job *preempt_last(celslm_engine *e, bool decodes_took) {
   celslm_job *j = e->running.last;
   int64_t kv = celslm_job_kv(e, j);
@@ -172,8 +180,8 @@ static celslm_job *preempt_last(celslm_engine *e, bool decodes_took) {
   return j;
 }
 
-/* Frees `blocks` blocks by preempting from the end; false if that reached `self`. `decodes_took`: the
- * decoding jobs hold their blocks for the next step already. */
+/* Frees `blocks` blocks by preempting from the end; false if that reached `self`. `decodes_took`:
+ * the decoding jobs hold their blocks for the next step already. */
 static bool make_room(celslm_engine *e, int64_t blocks, const celslm_job *self, bool decodes_took) {
   while (e->blocks_free < blocks)
     if (preempt_last(e, decodes_took) == self) return false;
@@ -204,8 +212,8 @@ typedef struct batch {
   bool preempted, partial;
 } batch;
 
-/* A prefill takes its place in the iteration: a chunk, and those layers for which context KV is there.
- * False: the job was preempted for want of blocks. */
+/* A prefill takes its place in the iteration: a chunk, and those layers for which context KV is
+ * there. False: the job was preempted for want of blocks. */
 static bool take_prefill(celslm_engine *e, celslm_job *j, batch *b) {
   int64_t ready = j->stream ? j->stream->ready : e->layers;
   j->layer = j->chunk ? j->layer : 0;
@@ -244,7 +252,8 @@ static void admit(celslm_engine *e, batch *b) {
   }
 }
 
-/* ---- the price ------------------------------------------------------------------------------------------ */
+/* ---- the price
+ * ------------------------------------------------------------------------------------------ */
 
 static int64_t to_ticks(double seconds) {
   return llround(seconds * 1e9 * 0x1p20);
@@ -292,9 +301,12 @@ static void price(celslm_engine *e, const batch *b) {
     e->ramp.base = e->fixed;
     return;
   }
-  int64_t outputs = e->decodes + b->outputs, begun = e->decodes + b->tokens, base = dense_layers(e, b);
-  /* A pass that goes on from layer to layer as they arrive is one pass: it pays the step's overhead once. */
-  if (e->decodes + b->begun > 0) base += e->ticks.step + (e->decodes + b->begun) * e->ticks.sequence;
+  int64_t outputs = e->decodes + b->outputs, begun = e->decodes + b->tokens,
+          base = dense_layers(e, b);
+  /* A pass that goes on from layer to layer as they arrive is one pass: it pays the step's overhead
+   * once. */
+  if (e->decodes + b->begun > 0)
+    base += e->ticks.step + (e->decodes + b->begun) * e->ticks.sequence;
   int64_t *embed = &e->ticks.embed[begun], *head = &e->ticks.head[outputs];
   if (*embed < 0) *embed = to_ticks(celslm_cost_embed(&e->cost, (double)begun));
   if (*head < 0) *head = to_ticks(celslm_cost_head(&e->cost, (double)outputs));

@@ -10,7 +10,8 @@
 
 #define TICKS_PER_NS ((int64_t)1 << 20)
 
-/* ---- setting up ------------------------------------------------------------------------------------- */
+/* ---- setting up
+ * ------------------------------------------------------------------------------------- */
 
 static int64_t kv_capacity(const celslm_engine *e, const celslm_scenario *s, celslm_error *err) {
   const celslm_engine_config *c = e->config;
@@ -18,10 +19,11 @@ static int64_t kv_capacity(const celslm_engine *e, const celslm_scenario *s, cel
   double usable = celslm_engine_memory(s, c), weights = celslm_engine_weight_bytes(s, c);
   double blocks = floor((usable - weights - c->context_memory) / celslm_engine_block_bytes(s, c));
   if (blocks >= 1) return (int64_t)blocks;
-  celslm_fail(err, c->file, c->line,
-              "engine %s: no memory is left for KV blocks (%.2f GB usable, %.2f GB weights, %.2f GB "
-              "contexts); lower context_memory or raise memory_share",
-              c->name, usable * 1e-9, weights * 1e-9, c->context_memory * 1e-9);
+  celslm_fail(
+      err, c->file, c->line,
+      "engine %s: no memory is left for KV blocks (%.2f GB usable, %.2f GB weights, %.2f GB "
+      "contexts); lower context_memory or raise memory_share",
+      c->name, usable * 1e-9, weights * 1e-9, c->context_memory * 1e-9);
   return 0;
 }
 
@@ -39,7 +41,8 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   const celslm_host *host = &scenario->platform->hosts[config->host];
   const celslm_model *model = &scenario->models[config->model];
   if (host->accelerators > 1) {
-    celslm_fail(err, config->file, config->line, "engine %s: host %s has %d accelerators; an engine can only use 1 so far",
+    celslm_fail(err, config->file, config->line,
+                "engine %s: host %s has %d accelerators; an engine can only use 1 so far",
                 config->name, host->name, host->accelerators);
     return NULL;
   }
@@ -58,9 +61,10 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
                              .done = end_of_iterations,
                              .self = e,
                              .event = {.cls = CELSLM_AT_ENGINE, .id = (uint32_t)index}};
-  e->event = (celslm_event){.fire = end_of_iterations, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
-  if (!celslm_cost_init(&e->cost, host->profile, model, config->weights, config->kv, config->step_overhead,
-                        config->sequence_overhead, err) ||
+  e->event = (celslm_event){
+      .fire = end_of_iterations, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
+  if (!celslm_cost_init(&e->cost, host->profile, model, config->weights, config->kv,
+                        config->step_overhead, config->sequence_overhead, err) ||
       (e->blocks = kv_capacity(e, scenario, err)) == 0) {
     free(e);
     return NULL;
@@ -75,7 +79,9 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   for (int64_t n = 0; n <= seqs; n++) e->ticks.decode[n].compute = -1;
   e->ticks.step = llround(e->cost.step * 1e9 * (double)TICKS_PER_NS);
   e->ticks.sequence = llround(e->cost.sequence * 1e9 * (double)TICKS_PER_NS);
-  e->fixed = isnan(config->fixed_iteration) ? -1 : llround(config->fixed_iteration * 1e9 * (double)TICKS_PER_NS);
+  e->fixed = isnan(config->fixed_iteration)
+                 ? -1
+                 : llround(config->fixed_iteration * 1e9 * (double)TICKS_PER_NS);
   e->itl = celslm_sketch_new(0.005);
   return e;
 }
@@ -93,7 +99,8 @@ void celslm_engine_free(celslm_engine *e) {
   free(e);
 }
 
-/* ---- time --------------------------------------------------------------------------------------------- */
+/* ---- time
+ * --------------------------------------------------------------------------------------------- */
 
 /* The end of the k-th iteration under way, in whole ns. */
 static celslm_ns boundary(const celslm_engine *e, int64_t k) {
@@ -115,11 +122,12 @@ static int64_t iterations_until(const celslm_engine *e, celslm_ns time) {
 
 static void draw_span(celslm_engine *e, celslm_ns end) {
   if (!e->hooks.span) return;
-  celslm_span_kind kind = e->partial ? CELSLM_SPAN_STREAM
+  celslm_span_kind kind = e->partial         ? CELSLM_SPAN_STREAM
                           : !e->batch_tokens ? CELSLM_SPAN_DECODE
                           : e->decodes       ? CELSLM_SPAN_MIXED
                                              : CELSLM_SPAN_PREFILL;
-  bool joins = kind == CELSLM_SPAN_DECODE && e->span == kind && e->span_end == e->start && e->span_decodes == e->decodes;
+  bool joins = kind == CELSLM_SPAN_DECODE && e->span == kind && e->span_end == e->start &&
+               e->span_decodes == e->decodes;
   if (!joins) {
     celslm_engine_flush_span(e);
     e->span = kind;
@@ -155,7 +163,8 @@ static void push_longest(celslm_engine *e, int64_t step, int64_t ticks) {
   e->longest[e->n_longest++].ticks = ticks;
 }
 
-/* Inter-token times of k iterations, for all that decode; the ramp's two lines one after the other. */
+/* Inter-token times of k iterations, for all that decode; the ramp's two lines one after the other.
+ */
 static void count_gaps(celslm_engine *e, int64_t k) {
   int64_t at = celslm_ramp_break(&e->ramp);
   if (at > k) at = k;
@@ -164,7 +173,8 @@ static void count_gaps(celslm_engine *e, int64_t k) {
     if (to == from) continue;
     int64_t first = celslm_ramp_at(&e->ramp, from), last = celslm_ramp_at(&e->ramp, to - 1);
     double slope = to - from > 1 ? celslm_tick_seconds(last - first) / (double)(to - from - 1) : 0;
-    celslm_sketch_add_ramp(e->itl, celslm_tick_seconds(first), slope, (uint64_t)(to - from), weight);
+    celslm_sketch_add_ramp(e->itl, celslm_tick_seconds(first), slope, (uint64_t)(to - from),
+                           weight);
   }
 }
 
@@ -172,8 +182,9 @@ static void count_gaps(celslm_engine *e, int64_t k) {
 static celslm_ns advance(celslm_engine *e, int64_t k) {
   if (e->hooks.iteration) {
     for (int64_t i = 0; i < k; i++)
-      e->hooks.iteration(e->hooks.self, e->index, boundary(e, i + 1), celslm_tick_seconds(celslm_ramp_at(&e->ramp, i)),
-                         e->decodes, e->batch_tokens);
+      e->hooks.iteration(e->hooks.self, e->index, boundary(e, i + 1),
+                         celslm_tick_seconds(celslm_ramp_at(&e->ramp, i)), e->decodes,
+                         e->batch_tokens);
   }
   celslm_ticks length = celslm_ramp_sum(&e->ramp, k), ticks = e->fraction + length;
   celslm_ns begun = e->start;
@@ -263,14 +274,16 @@ static void end_of_iterations(void *self) {
   }
   celslm_ns begun = advance(e, e->count);
   e->busy = false;
-  e->inside = true; /* hooks may submit: that must not begin an iteration before all have been called */
+  e->inside =
+      true; /* hooks may submit: that must not begin an iteration before all have been called */
   if (e->decodes) finish_decodes(e, e->step);
   if (e->batch_tokens) finish_prefills(e, begun);
   e->inside = false;
   begin(e);
 }
 
-/* ---- the outside -------------------------------------------------------------------------------------- */
+/* ---- the outside
+ * -------------------------------------------------------------------------------------- */
 
 void celslm_engine_poke(celslm_engine *e) {
   if (e->inside) return;
@@ -287,7 +300,8 @@ void celslm_engine_poke(celslm_engine *e) {
 }
 
 bool celslm_engine_submit(celslm_engine *e, celslm_job *j) {
-  if (celslm_blocks_of(e, (int64_t)j->prompt + (j->output > 0 ? j->output - 1 : 0)) > e->blocks) return false;
+  if (celslm_blocks_of(e, (int64_t)j->prompt + (j->output > 0 ? j->output - 1 : 0)) > e->blocks)
+    return false;
   j->need = j->prompt;
   j->generated = j->computed = j->chunk = 0;
   j->layer = j->until = 0;
@@ -333,7 +347,9 @@ void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row) {
   row->waiting = (uint32_t)e->waiting.n;
   row->kv_blocks = (uint32_t)e->blocks;
   /* `done` steps are over and one is under way: it has its blocks */
-  int64_t opened = e->busy && e->decodes && done ? celslm_blocks_opened(e, e->step + 1, done < e->count ? done : e->count - 1) : 0;
+  int64_t opened = e->busy && e->decodes && done
+                       ? celslm_blocks_opened(e, e->step + 1, done < e->count ? done : e->count - 1)
+                       : 0;
   row->kv_blocks_used = (uint32_t)(e->blocks - e->blocks_free + opened);
   row->busy = (double)busy * 0x1p-20 * 1e-9;
   row->iterations = e->iterations + done;

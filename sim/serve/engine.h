@@ -1,10 +1,11 @@
 /* engine.h - one model served on one host by continuous batching.
  *
- * The rules are those of vLLM's v1 scheduler (facts sheet "serving costs and rules"): each iteration
- * has a budget of tokens; running sequences go first, one token for a decode, a chunk for a prefill;
- * then waiting ones are admitted first come, first served while budget, slots and KV blocks last; if
- * a block is missing, the sequence admitted last is preempted and recomputed later. A token is
- * produced at the end of the iteration that completes the prompt, then one per iteration.
+ * The rules are those of vLLM's v1 scheduler (facts sheet "serving costs and rules"): each
+ * iteration has a budget of tokens; running sequences go first, one token for a decode, a chunk for
+ * a prefill; then waiting ones are admitted first come, first served while budget, slots and KV
+ * blocks last; if a block is missing, the sequence admitted last is preempted and recomputed later.
+ * A token is produced at the end of the iteration that completes the prompt, then one per
+ * iteration.
  *
  * A job may stand on a shared context whose KV cache lives outside of its own blocks (`shared`): it
  * is attended by every sequence and read once per iteration for all that share it. If that cache is
@@ -39,14 +40,19 @@ typedef struct celslm_shared {
   int64_t decoding; /* engine's own: decoding jobs that stand on it */
 } celslm_shared;
 
-/* The arrival of a context's KV, layer by layer. Whoever loads it counts `ready` up and pokes the engine. */
+/* The arrival of a context's KV, layer by layer. Whoever loads it counts `ready` up and pokes the
+ * engine. */
 typedef struct celslm_stream {
   int64_t ready;      /* layers 0..ready-1 are there */
   celslm_ns complete; /* when the last one came; CELSLM_NEVER before */
 } celslm_stream;
 
 typedef enum celslm_job_state {
-  CELSLM_JOB_NEW, CELSLM_JOB_WAITING, CELSLM_JOB_PREFILL, CELSLM_JOB_DECODE, CELSLM_JOB_ENDED
+  CELSLM_JOB_NEW,
+  CELSLM_JOB_WAITING,
+  CELSLM_JOB_PREFILL,
+  CELSLM_JOB_DECODE,
+  CELSLM_JOB_ENDED
 } celslm_job_state;
 
 struct celslm_job;
@@ -59,29 +65,30 @@ typedef struct celslm_job_owner {
 /* One sequence. The caller fills the first part, and keeps the struct until `done`. */
 typedef struct celslm_job {
   uint32_t id;
-  int32_t prompt; /* tokens to prefill (own KV), >= 1 */
-  int32_t output; /* tokens to generate; 0: prefill only */
+  int32_t prompt;              /* tokens to prefill (own KV), >= 1 */
+  int32_t output;              /* tokens to generate; 0: prefill only */
   celslm_shared *shared;       /* NULL: none */
   const celslm_stream *stream; /* NULL: the context is all there */
   const celslm_job_owner *owner;
   void *self; /* the owner's */
   /* read by the caller when the job has ended */
   celslm_ns queued, scheduled, first_token, last_token;
-  int64_t itl_max;           /* ticks */
-  celslm_ns compute, hidden; /* ns of iterations that prefilled this job; of them before the stream was complete */
+  int64_t itl_max; /* ticks */
+  celslm_ns compute,
+      hidden; /* ns of iterations that prefilled this job; of them before the stream was complete */
   uint32_t preemptions;
   /* the engine's own */
   uint8_t state;
-  int32_t generated; /* tokens, at the last change of state */
-  int32_t need;      /* own tokens to have KV for before the next token: prompt + generated */
-  int32_t computed;  /* of them done */
-  int32_t chunk;     /* tokens in the chunk under way; 0: none */
+  int32_t generated;    /* tokens, at the last change of state */
+  int32_t need;         /* own tokens to have KV for before the next token: prompt + generated */
+  int32_t computed;     /* of them done */
+  int32_t chunk;        /* tokens in the chunk under way; 0: none */
   int16_t layer, until; /* layers done of this chunk; of them in this iteration: layer..until-1 */
-  int64_t joined;    /* decode step at which it joined */
-  int64_t finish;    /* decode step after which it has all its tokens */
-  uint64_t order;    /* of admission */
-  uint32_t slot;     /* in the heap of decoding jobs */
-  struct celslm_job *before, *after;           /* in the waiting or running list */
+  int64_t joined;       /* decode step at which it joined */
+  int64_t finish;       /* decode step after which it has all its tokens */
+  uint64_t order;       /* of admission */
+  uint32_t slot;        /* in the heap of decoding jobs */
+  struct celslm_job *before, *after; /* in the waiting or running list */
   struct celslm_job *prefill_before, *prefill_after;
 } celslm_job;
 
@@ -89,7 +96,8 @@ typedef struct celslm_engine_hooks {
   void *self;
   void (*iteration)(void *self, int engine, celslm_ns end, double duration, int64_t decodes,
                     int64_t prefill_tokens); /* NULL: not wanted */
-  void (*span)(void *self, int engine, celslm_span_kind kind, celslm_ns begin, celslm_ns end); /* NULL: neither */
+  void (*span)(void *self, int engine, celslm_span_kind kind, celslm_ns begin,
+               celslm_ns end);  /* NULL: neither */
   celslm_ns span_from, span_to; /* spans are wanted inside this window only */
 } celslm_engine_hooks;
 
@@ -113,6 +121,8 @@ void celslm_engine_flush_span(celslm_engine *e);
 void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row);
 const celslm_sketch *celslm_engine_itl(const celslm_engine *e); /* inter-token times, s */
 
-static inline double celslm_tick_seconds(int64_t ticks) { return (double)ticks * 0x1p-20 * 1e-9; }
+static inline double celslm_tick_seconds(int64_t ticks) {
+  return (double)ticks * 0x1p-20 * 1e-9;
+}
 
 #endif

@@ -19,7 +19,8 @@ static inline int64_t celslm_ramp_at(const celslm_ramp *r, int64_t i) {
   return r->base + (c > m ? c : m);
 }
 
-/* The first index at which the line that is lower at 0 is no longer the lower one; INT64_MAX: never. */
+/* The first index at which the line that is lower at 0 is no longer the lower one; INT64_MAX:
+ * never. */
 static inline int64_t celslm_ramp_break(const celslm_ramp *r) {
   int64_t gap = r->compute - r->memory, closing = r->memory_slope - r->compute_slope;
   if (gap < 0) gap = -gap, closing = -closing;

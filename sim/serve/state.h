@@ -1,4 +1,5 @@
-/* state.h - the inside of an engine, shared by engine.c (time) and batch.c (who is in the batch). */
+/* state.h - the inside of an engine, shared by engine.c (time) and batch.c (who is in the batch).
+ */
 #ifndef CELSLM_SERVE_STATE_H
 #define CELSLM_SERVE_STATE_H
 
@@ -10,12 +11,14 @@ typedef struct job_list {
   int64_t n;
 } job_list;
 
-/* Costs in ticks, of one layer or one pass, filled when first needed: -1 (or compute < 0) is empty. */
+/* Costs in ticks, of one layer or one pass, filled when first needed: -1 (or compute < 0) is empty.
+ */
 typedef struct cost_tables {
-  int64_t *layer;     /* [tokens] one layer's dense ops */
-  int64_t *embed;     /* [tokens] */
-  int64_t *head;      /* [outputs] */
-  celslm_ramp *decode; /* [sequences] attention of all layers: compute, memory per step; slopes per token */
+  int64_t *layer; /* [tokens] one layer's dense ops */
+  int64_t *embed; /* [tokens] */
+  int64_t *head;  /* [outputs] */
+  celslm_ramp
+      *decode; /* [sequences] attention of all layers: compute, memory per step; slopes per token */
   int64_t step, sequence;
 } cost_tables;
 
@@ -33,15 +36,16 @@ struct celslm_engine {
   int64_t fixed; /* ticks of every iteration; < 0: what the op list says */
 
   /* who is here */
-  job_list waiting, running; /* running: in order of admission */
+  job_list waiting, running;                /* running: in order of admission */
   celslm_job *prefill_first, *prefill_last; /* those of `running` that still prefill, in order */
-  celslm_job **decoding;     /* a heap on (finish, order); [0, decodes) */
+  celslm_job **decoding;                    /* a heap on (finish, order); [0, decodes) */
   int64_t decodes, heap_size;
   uint64_t admissions;
 
   /* KV blocks */
   int64_t block, blocks, blocks_free;
-  int64_t *phase; /* [block]: decoding jobs by (own KV tokens - step) mod block: those whose next token opens a block */
+  int64_t *phase; /* [block]: decoding jobs by (own KV tokens - step) mod block: those whose next
+                     token opens a block */
 
   /* sums over the decoding jobs, for the next iteration */
   int64_t attended, read; /* tokens */
@@ -53,12 +57,14 @@ struct celslm_engine {
   celslm_ns start; /* of the first of them: start ns + fraction ticks */
   int64_t fraction;
   celslm_ramp ramp;
-  int64_t count;          /* how many end with the event */
-  int64_t batch_tokens;   /* prefill tokens in it */
-  bool partial;           /* some prefill did not span all layers */
+  int64_t count;        /* how many end with the event */
+  int64_t batch_tokens; /* prefill tokens in it */
+  bool partial;         /* some prefill did not span all layers */
 
   /* longest decode iteration since a step: a stack with falling lengths, oldest first */
-  struct { int64_t step, ticks; } *longest;
+  struct {
+    int64_t step, ticks;
+  } * longest;
   int64_t n_longest, longest_size;
 
   /* the span being drawn */

@@ -12,7 +12,7 @@ typedef struct celslm_codec {
   double (*layer_bytes)(const celslm_model *m, double tokens);
 } celslm_codec;
 
-extern const celslm_codec *const celslm_codecs[]; /* NULL-terminated */
+extern const celslm_codec *const celslm_codecs[];        /* NULL-terminated */
 const celslm_codec *celslm_codec_find(const char *name); /* NULL: none */
 
 #endif

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- computed on the spot ------------------------------------------------------------------------------ */
+/* ---- computed on the spot
+ * ------------------------------------------------------------------------------ */
 
 typedef struct computation {
   celslm_job job;
@@ -68,7 +69,8 @@ void celslm_site_compute(celslm_site *site, int context, celslm_waiter *w) {
 
 bool celslm_site_can_hold(const celslm_site *site, int context) {
   const celslm_entry *e = celslm_store_entry(site->store, context);
-  int64_t room = celslm_engine_blocks(site->engine) * celslm_engine_configuration(site->engine)->block_size;
+  int64_t room =
+      celslm_engine_blocks(site->engine) * celslm_engine_configuration(site->engine)->block_size;
   return celslm_store_could_hold(site->store, e) && e->shared.tokens <= room;
 }
 
@@ -81,7 +83,8 @@ bool celslm_site_preload(celslm_site *site, int context) {
   return true;
 }
 
-/* ---- fetched ---------------------------------------------------------------------------------------------- */
+/* ---- fetched
+ * ---------------------------------------------------------------------------------------------- */
 
 enum { REQUEST_BYTES = 64 }; /* our choice: an id, a version and a header fit */
 

@@ -50,7 +50,8 @@ static void link_newest(celslm_store *s, celslm_entry *e) {
 bool celslm_store_claim(celslm_store *s, celslm_entry *e) {
   assert(e->residence == CELSLM_ABSENT);
   double free_able = s->capacity - s->used;
-  for (celslm_entry *old = s->oldest; old && free_able < e->bytes; old = old->newer) free_able += old->bytes;
+  for (celslm_entry *old = s->oldest; old && free_able < e->bytes; old = old->newer)
+    free_able += old->bytes;
   if (free_able < e->bytes) return false;
   while (s->capacity - s->used < e->bytes) {
     celslm_entry *old = s->oldest;
@@ -104,7 +105,8 @@ void celslm_store_unpin(celslm_store *s, celslm_entry *e) {
   if (--e->pins) return;
   if (e->residence == CELSLM_RESIDENT) link_newest(s, e);
   celslm_waiter *w = s->hungry;
-  s->hungry = s->hungry_last = NULL; /* those who are still too large queue again, in the same order */
+  s->hungry = s->hungry_last =
+      NULL; /* those who are still too large queue again, in the same order */
   for (celslm_waiter *next; w; w = next) {
     next = w->next;
     w->then(w->self, true);

@@ -1,8 +1,9 @@
 /* store.h - the context KV that an engine's host holds, in bounded memory.
  *
- * An entry is absent, loading (its bytes are reserved, its layers arrive or are computed) or resident.
- * Pinned entries (in use, or loading) are never evicted; among the others the least recently used goes
- * first. Whoever wants an entry that is loading waits on it: one load serves all (single flight).
+ * An entry is absent, loading (its bytes are reserved, its layers arrive or are computed) or
+ * resident. Pinned entries (in use, or loading) are never evicted; among the others the least
+ * recently used goes first. Whoever wants an entry that is loading waits on it: one load serves all
+ * (single flight).
  *
  * Invariant: used = sum of bytes over loading and resident entries <= capacity. */
 #ifndef CELSLM_SHARE_STORE_H
@@ -20,8 +21,8 @@ typedef struct celslm_waiter {
 } celslm_waiter;
 
 typedef struct celslm_entry {
-  celslm_shared shared;  /* what the engine sees */
-  celslm_stream stream;  /* while loading */
+  celslm_shared shared;   /* what the engine sees */
+  celslm_stream stream;   /* while loading */
   celslm_ns asked, ready; /* of the current load: when the source was asked, when it had the KV */
   bool computed_here;     /* the current load is a computation on the spot, not a fetch */
   celslm_residence residence;
@@ -42,7 +43,8 @@ celslm_entry *celslm_store_entry(celslm_store *s, int context);
 
 /* absent -> loading, pinned once for the loader, evicting what must go. False: there is no room. */
 bool celslm_store_claim(celslm_store *s, celslm_entry *e);
-/* loading -> resident (or absent if !ok); releases the loader's pin and calls who waits, in order. */
+/* loading -> resident (or absent if !ok); releases the loader's pin and calls who waits, in order.
+ */
 void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool ok);
 void celslm_store_wait(celslm_entry *e, celslm_waiter *w);
 void celslm_store_pin(celslm_store *s, celslm_entry *e);

@@ -1,5 +1,5 @@
-/* ce_lslm.c - the cloud prefills long shared contexts once; edges fetch their KV layer by layer and serve
- * user prompts, which never leave the edge. P. Zhu, T. Yang, "CE-LSLM", arXiv 2505.14085.
+/* ce_lslm.c - the cloud prefills long shared contexts once; edges fetch their KV layer by layer and
+ * serve user prompts, which never leave the edge. P. Zhu, T. Yang, "CE-LSLM", arXiv 2505.14085.
  *
  * A request whose context is resident at its edge starts at once. The first that misses fetches it,
  * others join that fetch. With pipeline="yes" their prefills follow the layers as they arrive; with
@@ -18,7 +18,8 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   options *opt = o;
   const char *codec = celslm_element_attribute(e, "codec");
   opt->codec = celslm_codec_find(codec ? codec : "f16");
-  if (!opt->codec) return celslm_element_fail(e, err, "no codec is called %s; see `celslm list codecs`", codec);
+  if (!opt->codec)
+    return celslm_element_fail(e, err, "no codec is called %s; see `celslm list codecs`", codec);
   if (!celslm_element_bool(e, "pipeline", true, &opt->pipeline, err) ||
       !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err) ||
       !celslm_system_needs_cloud(s, e, err) || !celslm_system_needs_edges(s, e, err))
@@ -27,18 +28,25 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   for (int i = 0; i < s->n_users; i++) {
     const celslm_site *edge = &s->sites[s->users[i].site];
     if (strcmp(edge->model->tokenizer, cloud->tokenizer) != 0)
-      return celslm_element_fail(e, err, "%s (tokenizer %s) cannot use KV of %s (tokenizer %s): give models of one tokenizer",
-                                 edge->model->name, edge->model->tokenizer, cloud->name, cloud->tokenizer);
+      return celslm_element_fail(
+          e, err,
+          "%s (tokenizer %s) cannot use KV of %s (tokenizer %s): give models of one tokenizer",
+          edge->model->name, edge->model->tokenizer, cloud->name, cloud->tokenizer);
   }
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
-      return celslm_element_fail(e, err, "context %s (%lld tokens) is too large for the cloud engine's context_memory or "
-                                 "KV blocks; raise them or shorten the context", s->scenario->contexts[c].name,
-                                 (long long)s->scenario->contexts[c].tokens);
+      return celslm_element_fail(
+          e, err,
+          "context %s (%lld tokens) is too large for the cloud engine's context_memory or "
+          "KV blocks; raise them or shorten the context",
+          s->scenario->contexts[c].name, (long long)s->scenario->contexts[c].tokens);
   for (int c = 0; opt->cloud_warm && c < s->scenario->n_contexts; c++)
     if (!celslm_site_preload(&s->sites[s->cloud], c))
-      return celslm_element_fail(e, err, "cloud_warm: the cloud engine's context_memory has no room for all %d contexts; "
-                                 "raise it or say cloud_warm=\"no\"", s->scenario->n_contexts);
+      return celslm_element_fail(
+          e, err,
+          "cloud_warm: the cloud engine's context_memory has no room for all %d contexts; "
+          "raise it or say cloud_warm=\"no\"",
+          s->scenario->n_contexts);
   return true;
 }
 
@@ -77,7 +85,8 @@ static void at_edge(celslm_request *r) {
       return;
     }
     r->source = CELSLM_CONTEXT_FETCHED;
-    r->kv_bytes = (double)edge->model->layers * opt->codec->layer_bytes(edge->model, (double)e->shared.tokens);
+    r->kv_bytes = (double)edge->model->layers *
+                  opt->codec->layer_bytes(edge->model, (double)e->shared.tokens);
     celslm_site_fetch(edge, &r->system->sites[r->system->cloud], r->context, opt->codec);
   }
   if (opt->pipeline) {
@@ -95,7 +104,8 @@ static void arrive(const void *o, celslm_request *r) {
 
 const celslm_strategy celslm_strategy_ce_lslm = {
     .name = "ce-lslm",
-    .summary = "the cloud prefills shared contexts, edges fetch their KV layer by layer while they compute",
+    .summary = "the cloud prefills shared contexts, edges fetch their KV layer by layer while they "
+               "compute",
     .paper = "arXiv 2505.14085",
     .options_size = sizeof(options),
     .configure = configure,

@@ -1,5 +1,5 @@
-/* cloud_only.c - every prompt goes up to the cloud's model. The baseline of CE-LSLM (arXiv 2505.14085)
- * and of the surveys on edge-cloud collaboration. */
+/* cloud_only.c - every prompt goes up to the cloud's model. The baseline of CE-LSLM (arXiv
+ * 2505.14085) and of the surveys on edge-cloud collaboration. */
 #include "strategy/at_site.h"
 
 typedef struct options {
@@ -14,12 +14,14 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
 
 static void arrive(const void *o, celslm_request *r) {
   const options *opt = o;
-  celslm_upload(r, r->system->cloud, opt->prompt_cache ? celslm_serve_cached : celslm_serve_recomputing);
+  celslm_upload(r, r->system->cloud,
+                opt->prompt_cache ? celslm_serve_cached : celslm_serve_recomputing);
 }
 
 const celslm_strategy celslm_strategy_cloud_only = {
     .name = "cloud-only",
-    .summary = "user prompts go to the cloud's model; contexts recomputed, or cached there (prompt_cache)",
+    .summary =
+        "user prompts go to the cloud's model; contexts recomputed, or cached there (prompt_cache)",
     .paper = "baseline",
     .options_size = sizeof(options),
     .configure = configure,

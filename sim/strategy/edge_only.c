@@ -20,7 +20,8 @@ static void arrive(const void *o, celslm_request *r) {
 
 const celslm_strategy celslm_strategy_edge_only = {
     .name = "edge-only",
-    .summary = "user prompts stay at their edge's model; contexts recomputed, or cached there (prompt_cache)",
+    .summary = "user prompts stay at their edge's model; contexts recomputed, or cached there "
+               "(prompt_cache)",
     .paper = "baseline",
     .options_size = sizeof(options),
     .configure = configure,

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-extern const celslm_strategy celslm_strategy_cloud_only, celslm_strategy_edge_only, celslm_strategy_ce_lslm;
+extern const celslm_strategy celslm_strategy_cloud_only, celslm_strategy_edge_only,
+    celslm_strategy_ce_lslm;
 
 const celslm_strategy *const celslm_strategies[] = {
     &celslm_strategy_cloud_only,

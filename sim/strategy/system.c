@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- messages between a user and a site ---------------------------------------------------------------- */
+/* ---- messages between a user and a site
+ * ---------------------------------------------------------------- */
 
 typedef enum way { WAY_UP, WAY_FIRST, WAY_LAST, WAY_QUEUE } way;
 
@@ -55,20 +56,28 @@ static void moved(const message *m, celslm_span_kind kind, int place, int index)
   if (s->moved) s->moved(s->watcher, kind, place, index, m->request->id, m->begun);
 }
 
-static void send_wire(message *m, int from, int to, double bytes, celslm_traffic traffic, void (*done)(void *)) {
+static void send_wire(message *m, int from, int to, double bytes, celslm_traffic traffic,
+                      void (*done)(void *)) {
   m->begun = celslm_net_now(m->request->system->net);
-  m->wire = (celslm_transfer){
-      .from = from, .to = to, .bytes = (uint64_t)ceil(bytes), .traffic = traffic, .delivered = done, .self = m};
+  m->wire = (celslm_transfer){.from = from,
+                              .to = to,
+                              .bytes = (uint64_t)ceil(bytes),
+                              .traffic = traffic,
+                              .delivered = done,
+                              .self = m};
   celslm_net_send(m->request->system->net, &m->wire);
 }
 
-static void send_air(message *m, celslm_air *air, double bytes, double rate, celslm_ns latency, void (*done)(void *)) {
+static void send_air(message *m, celslm_air *air, double bytes, double rate, celslm_ns latency,
+                     void (*done)(void *)) {
   m->begun = celslm_net_now(m->request->system->net);
   m->air = (celslm_air_flow){.airtime = bytes / rate, .latency = latency, .done = done, .self = m};
   celslm_air_send(air, &m->air);
 }
 
-/* ---- up -------------------------------------------------------------------------------------------------- */
+/* ---- up
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static double prompt_bytes(const celslm_request *r) {
   const celslm_radio_config *c = &r->system->scenario->radio;
@@ -81,7 +90,7 @@ static void prompt_arrived(void *self) {
   celslm_system *s = r->system;
   int host = s->sites[r->site].host;
   moved(m, CELSLM_SPAN_PROMPT, 1, host);
-  if (s->scenario->platform->hosts[host].role == CELSLM_CLOUD) r->to_cloud += (uint32_t)m->wire.bytes;
+  if (s->scenario->platform->hosts[host].role == CELSLM_CLOUD) r->to_cloud += m->wire.bytes;
   r->uploaded = celslm_net_now(s->net);
   drop_message(m);
   r->then(r);
@@ -111,7 +120,9 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
   send_air(m, s->up[u->cell], bytes, u->up, u->latency_up, prompt_in_cell);
 }
 
-/* ---- down ------------------------------------------------------------------------------------------------ */
+/* ---- down
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void token_seen(void *self) {
   message *m = self;
@@ -135,7 +146,8 @@ static double token_bytes(const celslm_request *r) {
 static void token_in_cell(void *self) {
   message *m = self;
   const celslm_user *u = user_of(m->request);
-  send_air(m, m->request->system->down[u->cell], token_bytes(m->request), u->down, u->latency_down, token_seen);
+  send_air(m, m->request->system->down[u->cell], token_bytes(m->request), u->down, u->latency_down,
+           token_seen);
 }
 
 static void send_token(celslm_request *r, way w) {
@@ -145,7 +157,8 @@ static void send_token(celslm_request *r, way w) {
   r->messages++;
   int to = u->cell < 0 ? u->host : s->scenario->platform->cells[u->cell].host;
   if (u->cell >= 0) s->bytes_down[u->cell] += token_bytes(r);
-  send_wire(m, s->sites[r->site].host, to, token_bytes(r), CELSLM_TOKENS, u->cell < 0 ? token_seen : token_in_cell);
+  send_wire(m, s->sites[r->site].host, to, token_bytes(r), CELSLM_TOKENS,
+            u->cell < 0 ? token_seen : token_in_cell);
 }
 
 /* The tokens between the first and the last one: counted, not raced (see system.h). */
@@ -159,7 +172,9 @@ static void count_tokens_between(celslm_request *r) {
   celslm_net_count(s->net, s->sites[r->site].host, to, (uint64_t)ceil(bytes), CELSLM_TOKENS);
 }
 
-/* ---- served ------------------------------------------------------------------------------------------------ */
+/* ---- served
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static celslm_ns later(celslm_ns a, celslm_ns b) {
   return a > b ? a : b;
@@ -169,9 +184,9 @@ static celslm_ns sooner(celslm_ns a, celslm_ns b) {
   return a < b ? a : b;
 }
 
-/* Where the time from the complete prompt to the first token went: the context was being loaded (at its
- * source, then on the wire) during [uploaded, complete), the prompt was computed during job.compute, of
- * which job.hidden while the context was still on its way. */
+/* Where the time from the complete prompt to the first token went: the context was being loaded (at
+ * its source, then on the wire) during [uploaded, complete), the prompt was computed during
+ * job.compute, of which job.hidden while the context was still on its way. */
 static void break_down(celslm_request *r) {
   const celslm_job *j = &r->job;
   const celslm_entry *e = r->entry;
@@ -243,7 +258,9 @@ void celslm_reject(celslm_request *r) {
   r->system->ended(r->system->self, r);
 }
 
-/* ---- the row ------------------------------------------------------------------------------------------------- */
+/* ---- the row
+ * -------------------------------------------------------------------------------------------------
+ */
 
 void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   const celslm_system *s = r->system;
@@ -262,15 +279,17 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
       .output_tokens = (uint32_t)r->output,
       .preemptions = j->preemptions,
       .arrival = celslm_seconds(r->arrival),
-      .user_bytes_to_cloud = r->to_cloud,
+      .user_bytes_to_cloud = (double)r->to_cloud,
       .kv_bytes = r->kv_bytes,
   };
-  double *unknown[] = {&row->queued, &row->scheduled, &row->first_token, &row->last_token, &row->ttft,
-                       &row->tpot,   &row->e2e,       &row->itl_max,     &row->t_up,       &row->t_wait,
-                       &row->t_cloud, &row->t_comm,   &row->t_edge,      &row->t_hidden,   &row->t_down};
+  double *unknown[] = {&row->queued, &row->scheduled, &row->first_token, &row->last_token,
+                       &row->ttft,   &row->tpot,      &row->e2e,         &row->itl_max,
+                       &row->t_up,   &row->t_wait,    &row->t_cloud,     &row->t_comm,
+                       &row->t_edge, &row->t_hidden,  &row->t_down};
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) *unknown[i] = NAN;
   if (r->uploaded >= 0) row->queued = celslm_seconds(r->uploaded);
-  if (r->uploaded >= 0 && j->owner && j->scheduled >= 0) row->scheduled = celslm_seconds(j->scheduled);
+  if (r->uploaded >= 0 && j->owner && j->scheduled >= 0)
+    row->scheduled = celslm_seconds(j->scheduled);
   if (r->first_seen < 0) return;
   row->first_token = celslm_seconds(r->first_seen);
   row->ttft = celslm_seconds(r->first_seen - r->arrival);
@@ -282,7 +301,8 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   row->t_edge = celslm_seconds(in_cloud ? 0 : here);
   row->t_comm = celslm_seconds(r->moving);
   row->t_hidden = celslm_seconds(r->hidden);
-  row->t_wait = celslm_seconds(j->first_token - r->uploaded - r->loading_there - r->moving - here + r->hidden);
+  row->t_wait = celslm_seconds(j->first_token - r->uploaded - r->loading_there - r->moving - here +
+                               r->hidden);
   if (r->end != CELSLM_COMPLETED) return;
   row->last_token = celslm_seconds(r->last_seen);
   row->e2e = celslm_seconds(r->last_seen - r->arrival);
@@ -291,17 +311,20 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   row->itl_max = celslm_tick_seconds(j->itl_max);
 }
 
-/* ---- what strategies check ---------------------------------------------------------------------------------- */
+/* ---- what strategies check
+ * ---------------------------------------------------------------------------------- */
 
 bool celslm_system_needs_cloud(const celslm_system *s, const celslm_element *e, celslm_error *err) {
   if (s->cloud >= 0) return true;
-  return celslm_element_fail(e, err, "%s needs an engine on a host whose celslm.role is cloud", e->name);
+  return celslm_element_fail(e, err, "%s needs an engine on a host whose celslm.role is cloud",
+                             e->name);
 }
 
 bool celslm_system_needs_edges(const celslm_system *s, const celslm_element *e, celslm_error *err) {
   for (int i = 0; i < s->n_users; i++)
     if (s->users[i].site < 0)
-      return celslm_element_fail(e, err, "%s needs an engine on every edge host that users are at; host %s has none",
-                                 e->name, s->scenario->platform->hosts[s->users[i].host].name);
+      return celslm_element_fail(
+          e, err, "%s needs an engine on every edge host that users are at; host %s has none",
+          e->name, s->scenario->platform->hosts[s->users[i].host].name);
   return true;
 }

@@ -1,13 +1,14 @@
-/* system.h - the running system that a strategy steers: users, cells, sites, and the life of a request.
+/* system.h - the running system that a strategy steers: users, cells, sites, and the life of a
+ * request.
  *
  * A request arrives at a user's device. The strategy uploads its prompt to a site, serves it there
- * (with or without a shared context), and the system brings the tokens back to the user. Each step is
- * one call below and calls the strategy back when it is done.
+ * (with or without a shared context), and the system brings the tokens back to the user. Each step
+ * is one call below and calls the strategy back when it is done.
  *
  * The way up is air, then wire (store and forward: prompts are small); the way down wire, then air.
  * The first and the last token travel as messages of their own; those in between, a packet per
- * iteration at most, are counted in the ledgers but do not compete for the air: their share of it is
- * reported, and is well below one percent in any load that text can make. */
+ * iteration at most, are counted in the ledgers but do not compete for the air: their share of it
+ * is reported, and is well below one percent in any load that text can make. */
 #ifndef CELSLM_STRATEGY_SYSTEM_H
 #define CELSLM_STRATEGY_SYSTEM_H
 
@@ -18,10 +19,10 @@
 typedef struct celslm_system celslm_system;
 
 typedef struct celslm_user {
-  int cell;           /* -1: sits at the edge host itself */
-  int site;           /* the engine at the edge that is nearest; -1: none */
-  int host;           /* of that edge */
-  double up, down;    /* B/s of air */
+  int cell;        /* -1: sits at the edge host itself */
+  int site;        /* the engine at the edge that is nearest; -1: none */
+  int host;        /* of that edge */
+  double up, down; /* B/s of air */
   celslm_ns latency_up, latency_down;
 } celslm_user;
 
@@ -29,19 +30,20 @@ typedef struct celslm_request {
   celslm_job job;
   celslm_system *system;
   uint32_t id, user;
-  int32_t context; /* -1: none */
-  int32_t site;    /* where it is served; -1: not decided */
+  int32_t context;        /* -1: none */
+  int32_t site;           /* where it is served; -1: not decided */
   int32_t prompt, output; /* the user's own tokens; tokens asked for */
   celslm_entry *entry;    /* of the context it stands on, pinned; NULL: none */
   celslm_ns arrival, uploaded, first_seen, last_seen;
-  celslm_ns compute, hidden, loading_there, loading_here, moving; /* ns until the first token: system.c, break_down */
-  uint8_t source, end;    /* celslm_context_source, celslm_end */
-  uint8_t messages;       /* on their way to the user */
-  bool done;              /* the engine has produced its last token */
-  uint32_t to_cloud;      /* B of user data that reached a cloud host */
-  double kv_bytes;        /* fetched on this request's behalf */
+  celslm_ns compute, hidden, loading_there, loading_here,
+      moving;          /* ns until the first token: system.c, break_down */
+  uint8_t source, end; /* celslm_context_source, celslm_end */
+  uint8_t messages;    /* on their way to the user */
+  bool done;           /* the engine has produced its last token */
+  uint64_t to_cloud;   /* B of user data that reached a cloud host */
+  double kv_bytes;     /* fetched on this request's behalf */
   void (*then)(struct celslm_request *r);
-  celslm_waiter waiter;   /* the strategy's, for waiting on an entry */
+  celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
   struct celslm_request *before, *after; /* among the live ones */
 } celslm_request;
 
@@ -52,7 +54,8 @@ typedef struct celslm_strategy {
   const char *paper;   /* where the idea was published */
   unsigned long options_size;
   /* Reads <NAME .../> into options (zeroed) and checks that the scenario can be run so. */
-  bool (*configure)(void *options, const celslm_system *s, const celslm_element *e, celslm_error *err);
+  bool (*configure)(void *options, const celslm_system *s, const celslm_element *e,
+                    celslm_error *err);
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
 } celslm_strategy;
 
@@ -72,7 +75,8 @@ struct celslm_system {
   void *options;
   void (*ended)(void *self, celslm_request *r); /* the world records it and frees it */
   void *self;
-  void (*moved)(void *watcher, celslm_span_kind kind, int place, int index, uint32_t request, celslm_ns begin); /* NULL: nobody watches */
+  void (*moved)(void *watcher, celslm_span_kind kind, int place, int index, uint32_t request,
+                celslm_ns begin); /* NULL: nobody watches */
   void *watcher;
   struct message *spare;
 };

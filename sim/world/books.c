@@ -31,7 +31,8 @@ struct celslm_books {
   celslm_ns window_from, window_to;
 };
 
-/* ---- opening ---------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ---------------------------------------------------------------------------------------------- */
 
 static const char **new_names(celslm_books *b, int n) {
   return b->names[b->n_names++] = celslm_alloc((unsigned long)n + 1, sizeof(char *));
@@ -42,8 +43,9 @@ typedef struct naming {
   const char *const *names;
 } naming;
 
-static celslm_table *open_table(celslm_books *b, const char *path, const char *description, const celslm_column *columns,
-                                size_t n, const naming *namings, celslm_error *err) {
+static celslm_table *open_table(celslm_books *b, const char *path, const char *description,
+                                const celslm_column *columns, size_t n, const naming *namings,
+                                celslm_error *err) {
   celslm_column *copy = b->columns[b->n_columns++] = celslm_alloc(n, sizeof *copy);
   memcpy(copy, columns, n * sizeof *copy);
   for (size_t i = 0; i < n; i++)
@@ -55,7 +57,8 @@ static celslm_table *open_table(celslm_books *b, const char *path, const char *d
 static bool write_provenance(celslm_books *b, celslm_error *err) {
   const celslm_scenario *s = b->scenario;
   char *seed = celslm_format("%llu", (unsigned long long)s->seed);
-  char *libraries = celslm_format("SimGrid %s, GSL %s, HDF5 %s", celslm_net_version(), gsl_version, celslm_results_library());
+  char *libraries = celslm_format("SimGrid %s, GSL %s, HDF5 %s", celslm_net_version(), gsl_version,
+                                  celslm_results_library());
   bool ok = celslm_results_provenance(b->results, "name", s->name, err) &&
             celslm_results_provenance(b->results, "seed", seed, err) &&
             celslm_results_provenance(b->results, "version", CELSLM_VERSION, err) &&
@@ -82,26 +85,36 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
   for (int i = 0; i < s->n_strategies; i++) strategies[i] = s->strategies[i].label;
   for (int i = 0; i < s->n_engines; i++) engines[i] = s->engines[i].name;
   for (int i = 0; i < s->n_contexts; i++) contexts[i] = s->contexts[i].name;
-  for (int i = 0; i < s->platform->n_cells; i++) cells[i] = s->platform->hosts[s->platform->cells[i].host].name;
+  for (int i = 0; i < s->platform->n_cells; i++)
+    cells[i] = s->platform->hosts[s->platform->cells[i].host].name;
   for (int i = 0; i < s->platform->n_hosts; i++) hosts[i] = s->platform->hosts[i].name;
   for (int i = 0; i < n_links; i++) links[i] = celslm_net_link_name(b->system->net, i);
-  naming namings[] = {{"strategy", strategies}, {"engine", engines}, {"context", contexts}, {"cell", cells},
-                      {"index", hosts},         {"link", links},     {"traffic", celslm_traffic_names}, {NULL, NULL}};
-#define OPEN(TABLE, ROW, TEXT)                                                                       \
-  (b->TABLE = open_table(b, #TABLE, TEXT, celslm_##ROW##_columns, celslm_##ROW##_n_columns, namings, err))
-  return OPEN(requests, request, "one row per request, in order of its end; those in flight at the horizon last") &&
+  naming namings[] = {{"strategy", strategies},
+                      {"engine", engines},
+                      {"context", contexts},
+                      {"cell", cells},
+                      {"index", hosts},
+                      {"link", links},
+                      {"traffic", celslm_traffic_names},
+                      {NULL, NULL}};
+#define OPEN(TABLE, ROW, TEXT)                                                                     \
+  (b->TABLE = open_table(b, #TABLE, TEXT, celslm_##ROW##_columns, celslm_##ROW##_n_columns,        \
+                         namings, err))
+  return OPEN(requests, request,
+              "one row per request, in order of its end; those in flight at the horizon last") &&
          OPEN(engines, engine, "engines, sampled over time") &&
          OPEN(links, link, "bytes over each link by class, at the end") &&
          OPEN(cells, cell, "the air of each cell, at the end") &&
          OPEN(contexts, context, "shared contexts at each engine, at the end") &&
          OPEN(timeline, span, "what engines, routes and cells did in the timeline window") &&
-         (!s->results.iterations || OPEN(iterations, iteration, "every iteration of every engine")) &&
+         (!s->results.iterations ||
+          OPEN(iterations, iteration, "every iteration of every engine")) &&
          OPEN(summary, summary, "one row per strategy");
 #undef OPEN
 }
 
-celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_options *o, celslm_system *system,
-                                celslm_error *err) {
+celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_options *o,
+                                celslm_system *system, celslm_error *err) {
   celslm_books *b = celslm_alloc(1, sizeof *b);
   b->scenario = s;
   b->options = o;
@@ -115,10 +128,11 @@ celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_optio
   return NULL;
 }
 
-/* ---- while it runs ----------------------------------------------------------------------------------------- */
+/* ---- while it runs
+ * ----------------------------------------------------------------------------------------- */
 
-static void write_span(celslm_books *b, celslm_span_kind kind, int place, int index, uint32_t request, celslm_ns begin,
-                       celslm_ns end) {
+static void write_span(celslm_books *b, celslm_span_kind kind, int place, int index,
+                       uint32_t request, celslm_ns begin, celslm_ns end) {
   if (end < b->window_from || begin >= b->window_to) return;
   celslm_span_row row = {.strategy = (uint8_t)b->options->strategy,
                          .place = (uint8_t)place,
@@ -130,11 +144,13 @@ static void write_span(celslm_books *b, celslm_span_kind kind, int place, int in
   celslm_table_append(b->timeline, &row);
 }
 
-static void on_engine_span(void *self, int engine, celslm_span_kind kind, celslm_ns begin, celslm_ns end) {
+static void on_engine_span(void *self, int engine, celslm_span_kind kind, celslm_ns begin,
+                           celslm_ns end) {
   write_span(self, kind, 0, engine, UINT32_MAX, begin, end);
 }
 
-static void on_iteration(void *self, int engine, celslm_ns end, double duration, int64_t decodes, int64_t prefill_tokens) {
+static void on_iteration(void *self, int engine, celslm_ns end, double duration, int64_t decodes,
+                         int64_t prefill_tokens) {
   celslm_books *b = self;
   celslm_iteration_row row = {.strategy = (uint8_t)b->options->strategy,
                               .engine = (uint32_t)engine,
@@ -150,7 +166,8 @@ static void on_layer(void *self, const celslm_transfer *t) {
   write_span(b, CELSLM_SPAN_KV, 1, t->to, UINT32_MAX, t->started, celslm_net_now(b->system->net));
 }
 
-static void on_moved(void *self, celslm_span_kind kind, int place, int index, uint32_t request, celslm_ns begin) {
+static void on_moved(void *self, celslm_span_kind kind, int place, int index, uint32_t request,
+                     celslm_ns begin) {
   celslm_books *b = self;
   write_span(b, kind, place, index, request, begin, celslm_net_now(b->system->net));
 }
@@ -174,7 +191,8 @@ void celslm_books_watch(celslm_books *b, celslm_site *site) {
 
 static void add(series *s, double value) {
   if (isnan(value)) return;
-  if (s->n == s->size) s->values = celslm_realloc(s->values, s->size = s->size ? 2 * s->size : 1024, sizeof(double));
+  if (s->n == s->size)
+    s->values = celslm_realloc(s->values, s->size = s->size ? 2 * s->size : 1024, sizeof(double));
   s->values[s->n++] = value;
 }
 
@@ -192,7 +210,8 @@ void celslm_books_request(celslm_books *b, const celslm_request_row *r) {
   add(&b->ttft, r->ttft);
   add(&b->tpot, r->tpot);
   add(&b->e2e, r->e2e);
-  const double parts[] = {r->t_wait, r->t_up, r->t_cloud, r->t_comm, r->t_edge, r->t_hidden, r->t_down};
+  const double parts[] = {r->t_wait, r->t_up,     r->t_cloud, r->t_comm,
+                          r->t_edge, r->t_hidden, r->t_down};
   for (int i = 0; i < 7; i++) b->breakdown[i] += parts[i];
 }
 
@@ -205,7 +224,8 @@ void celslm_books_sample(celslm_books *b, const celslm_system *s) {
   }
 }
 
-/* ---- at the end ---------------------------------------------------------------------------------------------- */
+/* ---- at the end
+ * ---------------------------------------------------------------------------------------------- */
 
 static void latency(const series *s, double *mean, double *low, double *high, double quantiles[3]) {
   static const double at[] = {0.5, 0.95, 0.99};
@@ -224,7 +244,8 @@ static double wan_bytes(const celslm_books *b, const celslm_system *s) {
   double bytes = 0;
   for (int h = 0; h < b->scenario->platform->n_hosts; h++)
     for (int c = 0; is_cloud(b, h) && c < CELSLM_TRAFFICS; c++)
-      bytes += (double)(celslm_net_received(s->net, h, (celslm_traffic)c) + celslm_net_sent_by(s->net, h, (celslm_traffic)c));
+      bytes += (double)(celslm_net_received(s->net, h, (celslm_traffic)c) +
+                        celslm_net_sent_by(s->net, h, (celslm_traffic)c));
   return bytes;
 }
 
@@ -245,7 +266,8 @@ static double energy(const celslm_books *b, const celslm_system *s, double durat
       }
     if (!serves) continue;
     const celslm_profile *p = host->profile;
-    joules += host->accelerators * (p->power_idle * duration + (p->power_max - p->power_idle) * fmin(busy, duration));
+    joules += host->accelerators *
+              (p->power_idle * duration + (p->power_max - p->power_idle) * fmin(busy, duration));
   }
   return joules;
 }
@@ -315,7 +337,8 @@ static void write_links(celslm_books *b, const celslm_system *s, double duration
                              .traffic = (uint8_t)c,
                              .link = (uint32_t)l,
                              .bytes = bytes,
-                             .utilisation = bytes / (celslm_net_link_bandwidth(s->net, l) * duration)};
+                             .utilisation =
+                                 bytes / (celslm_net_link_bandwidth(s->net, l) * duration)};
       celslm_table_append(b->links, &row);
     }
 }
@@ -365,13 +388,16 @@ void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary
 bool celslm_books_balanced(const celslm_books *b, uint64_t arrived, celslm_error *err) {
   int64_t recorded = b->ends[0] + b->ends[1] + b->ends[2] + b->ends[3];
   if (recorded == (int64_t)arrived) return true;
-  return celslm_fail(err, b->scenario->file, 0, "%llu requests arrived but %lld were recorded; this is a bug, please report "
-                     "it with the scenario", (unsigned long long)arrived, (long long)recorded);
+  return celslm_fail(err, b->scenario->file, 0,
+                     "%llu requests arrived but %lld were recorded; this is a bug, please report "
+                     "it with the scenario",
+                     (unsigned long long)arrived, (long long)recorded);
 }
 
 bool celslm_books_close(celslm_books *b, celslm_outcome outcome, celslm_error *err) {
   if (!b) return true;
-  bool ok = !b->results || celslm_results_close(b->results, outcome == CELSLM_DONE, outcome == CELSLM_INTERRUPTED, err);
+  bool ok = !b->results || celslm_results_close(b->results, outcome == CELSLM_DONE,
+                                                outcome == CELSLM_INTERRUPTED, err);
   for (int i = 0; i < b->n_columns; i++) free(b->columns[i]);
   for (int i = 0; i < b->n_names; i++) free(b->names[i]);
   free(b->ttft.values);

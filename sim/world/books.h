@@ -1,4 +1,5 @@
-/* books.h - what a run writes down: the tables of its results file and the figures of its summary. */
+/* books.h - what a run writes down: the tables of its results file and the figures of its summary.
+ */
 #ifndef CELSLM_WORLD_BOOKS_H
 #define CELSLM_WORLD_BOOKS_H
 
@@ -8,17 +9,19 @@
 typedef struct celslm_books celslm_books;
 
 /* Opens the results file, if one is wanted. `system` must outlive the books. NULL on failure. */
-celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_options *o, celslm_system *system,
-                                celslm_error *err);
+celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_options *o,
+                                celslm_system *system, celslm_error *err);
 celslm_engine_hooks celslm_books_hooks(celslm_books *b); /* what engines are to report */
-void celslm_books_watch(celslm_books *b, celslm_site *site); /* transfers to a site, for the timeline */
+void celslm_books_watch(celslm_books *b,
+                        celslm_site *site); /* transfers to a site, for the timeline */
 void celslm_books_request(celslm_books *b, const celslm_request_row *row);
 void celslm_books_sample(celslm_books *b, const celslm_system *s);
 /* The tables that are written at the end, and the summary. */
 void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary_row *summary);
 /* Every request that arrived was recorded once. */
 bool celslm_books_balanced(const celslm_books *b, uint64_t arrived, celslm_error *err);
-/* Completes the file (or leaves FILE.part behind when interrupted, or removes it). Frees b (may be NULL). */
+/* Completes the file (or leaves FILE.part behind when interrupted, or removes it). Frees b (may be
+ * NULL). */
 bool celslm_books_close(celslm_books *b, celslm_outcome outcome, celslm_error *err);
 
 #endif

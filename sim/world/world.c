@@ -25,7 +25,8 @@ typedef struct world {
   celslm_books *books;
 } world;
 
-/* ---- users ------------------------------------------------------------------------------------------- */
+/* ---- users
+ * ------------------------------------------------------------------------------------------- */
 
 static int site_on(const celslm_system *s, int host) {
   for (int i = 0; i < s->scenario->n_engines; i++)
@@ -36,21 +37,23 @@ static int site_on(const celslm_system *s, int host) {
 /* How the line of sight is decided: by the option `state` of the channel's element. */
 static const char *const los_states[] = {"los", "nlos", "draw", NULL};
 
-static bool place_group(celslm_system *s, const celslm_ue_group *g, const celslm_channel *channel, int state,
-                        gsl_rng *r, celslm_error *err) {
+static bool place_group(celslm_system *s, const celslm_ue_group *g, const celslm_channel *channel,
+                        int state, gsl_rng *r, celslm_error *err) {
   const celslm_platform *p = s->scenario->platform;
   const celslm_cell *cell = &p->cells[g->cell];
   for (int64_t i = 0; i < g->count; i++) {
     double near = g->min_distance * g->min_distance, far = g->max_distance * g->max_distance;
-    celslm_geometry at = {cell->carrier, sqrt(near + gsl_rng_uniform(r) * (far - near)), cell->height, g->height};
+    celslm_geometry at = {cell->carrier, sqrt(near + gsl_rng_uniform(r) * (far - near)),
+                          cell->height, g->height};
     double chance = gsl_rng_uniform(r); /* drawn in any case: the other users stay where they are */
     bool los = state == 2 ? chance < channel->los_probability(&at) : state == 0;
     celslm_radio_link link = celslm_radio_link_of(cell, channel->loss(&at, los));
     if (link.up <= 0 || link.down <= 0)
-      return celslm_fail(err, s->scenario->file, 0,
-                         "a user of cell %s at %.0f m is out of reach (SNR %.1f dB up, %.1f dB down); allowed is "
-                         "-10 dB and more: place users nearer or raise powers",
-                         p->hosts[cell->host].name, at.distance, link.snr_up, link.snr_down);
+      return celslm_fail(
+          err, s->scenario->file, 0,
+          "a user of cell %s at %.0f m is out of reach (SNR %.1f dB up, %.1f dB down); allowed is "
+          "-10 dB and more: place users nearer or raise powers",
+          p->hosts[cell->host].name, at.distance, link.snr_up, link.snr_down);
     s->users[s->n_users++] = (celslm_user){.cell = g->cell,
                                            .site = site_on(s, cell->serves),
                                            .host = cell->serves,
@@ -80,16 +83,20 @@ static bool place_users(celslm_system *s, celslm_error *err) {
   const celslm_element *e = &sc->radio.channel->children[0]; /* the schema demands exactly one */
   const celslm_channel *channel = celslm_channel_find(e->name);
   int state;
-  if (!channel) return celslm_element_fail(e, err, "no channel is called %s; see `celslm list channels`", e->name);
+  if (!channel)
+    return celslm_element_fail(e, err, "no channel is called %s; see `celslm list channels`",
+                               e->name);
   if (!celslm_element_choice(e, "state", los_states, 2, &state, err)) return false;
   gsl_rng *r = celslm_rng(sc->seed, "users");
   bool ok = true;
-  for (int g = 0; ok && g < sc->radio.n_ues; g++) ok = place_group(s, &sc->radio.ues[g], channel, state, r, err);
+  for (int g = 0; ok && g < sc->radio.n_ues; g++)
+    ok = place_group(s, &sc->radio.ues[g], channel, state, r, err);
   gsl_rng_free(r);
   return ok;
 }
 
-/* ---- events -------------------------------------------------------------------------------------------- */
+/* ---- events
+ * -------------------------------------------------------------------------------------------- */
 
 static void schedule_arrival(world *w) {
   if (celslm_load_next(w->load, &w->next))
@@ -147,10 +154,12 @@ static void ended(void *self, celslm_request *r) {
 static void take_sample(void *self) {
   world *w = self;
   celslm_books_sample(w->books, &w->system);
-  celslm_net_at(w->system.net, &w->sample, celslm_net_now(w->system.net) + celslm_ns_of(w->scenario->results.sample));
+  celslm_net_at(w->system.net, &w->sample,
+                celslm_net_now(w->system.net) + celslm_ns_of(w->scenario->results.sample));
 }
 
-/* ---- building ------------------------------------------------------------------------------------------- */
+/* ---- building
+ * ------------------------------------------------------------------------------------------- */
 
 static bool build_sites(world *w, celslm_error *err) {
   celslm_system *s = &w->system;
@@ -161,7 +170,8 @@ static bool build_sites(world *w, celslm_error *err) {
   for (int i = 0; i < sc->n_engines; i++) {
     const celslm_engine_config *c = &sc->engines[i];
     celslm_site *site = &s->sites[i];
-    *site = (celslm_site){.index = i, .host = c->host, .model = &sc->models[c->model], .net = s->net, .scenario = sc};
+    *site = (celslm_site){
+        .index = i, .host = c->host, .model = &sc->models[c->model], .net = s->net, .scenario = sc};
     celslm_books_watch(w->books, site);
     site->engine = celslm_engine_new(i, c, sc, s->net, w->options->step, &hooks, err);
     if (!site->engine) return false;
@@ -200,7 +210,8 @@ static bool build(world *w, celslm_error *err) {
   if (!place_users(s, err)) return false;
   s->strategy = celslm_strategy_find(config->element->name);
   if (!s->strategy)
-    return celslm_element_fail(config->element, err, "no strategy is called %s; see `celslm list strategies`",
+    return celslm_element_fail(config->element, err,
+                               "no strategy is called %s; see `celslm list strategies`",
                                config->element->name);
   s->options = celslm_alloc(1, s->strategy->options_size);
   return s->strategy->configure(s->options, s, config->element, err);
@@ -232,23 +243,31 @@ static void destroy(world *w) {
   free(s->options);
 }
 
-/* ---- running -------------------------------------------------------------------------------------------- */
+/* ---- running
+ * -------------------------------------------------------------------------------------------- */
 
 static bool conserved(const world *w, celslm_error *err) {
   const celslm_system *s = &w->system;
   const celslm_platform *p = w->scenario->platform;
   if (w->live && isinf(w->scenario->horizon))
     return celslm_fail(err, w->scenario->file, 0,
-                       "the simulation starved: %llu requests are left and nothing can happen any more; this is a bug, "
-                       "please report it with the scenario", (unsigned long long)w->live);
+                       "the simulation starved: %llu requests are left and nothing can happen any "
+                       "more; this is a bug, "
+                       "please report it with the scenario",
+                       (unsigned long long)w->live);
   for (int c = 0; c < CELSLM_TRAFFICS; c++) {
     uint64_t received = 0;
-    for (int h = 0; h < p->n_hosts; h++) received += celslm_net_received(s->net, h, (celslm_traffic)c);
-    uint64_t sent = celslm_net_sent(s->net, (celslm_traffic)c), flying = celslm_net_in_flight(s->net, (celslm_traffic)c);
+    for (int h = 0; h < p->n_hosts; h++)
+      received += celslm_net_received(s->net, h, (celslm_traffic)c);
+    uint64_t sent = celslm_net_sent(s->net, (celslm_traffic)c),
+             flying = celslm_net_in_flight(s->net, (celslm_traffic)c);
     if (sent != received + flying)
-      return celslm_fail(err, w->scenario->file, 0, "bytes are not conserved: %llu B of %s sent, %llu received, %llu in flight; "
-                         "this is a bug, please report it with the scenario", (unsigned long long)sent,
-                         celslm_traffic_names[c], (unsigned long long)received, (unsigned long long)flying);
+      return celslm_fail(
+          err, w->scenario->file, 0,
+          "bytes are not conserved: %llu B of %s sent, %llu received, %llu in flight; "
+          "this is a bug, please report it with the scenario",
+          (unsigned long long)sent, celslm_traffic_names[c], (unsigned long long)received,
+          (unsigned long long)flying);
   }
   return celslm_books_balanced(w->books, w->arrived, err);
 }
@@ -259,12 +278,14 @@ static celslm_outcome run(world *w, celslm_summary_row *summary, celslm_error *e
   w->sample = (celslm_event){.fire = take_sample, .self = w, .cls = CELSLM_AT_SAMPLE};
   schedule_arrival(w);
   if (w->scenario->results.sample > 0) celslm_net_at(s->net, &w->sample, 0);
-  celslm_net_run(s->net, isinf(w->scenario->horizon) ? CELSLM_NEVER : celslm_ns_of(w->scenario->horizon));
+  celslm_net_run(s->net,
+                 isinf(w->scenario->horizon) ? CELSLM_NEVER : celslm_ns_of(w->scenario->horizon));
   bool interrupted = w->options->interrupt && *w->options->interrupt;
   for (celslm_request *r = w->live_first; r; r = r->after) record(w, r); /* in order of arrival */
   celslm_books_finish(w->books, s, summary);
   if (interrupted) {
-    celslm_fail(err, w->scenario->file, 0, "interrupted at %.3f simulated seconds", celslm_seconds(celslm_net_now(s->net)));
+    celslm_fail(err, w->scenario->file, 0, "interrupted at %.3f simulated seconds",
+                celslm_seconds(celslm_net_now(s->net)));
     return CELSLM_INTERRUPTED;
   }
   return conserved(w, err) ? CELSLM_DONE : CELSLM_INCONSISTENT;
@@ -274,7 +295,8 @@ celslm_outcome celslm_world_run(const celslm_scenario *s, const celslm_run_optio
                                 celslm_summary_row *summary, celslm_error *err) {
   world w = {.scenario = s, .options = o};
   celslm_outcome outcome = build(&w, err) ? run(&w, summary, err) : CELSLM_BAD_INPUT;
-  if (!celslm_books_close(w.books, outcome, err) && outcome == CELSLM_DONE) outcome = CELSLM_BAD_INPUT;
+  if (!celslm_books_close(w.books, outcome, err) && outcome == CELSLM_DONE)
+    outcome = CELSLM_BAD_INPUT;
   destroy(&w);
   return outcome;
 }

@@ -1,8 +1,8 @@
 /* world.h - builds a simulation from a scenario and one of its strategies, runs it, records it.
  *
  * One process runs one world (SimGrid's engine cannot be reset): callers fork.
- * A run ends with a conservation check: every request is completed, rejected, dropped or in flight at
- * the horizon; every byte sent is received or on its way. What fails it is a bug of ours, or a
+ * A run ends with a conservation check: every request is completed, rejected, dropped or in flight
+ * at the horizon; every byte sent is received or on its way. What fails it is a bug of ours, or a
  * simulation that starved: the run then says so and does not count as done. */
 #ifndef CELSLM_WORLD_WORLD_H
 #define CELSLM_WORLD_WORLD_H
@@ -13,10 +13,10 @@
 #include <signal.h>
 
 typedef enum celslm_outcome { /* exit statuses of the program */
-  CELSLM_DONE = 0,
-  CELSLM_INCONSISTENT = 1,
-  CELSLM_BAD_INPUT = 2,
-  CELSLM_INTERRUPTED = 130
+                              CELSLM_DONE = 0,
+                              CELSLM_INCONSISTENT = 1,
+                              CELSLM_BAD_INPUT = 2,
+                              CELSLM_INTERRUPTED = 130
 } celslm_outcome;
 
 typedef struct celslm_run_options {

@@ -1,4 +1,5 @@
-/* test_floors.c - who may include whom: the order of the modules, and the one door to each library. */
+/* test_floors.c - who may include whom: the order of the modules, and the one door to each library.
+ */
 #include <check.h>
 #include <glob.h>
 #include <stdio.h>
@@ -6,8 +7,9 @@
 #include <string.h>
 
 /* Each module includes only itself and those before it. */
-static const char *const floors[] = {"kernels", "base", "record", "scenario", "model", "cost", "net", "serve",
-                                     "load", "share", "strategy", "world", "study", "cmd"};
+static const char *const floors[] = {"kernels",  "base",  "record", "scenario", "model",
+                                     "cost",     "net",   "serve",  "load",     "share",
+                                     "strategy", "world", "study",  "cmd"};
 enum { FLOORS = sizeof floors / sizeof *floors };
 
 static int floor_of(const char *path) {
@@ -19,8 +21,11 @@ static int floor_of(const char *path) {
 }
 
 /* A library's headers, and the module that may include them. */
-static const struct { const char *header, *module; } doors[] = {
-    {"<simgrid/", "net"}, {"<xbt/", "net"}, {"<hdf5", "record"}, {"<H5", "record"}, {"<libxml/", "scenario"},
+static const struct {
+  const char *header, *module;
+} doors[] = {
+    {"<simgrid/", "net"}, {"<xbt/", "net"},         {"<hdf5", "record"},
+    {"<H5", "record"},    {"<libxml/", "scenario"},
 };
 
 static void check_file(const char *file, const char *module_path, int floor) {
@@ -33,18 +38,22 @@ static void check_file(const char *file, const char *module_path, int floor) {
     include += strlen("#include ");
     for (size_t d = 0; d < sizeof doors / sizeof *doors; d++)
       if (strncmp(include, doors[d].header, strlen(doors[d].header)) == 0)
-        ck_assert_msg(floor_of(module_path) >= 0 && strncmp(module_path, doors[d].module, strlen(doors[d].module)) == 0,
+        ck_assert_msg(floor_of(module_path) >= 0 &&
+                          strncmp(module_path, doors[d].module, strlen(doors[d].module)) == 0,
                       "%s:%d: only %s may include %s", file, number, doors[d].module, include);
     if (include[0] != '"') continue;
     int other = floor_of(include + 1);
-    ck_assert_msg(other <= floor, "%s:%d: %s may not include %s", file, number, floors[floor], include);
-    if (floor == 0) ck_assert_msg(other <= 0, "%s:%d: kernels include nothing of the simulator", file, number);
+    ck_assert_msg(other <= floor, "%s:%d: %s may not include %s", file, number, floors[floor],
+                  include);
+    if (floor == 0)
+      ck_assert_msg(other <= 0, "%s:%d: kernels include nothing of the simulator", file, number);
   }
   fclose(f);
 }
 
 START_TEST(test_order_of_modules) {
-  static const char *const patterns[] = {"/kernels/*.[ch]", "/kernels/*/*.[ch]", "/sim/*/*.[ch]", "/sim/*/*/*.[ch]"};
+  static const char *const patterns[] = {"/kernels/*.[ch]", "/kernels/*/*.[ch]", "/sim/*/*.[ch]",
+                                         "/sim/*/*/*.[ch]"};
   int files = 0;
   for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
     char pattern[512];

@@ -1,5 +1,5 @@
-/* test_cmd.c - the program as users run it: exit statuses, one-line errors, nothing half-written, and the
- * same bytes for the same scenario and seed. */
+/* test_cmd.c - the program as users run it: exit statuses, one-line errors, nothing half-written,
+ * and the same bytes for the same scenario and seed. */
 #include "record/record.h"
 #include "support.h"
 
@@ -21,7 +21,8 @@ static char *capture(const char *command, int *status) {
 /* Runs celslm in tests/data; %s in the arguments is the scratch folder. */
 static char *celslm(const char *arguments, int *status) {
   char *args = celslm_format(arguments, folder, folder, folder);
-  char *command = celslm_format("cd " CELSLM_TEST_DATA " && " CELSLM_PROGRAM " %s 2>&1 </dev/null", args);
+  char *command =
+      celslm_format("cd " CELSLM_TEST_DATA " && " CELSLM_PROGRAM " %s 2>&1 </dev/null", args);
   char *out = capture(command, status);
   free(args), free(command);
   return out;
@@ -46,9 +47,12 @@ static void end(void) {
   free(command);
 }
 
-/* ---- bad arguments and files: one line, exit 2, no file ------------------------------------------------- */
+/* ---- bad arguments and files: one line, exit 2, no file
+ * ------------------------------------------------- */
 
-static const struct { const char *arguments, *message; } bad[] = {
+static const struct {
+  const char *arguments, *message;
+} bad[] = {
     {"fly", "celslm: there is no command \"fly\"; `celslm --help` lists them\n"},
     {"run", "celslm: run needs a scenario; try scenarios/quickstart.xml\n"},
     {"run -o", "celslm: -o needs a value\n"},
@@ -57,11 +61,13 @@ static const struct { const char *arguments, *message; } bad[] = {
     {"run --fast a.xml", "celslm: run has no option --fast; `celslm run --help` lists them\n"},
     {"run -j 0 a.xml", "celslm: -j \"0\" is no number of jobs; give 1 to 4096\n"},
     {"run -j two a.xml", "celslm: -j \"two\" is no number of jobs; give 1 to 4096\n"},
-    {"run nowhere.xml -o %s/x.h5", "nowhere.xml: cannot be read: No such file or directory; give an XML file of at most 16 MiB\n"},
+    {"run nowhere.xml -o %s/x.h5", "nowhere.xml: cannot be read: No such file or directory; give "
+                                   "an XML file of at most 16 MiB\n"},
     {"run cmd/whole.xml -o %s/no/x.h5", NULL},
     {"run cmd/whole.xml --set //arrivals/poisson/@rate=fast -o %s/x.h5", NULL},
     {"run cmd/whole.xml --set //nothing/@x=1 -o %s/x.h5", NULL},
-    {"run cmd/trace.xml -o %s/x.h5", "cmd/late.csv:3: earlier than the row before it; sort the trace by time\n"},
+    {"run cmd/trace.xml -o %s/x.h5",
+     "cmd/late.csv:3: earlier than the row before it; sort the trace by time\n"},
     {"run cmd/far.xml -o %s/x.h5", NULL},
     {"run bad/nan.xml -o %s/x.h5", NULL},
     {"run bad/unknown-attribute.xml -o %s/x.h5", NULL},
@@ -71,7 +77,8 @@ static const struct { const char *arguments, *message; } bad[] = {
     {"show cmd/whole.xml", NULL},
     {"show nowhere.h5", NULL},
     {"bench tea", "celslm: bench has the suites serve and kernels; not tea\n"},
-    {"bench serve kernels", "celslm: bench does not know \"kernels\"; `celslm bench --help` tells its arguments\n"},
+    {"bench serve kernels",
+     "celslm: bench does not know \"kernels\"; `celslm bench --help` tells its arguments\n"},
     {"calibrate --tea", NULL},
 };
 
@@ -81,14 +88,17 @@ START_TEST(test_bad_input) {
   char *out = celslm(bad[_i].arguments, &status);
   ck_assert_msg(status == 2, "%s: status %d: %s", bad[_i].arguments, status, out);
   if (bad[_i].message) ck_assert_str_eq(out, bad[_i].message);
-  ck_assert_msg(strchr(out, '\n') == out + strlen(out) - 1, "%s: not one line: %s", bad[_i].arguments, out);
+  ck_assert_msg(strchr(out, '\n') == out + strlen(out) - 1, "%s: not one line: %s",
+                bad[_i].arguments, out);
   ck_assert_msg(empty_folder(), "%s left a file behind", bad[_i].arguments);
   free(out);
   end();
 }
 END_TEST
 
-static const char *const helpful[] = {"--help", "run --help", "validate --help", "list --help", "show --help", "calibrate --help", "bench --help"};
+static const char *const helpful[] = {"--help",      "run --help",  "validate --help",
+                                      "list --help", "show --help", "calibrate --help",
+                                      "bench --help"};
 
 START_TEST(test_help) {
   int status;
@@ -99,7 +109,8 @@ START_TEST(test_help) {
 }
 END_TEST
 
-static const char *const listed[] = {"strategies", "codecs", "channels", "arrivals", "distributions", "traces"};
+static const char *const listed[] = {"strategies", "codecs",        "channels",
+                                     "arrivals",   "distributions", "traces"};
 
 START_TEST(test_list) {
   int status;
@@ -110,7 +121,9 @@ START_TEST(test_list) {
 }
 END_TEST
 
-/* ---- results -------------------------------------------------------------------------------------------------- */
+/* ---- results
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void run_well(const char *arguments) {
   int status;
@@ -165,8 +178,10 @@ END_TEST
 START_TEST(test_interrupt) {
   begin();
   int status;
-  char *command = celslm_format("cd " CELSLM_TEST_DATA " && timeout --preserve-status -s INT 0.5 " CELSLM_PROGRAM
-                                " run cmd/long.xml -o %s/x.h5 --quiet 2>&1; echo $?; test ! -e %s/x.h5 && echo none", folder, folder);
+  char *command = celslm_format(
+      "cd " CELSLM_TEST_DATA " && timeout --preserve-status -s INT 0.5 " CELSLM_PROGRAM
+      " run cmd/long.xml -o %s/x.h5 --quiet 2>&1; echo $?; test ! -e %s/x.h5 && echo none",
+      folder, folder);
   char *out = capture(command, &status);
   ck_assert_msg(strstr(out, "interrupted at") && strstr(out, "\n130\nnone"), "%s", out);
   free(command), free(out);
@@ -178,7 +193,8 @@ START_TEST(test_validate) {
   int status;
   char *out = celslm("validate cmd/whole.xml", &status);
   ck_assert_int_eq(status, 0);
-  ck_assert_str_eq(out, "cmd/whole.xml: good. 3 engines on 5 hosts, 2 cells, 6 contexts, 3 strategies.\n");
+  ck_assert_str_eq(
+      out, "cmd/whole.xml: good. 3 engines on 5 hosts, 2 cells, 6 contexts, 3 strategies.\n");
   free(out);
 }
 END_TEST

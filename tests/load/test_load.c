@@ -6,16 +6,22 @@
 
 static celslm_scenario *scenario(const char *workload) {
   celslm_error err = {0};
-  char *text = celslm_format("<scenario name=\"t\" seed=\"9\"><platform file=\"pair.xml\"/><models><model file=\"models/big.xml\"/></models>"
-                             "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\"/></engines>"
-                             "<contexts><population name=\"d\" count=\"4\" tokens=\"10\"/></contexts>%s<strategy><cloud-only/></strategy></scenario>", workload);
+  char *text =
+      celslm_format("<scenario name=\"t\" seed=\"9\"><platform file=\"pair.xml\"/><models><model "
+                    "file=\"models/big.xml\"/></models>"
+                    "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\"/></engines>"
+                    "<contexts><population name=\"d\" count=\"4\" "
+                    "tokens=\"10\"/></contexts>%s<strategy><cloud-only/></strategy></scenario>",
+                    workload);
   celslm_scenario *s = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
   ck_assert_msg(s != NULL, "%s", err.text);
   free(text);
   return s;
 }
 
-typedef struct sums { double n, gap, gap2, prompt, prompt2, output, first; } sums;
+typedef struct sums {
+  double n, gap, gap2, prompt, prompt2, output, first;
+} sums;
 
 static sums draw(const char *workload) {
   celslm_error err = {0};
@@ -28,7 +34,8 @@ static sums draw(const char *workload) {
   while (celslm_load_next(l, &a)) {
     double gap = a.time - last;
     last = a.time;
-    t.n++, t.gap += gap, t.gap2 += gap * gap, t.prompt += a.prompt, t.prompt2 += (double)a.prompt * a.prompt, t.output += a.output;
+    t.n++, t.gap += gap, t.gap2 += gap * gap, t.prompt += a.prompt,
+        t.prompt2 += (double)a.prompt * a.prompt, t.output += a.output;
     t.first += a.context == 0;
     ck_assert(a.place >= 0 && a.place < 1 && a.prompt >= 1 && a.output >= 1);
   }
@@ -39,14 +46,18 @@ static sums draw(const char *workload) {
 
 /* |sample mean - mean| within 4 standard errors. */
 static void mean_is(double sum, double n, double mean, double deviation) {
-  ck_assert_msg(fabs(sum / n - mean) <= 4 * deviation / sqrt(n) + 1e-12, "mean %g, expected %g", sum / n, mean);
+  ck_assert_msg(fabs(sum / n - mean) <= 4 * deviation / sqrt(n) + 1e-12, "mean %g, expected %g",
+                sum / n, mean);
 }
 
 START_TEST(test_means) {
-  sums t = draw("<workload requests=\"100000\"><arrivals><poisson rate=\"4/s\"/></arrivals><prompt><lognormal mean=\"300\" cv=\"0.5\"/></prompt>"
-                "<output><uniform min=\"10\" max=\"30\"/></output><popularity><zipf s=\"1\"/></popularity></workload>");
+  sums t = draw("<workload requests=\"100000\"><arrivals><poisson "
+                "rate=\"4/s\"/></arrivals><prompt><lognormal mean=\"300\" cv=\"0.5\"/></prompt>"
+                "<output><uniform min=\"10\" max=\"30\"/></output><popularity><zipf "
+                "s=\"1\"/></popularity></workload>");
   mean_is(t.gap, t.n, 0.25, 0.25);
-  mean_is(t.gap2, t.n, 2 * 0.0625, sqrt(24 - 4) * 0.0625); /* exponential: E g^2 = 2/l^2, E g^4 = 24/l^4 */
+  mean_is(t.gap2, t.n, 2 * 0.0625,
+          sqrt(24 - 4) * 0.0625); /* exponential: E g^2 = 2/l^2, E g^4 = 24/l^4 */
   mean_is(t.prompt, t.n, 300, 150);
   mean_is(t.prompt2, t.n, 300.0 * 300 * 1.25 + 1 / 12.0, 3e5);
   mean_is(t.output, t.n, 20, sqrt((21.0 * 21 - 1) / 12));
@@ -56,7 +67,8 @@ START_TEST(test_means) {
 END_TEST
 
 START_TEST(test_fixed) {
-  sums t = draw("<workload requests=\"10\"><arrivals><deterministic interval=\"250ms\"/></arrivals><prompt><fixed tokens=\"7\"/></prompt>"
+  sums t = draw("<workload requests=\"10\"><arrivals><deterministic "
+                "interval=\"250ms\"/></arrivals><prompt><fixed tokens=\"7\"/></prompt>"
                 "<output><fixed tokens=\"3\"/></output></workload>");
   ck_assert(t.n == 10 && t.gap == 2.5 && t.prompt == 70 && t.output == 30);
 }
@@ -64,17 +76,26 @@ END_TEST
 
 static const char header[] = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
 
-static const struct { const char *text, *error; } traces[] = {
+static const struct {
+  const char *text, *error;
+} traces[] = {
     {"", "F: the trace is empty"},
-    {"a,b,c\n", "F:1: the header is \"a,b,c\"; an Azure trace begins with \"TIMESTAMP,ContextTokens,GeneratedTokens\""},
+    {"a,b,c\n", "F:1: the header is \"a,b,c\"; an Azure trace begins with "
+                "\"TIMESTAMP,ContextTokens,GeneratedTokens\""},
     {"H", "F: the trace has no rows"},
-    {"H2023-11-16 18:15:46.68,374\n", "F:2: cannot read \"2023-11-16 18:15:46.68,374\"; a row is YYYY-MM-DD hh:mm:ss.fffffff,tokens,tokens"},
-    {"H2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:46.67,374,44\n", "F:3: earlier than the row before it; sort the trace by time"},
+    {"H2023-11-16 18:15:46.68,374\n", "F:2: cannot read \"2023-11-16 18:15:46.68,374\"; a row is "
+                                      "YYYY-MM-DD hh:mm:ss.fffffff,tokens,tokens"},
+    {"H2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:46.67,374,44\n",
+     "F:3: earlier than the row before it; sort the trace by time"},
     {"H2023-11-16 18:15:46.68,-3,44\n", "F:2: -3 and 44 tokens; allowed are 1 to 16777216 each"},
-    {"H2023-11-16 18:15:46.68,3,99999999999\n", "F:2: 3 and 99999999999 tokens; allowed are 1 to 16777216 each"},
-    {"H2023-11-16 18:15:nan,3,9\n", "F:2: \"2023-11-16 18:15:nan,3,9\" is no date and time; give YYYY-MM-DD hh:mm:ss"},
-    {"H2023-13-16 18:15:46,3,9\n", "F:2: \"2023-13-16 18:15:46,3,9\" is no date and time; give YYYY-MM-DD hh:mm:ss"},
-    {"H2023-11-16 18:15:46.68,374,4x\n", "F:2: cannot read \"2023-11-16 18:15:46.68,374,4x\"; a row is YYYY-MM-DD hh:mm:ss.fffffff,tokens,tokens"},
+    {"H2023-11-16 18:15:46.68,3,99999999999\n",
+     "F:2: 3 and 99999999999 tokens; allowed are 1 to 16777216 each"},
+    {"H2023-11-16 18:15:nan,3,9\n",
+     "F:2: \"2023-11-16 18:15:nan,3,9\" is no date and time; give YYYY-MM-DD hh:mm:ss"},
+    {"H2023-13-16 18:15:46,3,9\n",
+     "F:2: \"2023-13-16 18:15:46,3,9\" is no date and time; give YYYY-MM-DD hh:mm:ss"},
+    {"H2023-11-16 18:15:46.68,374,4x\n", "F:2: cannot read \"2023-11-16 18:15:46.68,374,4x\"; a "
+                                         "row is YYYY-MM-DD hh:mm:ss.fffffff,tokens,tokens"},
 };
 
 static celslm_trace_row *read_text(const char *text, int64_t *rows, celslm_error *err, char *name) {
@@ -103,7 +124,8 @@ START_TEST(test_good_trace) {
   char name[] = "/tmp/celslm-trace-XXXXXX";
   celslm_error err = {0};
   int64_t rows;
-  celslm_trace_row *t = read_text("H2024-02-28 23:59:59.5,374,44\r\n2024-03-01 00:00:00.25,1,2\n\n", &rows, &err, name);
+  celslm_trace_row *t = read_text("H2024-02-28 23:59:59.5,374,44\r\n2024-03-01 00:00:00.25,1,2\n\n",
+                                  &rows, &err, name);
   ck_assert_msg(t != NULL, "%s", err.text);
   ck_assert_int_eq(rows, 2);
   ck_assert(t[0].time == 0 && fabs(t[1].time - (86400 + 0.75)) < 1e-6); /* a leap year */

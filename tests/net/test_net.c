@@ -1,4 +1,5 @@
-/* test_net.c - the clock's order, transfers against closed forms, the air against SimGrid's CPU sharing. */
+/* test_net.c - the clock's order, transfers against closed forms, the air against SimGrid's CPU
+ * sharing. */
 #include "net/air.h"
 #include "support.h"
 
@@ -11,7 +12,8 @@
 #include <simgrid/exec.h>
 #include <simgrid/host.h>
 
-/* ---- the queue -------------------------------------------------------------------------------------- */
+/* ---- the queue
+ * -------------------------------------------------------------------------------------- */
 
 typedef struct fired {
   celslm_event event;
@@ -27,7 +29,8 @@ START_TEST(test_queue_order) {
   int queued = 0;
   celslm_ns now = 0;
   fired *last = NULL;
-  for (int i = 0; i < N; i++) events[i].event = (celslm_event){.cls = (uint32_t)i % 4, .id = (uint32_t)i / 4 % 5};
+  for (int i = 0; i < N; i++)
+    events[i].event = (celslm_event){.cls = (uint32_t)i % 4, .id = (uint32_t)i / 4 % 5};
   for (int step = 0; step < 200000; step++) {
     fired *f = &events[gsl_rng_uniform_int(r, N)];
     double what = gsl_rng_uniform(r);
@@ -42,7 +45,8 @@ START_TEST(test_queue_order) {
     } else if (queued) {
       fired *first = (fired *)celslm_queue_first(q);
       ck_assert_int_ge(first->event.time, now);
-      if (last && last->event.time == first->event.time) { /* nothing was put in between: strictly later in rank */
+      if (last && last->event.time ==
+                      first->event.time) { /* nothing was put in between: strictly later in rank */
         ck_assert_uint_le(last->event.cls, first->event.cls);
         if (last->event.cls == first->event.cls) {
           ck_assert_uint_le(last->event.id, first->event.id);
@@ -60,7 +64,8 @@ START_TEST(test_queue_order) {
 }
 END_TEST
 
-/* ---- transfers ---------------------------------------------------------------------------------------- */
+/* ---- transfers
+ * ---------------------------------------------------------------------------------------- */
 
 static celslm_net *net;
 static celslm_platform *platform;
@@ -84,25 +89,41 @@ typedef struct flow {
   celslm_ns at, sent, delivered;
 } flow;
 
-static void on_sent(void *self) { ((flow *)self)->sent = celslm_net_now(net); }
-static void on_delivered(void *self) { ((flow *)self)->delivered = celslm_net_now(net); }
-static void on_start(void *self) { celslm_net_send(net, &((flow *)self)->t); }
+static void on_sent(void *self) {
+  ((flow *)self)->sent = celslm_net_now(net);
+}
+static void on_delivered(void *self) {
+  ((flow *)self)->delivered = celslm_net_now(net);
+}
+static void on_start(void *self) {
+  celslm_net_send(net, &((flow *)self)->t);
+}
 
 static void plan(flow *f, int from, int to, uint64_t bytes, double at) {
-  *f = (flow){.t = {.from = from, .to = to, .bytes = bytes, .traffic = CELSLM_KV, .sent = on_sent, .delivered = on_delivered, .self = f},
+  *f = (flow){.t = {.from = from,
+                    .to = to,
+                    .bytes = bytes,
+                    .traffic = CELSLM_KV,
+                    .sent = on_sent,
+                    .delivered = on_delivered,
+                    .self = f},
               .start = {.fire = on_start, .self = f, .cls = CELSLM_AT_TIMER},
-              .at = celslm_ns_of(at), .sent = -1, .delivered = -1};
+              .at = celslm_ns_of(at),
+              .sent = -1,
+              .delivered = -1};
   celslm_net_at(net, &f->start, f->at);
 }
 
 static void near(celslm_ns time, double seconds) {
-  ck_assert_msg(fabs(celslm_seconds(time) - seconds) <= 1e-9, "%.12f is not %.12f", celslm_seconds(time), seconds);
+  ck_assert_msg(fabs(celslm_seconds(time) - seconds) <= 1e-9, "%.12f is not %.12f",
+                celslm_seconds(time), seconds);
 }
 
 START_TEST(test_two_flows_on_one_link) {
   open_line();
   flow f[2];
-  /* 100 MB/s: alone 1 s; the second comes at 0.4 s with 30 MB. They share until it has gone, at 0.4 + 0.6. */
+  /* 100 MB/s: alone 1 s; the second comes at 0.4 s with 30 MB. They share until it has gone, at 0.4
+   * + 0.6. */
   plan(&f[0], 0, 1, 100000000, 0);
   plan(&f[1], 0, 1, 30000000, 0.4);
   celslm_net_run(net, CELSLM_NEVER);
@@ -183,7 +204,8 @@ START_TEST(test_horizon_leaves_bytes_in_flight) {
 }
 END_TEST
 
-/* ---- computations on a shared host ---------------------------------------------------------------------- */
+/* ---- computations on a shared host
+ * ---------------------------------------------------------------------- */
 
 typedef struct task {
   celslm_compute c;
@@ -191,17 +213,26 @@ typedef struct task {
   celslm_ns ended;
 } task;
 
-static void on_computed(void *self) { ((task *)self)->ended = celslm_net_now(net); }
-static void on_compute(void *self) { celslm_net_compute(net, &((task *)self)->c); }
+static void on_computed(void *self) {
+  ((task *)self)->ended = celslm_net_now(net);
+}
+static void on_compute(void *self) {
+  celslm_net_compute(net, &((task *)self)->c);
+}
 
 START_TEST(test_computations_share_a_host) {
   open_line();
   static const double starts[] = {0, 0, 0.25, 7}, seconds[] = {1, 0.5, 1, 1};
   static const int hosts[] = {0, 0, 1, 0};
-  static const double ends[] = {1.5, 1.0, 1.25, 8}; /* two share a until the shorter one ends; b and later are alone */
+  static const double ends[] = {
+      1.5, 1.0, 1.25, 8}; /* two share a until the shorter one ends; b and later are alone */
   task w[4];
   for (int i = 0; i < 4; i++) {
-    w[i] = (task){.c = {.host = hosts[i], .seconds = seconds[i], .done = on_computed, .self = &w[i], .event.cls = CELSLM_AT_ENGINE},
+    w[i] = (task){.c = {.host = hosts[i],
+                        .seconds = seconds[i],
+                        .done = on_computed,
+                        .self = &w[i],
+                        .event.cls = CELSLM_AT_ENGINE},
                   .start = {.fire = on_compute, .self = &w[i], .cls = CELSLM_AT_TIMER}};
     celslm_net_at(net, &w[i].start, celslm_ns_of(starts[i]));
   }
@@ -211,7 +242,8 @@ START_TEST(test_computations_share_a_host) {
 }
 END_TEST
 
-/* ---- the air -------------------------------------------------------------------------------------------- */
+/* ---- the air
+ * -------------------------------------------------------------------------------------------- */
 
 enum { FLOWS = 300 };
 typedef struct talk {
@@ -222,8 +254,12 @@ typedef struct talk {
 static talk talks[FLOWS];
 static celslm_air *air;
 
-static void talk_over(void *self) { ((talk *)self)->done = celslm_seconds(celslm_net_now(net)); }
-static void talk_starts(void *self) { celslm_air_send(air, &((talk *)self)->f); }
+static void talk_over(void *self) {
+  ((talk *)self)->done = celslm_seconds(celslm_net_now(net));
+}
+static void talk_starts(void *self) {
+  celslm_air_send(air, &((talk *)self)->f);
+}
 
 static void oracle(int argc, char **argv) { /* one exec on a host whose FLOPs are ns of air time */
   (void)argc, (void)argv;
@@ -256,7 +292,8 @@ START_TEST(test_air_equals_shared_cpu) {
   }
   celslm_net_run(net, CELSLM_NEVER);
   for (int i = 0; i < FLOWS; i++)
-    ck_assert_msg(fabs(talks[i].done - talks[i].oracle) <= 1e-9, "flow %d: %.12f, oracle %.12f", i, talks[i].done, talks[i].oracle);
+    ck_assert_msg(fabs(talks[i].done - talks[i].oracle) <= 1e-9, "flow %d: %.12f, oracle %.12f", i,
+                  talks[i].done, talks[i].oracle);
   ck_assert_double_eq_tol(celslm_air_busy(air), work, 1e-9 * FLOWS); /* work is conserved */
   celslm_air_free(air);
   gsl_rng_free(r);
