@@ -8,9 +8,8 @@
 #include <string.h>
 
 const celslm_process *const celslm_processes[] = {
-    &celslm_process_poisson,
-    &celslm_process_deterministic,
-    NULL,
+    &celslm_process_poisson, &celslm_process_deterministic, &celslm_process_gamma,
+    &celslm_process_mmpp,    &celslm_process_diurnal,       NULL,
 };
 
 const celslm_distribution *const celslm_distributions[] = {
@@ -22,6 +21,7 @@ const celslm_distribution *const celslm_distributions[] = {
 
 const celslm_trace_format *const celslm_trace_formats[] = {
     &celslm_trace_azure,
+    &celslm_trace_burstgpt,
     NULL,
 };
 
@@ -35,7 +35,7 @@ struct celslm_load {
   int64_t left; /* requests still to come */
   double horizon, now, time_scale;
   const celslm_process *process;
-  double parameters[4];
+  double state[8]; /* of the process */
   gsl_rng *arrivals, *contexts, *places;
   lengths prompt, output;
   gsl_ran_discrete_t *popularity; /* NULL: no contexts */
@@ -88,7 +88,8 @@ static bool set_trace(celslm_load *l, const celslm_element *e, celslm_error *err
   const celslm_trace_format *f =
       find((const void *const *)celslm_trace_formats, format ? format : "azure");
   if (!f)
-    return celslm_element_fail(e, err, "no trace format is called %s; allowed is azure", format);
+    return celslm_element_fail(e, err, "no trace format is called %s; see `celslm list traces`",
+                               format);
   int64_t limit;
   if (!celslm_element_integer(e, "limit", 1, INT64_MAX, INT64_MAX, &limit, err) ||
       !celslm_element_quantity(e, "time_scale", CELSLM_UNIT_NUMBER, 1e-9, 1e9, 1, &l->time_scale,
@@ -108,7 +109,7 @@ static bool set_arrivals(celslm_load *l, const celslm_scenario *s, celslm_error 
     return celslm_element_fail(
         e, err, "no arrival process is called %s; see `celslm list arrivals`", e->name);
   l->arrivals = celslm_rng(s->seed, "arrivals");
-  return l->process->configure(l->parameters, e, err) &&
+  return l->process->configure(l->state, e, err) &&
          set_lengths(&l->prompt, s->workload.prompt, s->seed, "prompt", err) &&
          set_lengths(&l->output, s->workload.output, s->seed, "output", err);
 }
@@ -144,7 +145,7 @@ bool celslm_load_next(celslm_load *l, celslm_arrival *a) {
     a->prompt = row->prompt;
     a->output = row->output;
   } else {
-    a->time = l->now += l->process->gap(l->parameters, l->arrivals);
+    a->time = l->now += l->process->gap(l->state, l->now, l->arrivals);
     a->prompt = draw_length(&l->prompt);
     a->output = draw_length(&l->output);
   }

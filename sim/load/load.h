@@ -25,8 +25,9 @@ bool celslm_load_next(celslm_load *l, celslm_arrival *a); /* in order of time; f
 
 typedef struct celslm_process { /* of arrivals: <arrivals><NAME .../></arrivals> */
   const char *name;
-  bool (*configure)(double parameters[4], const celslm_element *e, celslm_error *err);
-  double (*gap)(const double parameters[4], gsl_rng *r); /* s to the next arrival */
+  bool (*configure)(double state[8], const celslm_element *e, celslm_error *err);
+  double (*gap)(double state[8], double now,
+                gsl_rng *r); /* s from `now`, the last arrival, to the next */
 } celslm_process;
 extern const celslm_process *const celslm_processes[]; /* NULL-terminated */
 
@@ -39,8 +40,8 @@ typedef struct celslm_distribution { /* of token counts: <prompt><NAME .../></pr
 extern const celslm_distribution *const celslm_distributions[];
 
 typedef struct celslm_trace_row {
-  double time; /* s from the first row */
-  int32_t prompt, output;
+  double time;            /* s from the first row */
+  int32_t prompt, output; /* output 0: a failed request, left out */
 } celslm_trace_row;
 typedef struct celslm_trace_format { /* <trace format="NAME"/> */
   const char *name;
@@ -54,9 +55,10 @@ extern const celslm_trace_format *const celslm_trace_formats[];
 celslm_trace_row *celslm_trace_read(const char *file, const celslm_trace_format *format,
                                     int64_t limit, int64_t *rows, celslm_error *err);
 
-extern const celslm_process celslm_process_poisson, celslm_process_deterministic;
+extern const celslm_process celslm_process_poisson, celslm_process_deterministic,
+    celslm_process_gamma, celslm_process_mmpp, celslm_process_diurnal;
 extern const celslm_distribution celslm_distribution_fixed, celslm_distribution_uniform,
     celslm_distribution_lognormal;
-extern const celslm_trace_format celslm_trace_azure;
+extern const celslm_trace_format celslm_trace_azure, celslm_trace_burstgpt;
 
 #endif

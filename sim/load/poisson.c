@@ -4,11 +4,12 @@
 #include <gsl/gsl_randist.h>
 #include <math.h>
 
-static bool configure(double p[4], const celslm_element *e, celslm_error *err) {
+static bool configure(double p[8], const celslm_element *e, celslm_error *err) {
   return celslm_element_quantity(e, "rate", CELSLM_UNIT_COUNTS, 1e-9, 1e9, NAN, &p[0], err);
 }
 
-static double gap(const double p[4], gsl_rng *r) {
+static double gap(double p[8], double now, gsl_rng *r) {
+  (void)now;
   return gsl_ran_exponential(r, 1 / p[0]);
 }
 

@@ -50,6 +50,7 @@ celslm_trace_row *celslm_trace_read(const char *file, const celslm_trace_format 
     if (n == size)
       out = celslm_realloc(out, (unsigned long)(size = size ? 2 * size : 1024), sizeof *out);
     ok = format->row(line, file, number, &out[n], err);
+    if (ok && out[n].output == 0) continue;
     if (ok && n && out[n].time < out[n - 1].time)
       ok = celslm_fail(err, file, number, "earlier than the row before it; sort the trace by time");
     n++;

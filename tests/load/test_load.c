@@ -66,6 +66,41 @@ START_TEST(test_means) {
 }
 END_TEST
 
+/* Gaps of the gamma process have the mean and deviation asked for; counts of the modulated ones
+ * have their mean rate, and an index of dispersion that only they have. */
+START_TEST(test_bursts) {
+#define REST                                                                                       \
+  "<prompt><fixed tokens=\"1\"/></prompt><output><fixed tokens=\"1\"/></output></workload>"
+  sums t = draw(
+      "<workload requests=\"100000\"><arrivals><gamma rate=\"5/s\" cv=\"3\"/></arrivals>" REST);
+  mean_is(t.gap, t.n, 0.2, 0.6);
+  mean_is(t.gap2, t.n, 0.04 * 10, 0.4 * 10); /* variance (cv mean)^2; the fourth moment is large */
+  /* 100 arrivals/s for 1 s on average, 5/s for 9 s: 14.5/s */
+  t = draw(
+      "<workload requests=\"200000\"><arrivals><mmpp rate=\"5/s\" burst_rate=\"100/s\" calm=\"9s\" "
+      "burst=\"1s\"/></arrivals>" REST);
+  ck_assert_double_eq_tol(t.n / t.gap, 14.5, 0.05 * 14.5);
+  t = draw("<workload requests=\"200000\"><arrivals><diurnal rate=\"50/s\" swing=\"0.8\" "
+           "period=\"10s\"/></arrivals>" REST);
+  ck_assert_double_eq_tol(t.n / t.gap, 50, 4 * 50 / sqrt(200000));
+  ck_assert(t.gap2 / t.n > 2.2 * (t.gap / t.n) * (t.gap / t.n)); /* 2 for Poisson */
+}
+END_TEST
+
+START_TEST(test_burstgpt) {
+  celslm_error err = {0};
+  celslm_trace_row r;
+  ck_assert(celslm_trace_burstgpt.row("5,ChatGPT,472,18,490,Conversation log", "f", 2, &r, &err));
+  ck_assert(r.time == 5 && r.prompt == 472 && r.output == 18);
+  ck_assert(celslm_trace_burstgpt.row("6.5,GPT-4,0,0,0,API log", "f", 3, &r, &err) &&
+            r.output == 0);
+  ck_assert(!celslm_trace_burstgpt.row("6.5,GPT-4,1,2", "f", 3, &r, &err));
+  ck_assert_str_eq(
+      err.text,
+      "f:3: cannot read \"6.5,GPT-4,1,2\"; a row is seconds,model,tokens,tokens,tokens,type");
+}
+END_TEST
+
 START_TEST(test_fixed) {
   sums t = draw("<workload requests=\"10\"><arrivals><deterministic "
                 "interval=\"250ms\"/></arrivals><prompt><fixed tokens=\"7\"/></prompt>"
@@ -140,6 +175,8 @@ int main(void) {
   TCase *tcase = tcase_create("load");
   tcase_add_test(tcase, test_means);
   tcase_add_test(tcase, test_fixed);
+  tcase_add_test(tcase, test_bursts);
+  tcase_add_test(tcase, test_burstgpt);
   tcase_add_test(tcase, test_good_trace);
   tcase_add_loop_test(tcase, test_bad_trace, 0, (int)(sizeof traces / sizeof *traces));
   suite_add_tcase(suite, tcase);
