@@ -29,7 +29,7 @@ static const char help[] =
     "  pathloss,UMi,NLOS,3.5,100,10,1.5,,104.64,0.02\n"
     "  pathloss,RMa,LOS,3.5,700,35,1.5,h=5;W=20,101.87,0.02\n"
     "  los_prob,InF-DH,,,30,8,1.5,dclutter=2;r=0.6;hc=6,0.00007,0.0001\n"
-    "  rain_attenuation,P.838-3,,28,,,,R=25mm/h;el=0deg;tau=0deg,4.4,0.2\n"
+    "  rain_attenuation,P.838-3,,28,,,,R=25mm/h;el=0deg;tau=0deg,4.62,0.02\n"
     "\n"
     "Kinds: pathloss, pathloss-ci, los_prob, shadow_std, decorr_distance, "
     "los_state_corr_distance,\n"

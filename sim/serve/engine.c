@@ -34,6 +34,7 @@ static int64_t *empty_table(int64_t n) {
 }
 
 static void end_of_iterations(void *self);
+static void wake_up(void *self);
 
 celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
                                  const celslm_scenario *scenario, celslm_net *net, bool step,
@@ -63,6 +64,8 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
                              .event = {.cls = CELSLM_AT_ENGINE, .id = (uint32_t)index}};
   e->event = (celslm_event){
       .fire = end_of_iterations, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
+  e->wake =
+      (celslm_event){.fire = wake_up, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
   if (!celslm_cost_init(&e->cost, host->profile, model, config->weights, config->kv,
                         config->step_overhead, config->sequence_overhead, err) ||
       (e->blocks = kv_capacity(e, scenario, err)) == 0) {
@@ -285,12 +288,19 @@ static void end_of_iterations(void *self) {
 /* ---- the outside
  * -------------------------------------------------------------------------------------- */
 
+/* An idle engine begins when all that happens at this instant has happened: what arrives together
+ * is batched together. */
+static void wake_up(void *self) {
+  celslm_engine *e = self;
+  e->start = celslm_net_now(e->net);
+  e->fraction = 0;
+  begin(e);
+}
+
 void celslm_engine_poke(celslm_engine *e) {
   if (e->inside) return;
   if (!e->busy) {
-    e->start = celslm_net_now(e->net);
-    e->fraction = 0;
-    begin(e);
+    if (!e->wake.slot) celslm_net_at(e->net, &e->wake, celslm_net_now(e->net));
   } else if (e->count > 1) { /* never with a shared host */
     int64_t k = iterations_until(e, celslm_net_now(e->net));
     if (k == e->count) return;

@@ -17,13 +17,25 @@ typedef struct recorded {
   recorded_table requests, iterations, engines, summary;
 } recorded;
 
-enum { R_END, R_ID, R_PROMPT, R_OUTPUT, R_PREEMPTIONS, R_QUEUED, R_SCHEDULED, R_FIRST, R_LAST };
+enum {
+  R_END,
+  R_ID,
+  R_PROMPT,
+  R_OUTPUT,
+  R_PREEMPTIONS,
+  R_QUEUED,
+  R_SCHEDULED,
+  R_FIRST,
+  R_LAST,
+  R_ENGINE
+};
 enum { I_END, I_DURATION, I_DECODES, I_PREFILL };
-enum { E_TIME, E_RUNNING, E_WAITING, E_BLOCKS, E_CAPACITY };
+enum { E_TIME, E_RUNNING, E_WAITING, E_BLOCKS, E_CAPACITY, E_ENGINE };
 enum { S_PREEMPTIONS, S_ITERATIONS, S_DURATION };
 
+/* -1: never */
 static inline int64_t ns_of(double seconds) {
-  return llround(seconds * 1e9);
+  return isnan(seconds) ? -1 : llround(seconds * 1e9);
 }
 
 static inline recorded_table read_table(celslm_reader *reader, const char *name,
@@ -71,12 +83,12 @@ static inline recorded run_recorded(const char *text, bool step) {
   waitpid(pid, &status, 0);
   ck_assert_msg(status == 0, "the run failed (%d)\n%s", status, text);
 
-  static const char *const requests[] = {"end",         "id",     "prompt_tokens", "output_tokens",
-                                         "preemptions", "queued", "scheduled",     "first_token",
-                                         "last_token",  NULL};
+  static const char *const requests[] = {
+      "end",       "id",          "prompt_tokens", "output_tokens", "preemptions", "queued",
+      "scheduled", "first_token", "last_token",    "engine",        NULL};
   static const char *const iterations[] = {"end", "duration", "decodes", "prefill_tokens", NULL};
-  static const char *const engines[] = {"time",           "running",   "waiting",
-                                        "kv_blocks_used", "kv_blocks", NULL};
+  static const char *const engines[] = {"time",      "running", "waiting", "kv_blocks_used",
+                                        "kv_blocks", "engine",  NULL};
   static const char *const summary[] = {"preemptions", "iterations", "duration", NULL};
   celslm_error err = {0};
   celslm_reader *reader = celslm_reader_open(file, &err);

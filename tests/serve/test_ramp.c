@@ -8,9 +8,12 @@ START_TEST(test_sum_equals_loop) {
   gsl_rng *r = gsl_rng_alloc(gsl_rng_mt19937);
   gsl_rng_set(r, 1);
   for (int i = 0; i < 4000; i++) {
-    int64_t scale = (int64_t)1 << gsl_rng_uniform_int(r, 40); /* small ones meet ties and breaks at once */
-    celslm_ramp ramp = {(int64_t)gsl_rng_uniform_int(r, 1000), (int64_t)(gsl_rng_uniform(r) * (double)scale),
-                        (int64_t)(gsl_rng_uniform(r) * (double)scale / 64), (int64_t)(gsl_rng_uniform(r) * (double)scale),
+    int64_t scale =
+        (int64_t)1 << gsl_rng_uniform_int(r, 40); /* small ones meet ties and breaks at once */
+    celslm_ramp ramp = {(int64_t)gsl_rng_uniform_int(r, 1000),
+                        (int64_t)(gsl_rng_uniform(r) * (double)scale),
+                        (int64_t)(gsl_rng_uniform(r) * (double)scale / 64),
+                        (int64_t)(gsl_rng_uniform(r) * (double)scale),
                         (int64_t)(gsl_rng_uniform(r) * (double)scale / 64)};
     celslm_ticks sum = 0;
     int64_t at = celslm_ramp_break(&ramp);

@@ -202,8 +202,8 @@ START_TEST(test_random_loads) {
   }
   /* the loads reach what they are meant to test */
   ck_assert_msg(
-      preempting >= 60 && preemptions >= 2000 && iterations >= 50000 && rejecting >= 15 &&
-          chunking >= 60 && waiting >= 100 && idle >= 30,
+      preempting >= 75 && preemptions >= 1000 && iterations >= 60000 && rejecting >= 20 &&
+          chunking >= 80 && waiting >= 120 && idle >= 40,
       "%d loads preempt (%lld times), %lld iterations, %d reject, %d chunk, %d wait, %d idle",
       preempting, (long long)preemptions, (long long)iterations, rejecting, chunking, waiting,
       idle);

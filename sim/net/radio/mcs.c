@@ -33,10 +33,13 @@ static const double mcs_2[TABLE_2] = {
     5.3320, 5.5547, 5.8906, 6.2266, 6.5703, 6.9141, 7.1602, 7.4063,
 };
 
+static int size_of(int table) {
+  return table == 1 ? TABLE_1 : table == 2 ? TABLE_2 : 0;
+}
+
 double celslm_mcs_efficiency(int table, int mcs) {
-  if (mcs < 0) return NAN;
-  if (table == 1) return mcs < TABLE_1 ? mcs_1[mcs] : NAN;
-  return table == 2 && mcs < TABLE_2 ? mcs_2[mcs] : NAN;
+  if (mcs < 0 || mcs >= size_of(table)) return NAN;
+  return table == 1 ? mcs_1[mcs] : mcs_2[mcs];
 }
 
 /* ---- thresholds: dB at 10 % failed blocks, MCS table 2; NAN: not published ---- */
@@ -73,16 +76,21 @@ static double gap(const double *published, double efficiency) {
 }
 
 double celslm_mcs_threshold(celslm_link_level level, int table, int mcs) {
-  double efficiency = celslm_mcs_efficiency(table, mcs);
-  if (isnan(efficiency)) return NAN;
-  if (table == 2 && !isnan(threshold[level][mcs])) return threshold[level][mcs];
-  return shannon(efficiency) + gap(threshold[level], efficiency);
+  static double known[2][2][TABLE_1]; /* 0: not computed yet */
+  if (mcs < 0 || mcs >= size_of(table)) return NAN;
+  double efficiency = celslm_mcs_efficiency(table, mcs), *t = &known[level][table - 1][mcs];
+  if (*t == 0) {
+    bool published = table == 2 && !isnan(threshold[level][mcs]);
+    *t =
+        published ? threshold[level][mcs] : shannon(efficiency) + gap(threshold[level], efficiency);
+  }
+  return *t;
 }
 
 int celslm_mcs_at(celslm_link_level level, int table, double sinr_db) {
   int best = -1;
   double most = 0;
-  for (int i = 0; i < TABLE_1; i++) {
+  for (int i = 0; i < size_of(table); i++) {
     double efficiency = celslm_mcs_efficiency(table, i);
     if (!(efficiency > most) || celslm_mcs_threshold(level, table, i) > sinr_db) continue;
     most = efficiency;
