@@ -14,9 +14,10 @@
  *    written), keys and values (read and written; in their stored precision, scales included).
  *    Padding is never counted.
  *
- * `celslm_set_counting(true)` replaces every kernel by a naive twin (ref/naive_*.c) that counts in
- * its inner loops, element by element; the default figures come from closed formulas (cost.c). That
- * the two agree exactly is a test. */
+ * `celslm_set_counting(true)` replaces the products, attention, norms and gate by naive twins
+ * (ref/naive_*.c) that count in their inner loops, element by element; rope, embed, kv_append and
+ * merge count in their own loops. Else the figures come from closed formulas. That the two agree
+ * exactly is a test. Sampling and codecs report their formula in both cases. */
 #ifndef CELSLM_KERNELS_HOOK_H
 #define CELSLM_KERNELS_HOOK_H
 

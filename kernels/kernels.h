@@ -44,7 +44,7 @@ typedef struct celslm_packed celslm_packed;
 
 /* Packs W [n][k] (row distance ldw, f32) as `dtype`:
  *   F32   as it is
- *   BF16  rounded to nearest even; products accumulate in f32
+ *   BF16  rounded to nearest even, and so are the inputs X on the fly; products accumulate in f32
  *   I8    symmetric, one f32 scale per output and group of `group` inputs (group a multiple of 4,
  *         0: 64); inputs X are quantised per row and group on the fly, products are exact integers.
  * n, k >= 1. The source may be freed afterwards. */

@@ -6,7 +6,8 @@
 #include "kernels/isa.h"
 #include "kernels/simd/tile.h"
 
-enum { ATTN_AHEAD = 32 * 16 };
+/* Keys: floats, 16 rows of a panel; values: rows. */
+enum { ATTN_AHEAD = 16 * CELSLM_PANEL, V_AHEAD = 8 };
 
 /* scores [rows][.] = Q K^T for whole panels; the columns beyond the last token are masked later. */
 INLINE void scores(const int rows, const celslm_attn_tile *t) {
@@ -19,7 +20,7 @@ INLINE void scores(const int rows, const celslm_attn_tile *t) {
         row_tile(t->head_dim, t->q, k, CELSLM_PANEL, s, ATTN_AHEAD);
       else
         tile(rows, 2, t->head_dim, t->q, rows, 1, k, CELSLM_PANEL, s, CELSLM_CHUNK, false, NULL,
-             rows <= 8 ? ATTN_AHEAD : 0);
+             ATTN_AHEAD);
     }
 }
 
@@ -61,14 +62,14 @@ INLINE void values(const int rows, const int cols, const celslm_attn_tile *t, co
   int vd = t->value_dim, j = 0;
   for (; j + cols * VW <= vd; j += cols * VW)
     tile(rows, cols, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
-         scale, 0);
+         scale, V_AHEAD * vd);
   if (cols > 2)
     for (; j + 2 * VW <= vd; j += 2 * VW)
       tile(rows, 2, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false, scale,
-           0);
+           V_AHEAD * vd);
   for (; j < vd; j += VW)
     tile(rows, 1, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false, scale,
-         0);
+         V_AHEAD * vd);
 }
 
 INLINE void attend(const int rows, const int cols, const celslm_attn_tile *t) {

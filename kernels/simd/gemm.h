@@ -95,7 +95,7 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
 
 INLINE void gemm_rows(const enum kind kind, int rows, int64_t k, const float *a, const float *b,
                       float *c, int64_t ldc, bool load, const celslm_ahead *next) {
-  if (next) switch (rows) {
+  if (next->per_round) switch (rows) {
 #define CASE(R)                                                                                    \
   case R:                                                                                          \
     gemm_tile(kind, R, false, k, a, b, c, ldc, load, next);                                        \

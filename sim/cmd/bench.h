@@ -7,9 +7,9 @@
 int celslm_bench_serve(bool json);
 int celslm_bench_kernels(bool json);
 
-/* One figure. `reference`, `ratio` and `required` are left out where NULL or NaN. As a table row, or as
- * one JSON object on a line: name, value, unit, reference, ratio, required. */
-void celslm_bench_report(bool json, const char *name, double value, const char *unit, const char *reference,
-                         double ratio, double required);
+/* One figure. `reference`, `ratio` and `required` are left out where NULL or NaN. As a table row,
+ * or as one JSON object on a line: name, value, unit, reference, ratio, required. */
+void celslm_bench_report(bool json, const char *name, double value, const char *unit,
+                         const char *reference, double ratio, double required);
 
 #endif

@@ -1,5 +1,5 @@
-/* calibrate.c - celslm calibrate: measures this machine's kernels, fits their cost curves, prints both
- * and writes the device profile. */
+/* calibrate.c - celslm calibrate: measures this machine's kernels, fits their cost curves, prints
+ * both and writes the device profile. */
 #include "cmd/commands.h"
 #include "cost/calibration.h"
 
@@ -15,15 +15,18 @@ static const char help[] =
     "usage: celslm calibrate [-o PROFILE.xml] [--quick] [--threads N] [--model MODEL.xml]...\n"
     "                        [--timings TABLE.csv]\n"
     "\n"
-    "Times the kernels on this machine, fits a cost curve to each kind and writes a device profile,\n"
-    "which hosts with the profile \"this-machine\" use. Takes under a minute. Let the machine rest\n"
+    "Times the kernels on this machine, fits a cost curve to each kind and writes a device "
+    "profile,\n"
+    "which hosts with the profile \"this-machine\" use. Takes under a minute. Let the machine "
+    "rest\n"
     "meanwhile: the command says if it was disturbed.\n"
     "\n"
     "  -o, --output FILE    default: platforms/profiles/this-machine.xml\n"
     "  --quick              fewer shapes and repeats, under 15 seconds\n"
     "  --threads N          threads the kernels use, each bound to a processor of its own\n"
     "                       (default: one per processor)\n"
-    "  --model MODEL.xml    time the shapes of this model; may be repeated; whole layers of the first\n"
+    "  --model MODEL.xml    time the shapes of this model; may be repeated; whole layers of the "
+    "first\n"
     "                       are the final check (default: Qwen2.5-0.5B and 1.5B)\n"
     "  --timings FILE       write all timings as a table (CSV)\n"
     "\n"
@@ -63,9 +66,9 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
                            value, CELSLM_MOST_THREADS);
       a->threads = (int)n;
     } else
-      return celslm_fail(err, NULL, 0,
-                         "calibrate does not know \"%s\"; `celslm calibrate --help` lists its options",
-                         argv[i]);
+      return celslm_fail(
+          err, NULL, 0,
+          "calibrate does not know \"%s\"; `celslm calibrate --help` lists its options", argv[i]);
   }
   if (!a->output) a->output = "platforms/profiles/this-machine.xml";
   return true;
@@ -80,11 +83,11 @@ static bool check_output(const char *file, celslm_error *err) {
   if (stat(file, &s) == 0 && S_ISDIR(s.st_mode))
     ok = celslm_fail(err, file, 0, "is a folder; give the name of a file");
   else if (stat(folder, &s) != 0)
-    ok = celslm_fail(err, file, 0, "there is no folder %s; make it, or choose another file",
-                     folder);
+    ok =
+        celslm_fail(err, file, 0, "there is no folder %s; make it, or choose another file", folder);
   else if (!S_ISDIR(s.st_mode) || access(folder, W_OK) != 0)
-    ok = celslm_fail(err, file, 0, "%s is no folder that can be written to; choose another",
-                     folder);
+    ok =
+        celslm_fail(err, file, 0, "%s is no folder that can be written to; choose another", folder);
   free(copy);
   return ok;
 }
@@ -162,11 +165,15 @@ static void print_layers(const celslm_calibration *c, const char *model) {
 }
 
 static void print_quiet(const celslm_calibration *c) {
-  printf("\n%s: %d repeats differ by %.1f%% (median deviation); other processes took %.1f%% of the\n"
-         "processors, the hypervisor %.1f%%; load before the start %.2f.%s\n",
-         c->noisy ? "NOISY MACHINE" : "quiet machine", c->repeats, 100 * c->spread,
-         100 * c->others, 100 * c->stolen, c->load,
-         c->noisy ? " Calibrate again when it rests." : "");
+  printf(
+      "\n%s: %d repeats differ by %.1f%% (median deviation); other processes took %.1f%% of the\n"
+      "processors, the hypervisor %.1f%%; load before the start %.2f.%s\n",
+      c->noisy ? "NOISY MACHINE" : "quiet machine", c->repeats, 100 * c->spread, 100 * c->others,
+      100 * c->stolen, c->load,
+      !c->noisy ? ""
+      : c->machine.threads > 1
+          ? " Calibrate\nagain when it rests; with --threads 1 others disturb less."
+          : " Calibrate\nagain when it rests.");
 }
 
 static int calibrate(const arguments *a, const celslm_model *models, int n_models) {

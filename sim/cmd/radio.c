@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int celslm_cmd_radio(int argc, char **argv);
-
 static const char help[] =
     "usage: celslm radio check FILE.csv [--failed] [--quiet]\n"
     "\n"

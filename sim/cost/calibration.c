@@ -26,13 +26,14 @@ static void tell(const celslm_calibration_options *o, const char *what, double s
 
 /* ---- the profile ---- */
 
-static celslm_profile *new_profile(const celslm_machine *m) {
+static celslm_profile *new_profile(const celslm_machine *m, bool noisy) {
   static const char no_scheduler[] = "our kernels are called directly: no scheduler";
   celslm_profile *p = celslm_alloc(1, sizeof *p);
   const char *s = m->threads == 1 ? "" : "s";
   p->name = celslm_strdup("this-machine");
   p->description =
-      celslm_format("%s, %d thread%s, %s kernels", m->model, m->threads, s, celslm_measure_isa());
+      celslm_format("%s, %d thread%s, %s kernels%s", m->model, m->threads, s, celslm_measure_isa(),
+                    noisy ? "; others used the machine while it was measured" : "");
   for (int d = 0; d < CELSLM_DTYPES; d++) p->peak[d] = NAN;
   p->peak[CELSLM_F32] = m->peak_f32;
   p->peak_source[CELSLM_F32] =
@@ -60,7 +61,8 @@ static char *curve_source(const celslm_calibration *c, celslm_curve_kind kind) {
       "f32 attention of one query per sequence with its append to the cache", "f32 norms"};
   const celslm_fit *f = &c->fits[kind];
   return celslm_format(
-      "measured: %d timings of %d shapes of %s (%s, %d thread%s, operands from memory, median of %d "
+      "measured: %d timings of %d shapes of %s (%s, %d thread%s, operands from memory, median of "
+      "%d "
       "repeats); robust fit; residuals on %d timings of %d other shapes%s%s%s",
       f->samples, f->shapes, what[kind], celslm_measure_isa(), c->machine.threads,
       c->machine.threads == 1 ? "" : "s", c->repeats, f->held_samples, f->held_shapes,
@@ -93,10 +95,9 @@ static void choose_layers(celslm_layer_case *cases) {
   static const struct {
     bool decode;
     int tokens, past;
-  } what[CELSLM_LAYER_CASES] = {{true, 1, 256},   {true, 1, 1024},     {true, 16, 256},
-                                {true, 16, 1024}, {false, 16, 0},      {false, 128, 0},
-                                {false, 512, 0},  {false, 16, 1024},   {false, 128, 1024},
-                                {false, 512, 1024}};
+  } what[CELSLM_LAYER_CASES] = {
+      {true, 1, 256},  {true, 1, 1024}, {true, 16, 256},   {true, 16, 1024},   {false, 16, 0},
+      {false, 128, 0}, {false, 512, 0}, {false, 16, 1024}, {false, 128, 1024}, {false, 512, 1024}};
   for (int i = 0; i < CELSLM_LAYER_CASES; i++)
     cases[i] = (celslm_layer_case){
         .decode = what[i].decode, .tokens = what[i].tokens, .past = what[i].past};
@@ -144,6 +145,7 @@ static bool measure(celslm_calibration *c, const celslm_calibration_options *o, 
   for (int i = -1; m && i < b->most; i++) { /* the first one warms up */
     double from = celslm_machine_now(), spent = from - begun;
     if (i >= b->least && spent + round > b->rounds) break;
+    if (i >= 1 && spent + round > 1.5 * b->rounds) break; /* a machine this slow or this busy */
     tell(o, "timing", spent / b->rounds);
     celslm_measurement_round(m);
     celslm_layer_round(l);
@@ -164,7 +166,8 @@ static void judge(celslm_calibration *c, const celslm_quiet *begin) {
   celslm_quiet_end(begin, &c->others, &c->stolen);
   for (int i = 0; i < c->plan.n; i++) spread[i] = c->plan.points[i].spread;
   c->spread = celslm_median(spread, c->plan.n);
-  c->noisy = c->spread > most_spread || c->others > most_others || c->stolen > most_stolen;
+  c->noisy = c->repeats < 3 || c->spread > most_spread || c->others > most_others ||
+             c->stolen > most_stolen;
   free(spread);
 }
 
@@ -193,7 +196,7 @@ bool celslm_calibrate(const celslm_calibration_options *o, celslm_calibration *c
   if (ok) {
     tell(o, "fitting", 1);
     judge(c, &quiet);
-    c->profile = new_profile(&c->machine);
+    c->profile = new_profile(&c->machine, c->noisy);
     ok = fit_curves(c, err) && check_layers(c, &o->models[0], err);
   }
   if (!ok) celslm_calibration_clear(c);
@@ -211,8 +214,9 @@ bool celslm_calibration_save_timings(const celslm_calibration *c, const char *fi
   char *part = celslm_format("%s.part", file);
   FILE *f = fopen(part, "w");
   if (f)
-    fputs("curve,shape,rows,n,k,heads,kv_heads,head_dim,past,flops,bytes,seconds,spread,predicted\n",
-          f);
+    fputs(
+        "curve,shape,rows,n,k,heads,kv_heads,head_dim,past,flops,bytes,seconds,spread,predicted\n",
+        f);
   for (int i = 0; f && i < c->plan.n; i++) {
     const celslm_point *p = &c->plan.points[i];
     const celslm_timing *t = &p->timing;

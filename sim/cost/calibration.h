@@ -1,5 +1,5 @@
-/* calibration.h - all of a calibration: measures this machine, fits its curves, checks them on whole
- * layers, and makes the device profile.
+/* calibration.h - all of a calibration: measures this machine, fits its curves, checks them on
+ * whole layers, and makes the device profile.
  *
  * Kernels and whole layers are timed in the same rounds, so that both see the same machine. */
 #ifndef CELSLM_COST_CALIBRATION_H
@@ -27,9 +27,9 @@ typedef struct celslm_calibration {
   celslm_profile *profile;
   int repeats;
   celslm_layer_case layers[CELSLM_LAYER_CASES];
-  double predicted[CELSLM_LAYER_CASES];    /* s */
-  double layers_median, layers_p95;        /* of |predicted/measured - 1| */
-  double spread, others, stolen, load;     /* how quiet the machine was: machine.h */
+  double predicted[CELSLM_LAYER_CASES]; /* s */
+  double layers_median, layers_p95;     /* of |predicted/measured - 1| */
+  double spread, others, stolen, load;  /* how quiet the machine was: machine.h */
   bool noisy;
 } celslm_calibration;
 

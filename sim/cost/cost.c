@@ -9,13 +9,15 @@ bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celsl
   celslm_dtype compute = weights == CELSLM_INT4 ? CELSLM_F16 : weights;
   double peak = profile->peak[compute], base = profile->peak[profile->curve_dtype];
   if (isnan(peak))
-    return celslm_fail(err, profile->file, 0, "the device gives no peak for %s; add one or choose another precision",
+    return celslm_fail(err, profile->file, 0,
+                       "the device gives no peak for %s; add one or choose another precision",
                        celslm_dtype_name(compute));
   c->shape = celslm_shape_of(model, weights, kv);
   c->profile = profile;
   for (int k = 0; k < CELSLM_CURVES; k++) {
     c->curves[k] = profile->curves[k];
-    if (k == CELSLM_CURVE_GEMM) c->curves[k].flop_rate *= peak / base; /* attention stays at 16 bits */
+    if (k == CELSLM_CURVE_GEMM)
+      c->curves[k].flop_rate *= peak / base; /* attention stays at 16 bits */
   }
   c->step = isnan(step_overhead) ? profile->step_overhead : step_overhead;
   c->sequence = isnan(sequence_overhead) ? profile->sequence_overhead : sequence_overhead;
@@ -23,11 +25,23 @@ bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celsl
   return true;
 }
 
+/* What few rows cost on the compute side, at least 1. */
+static double few_rows(const celslm_curve *k, double rows) {
+  double r = k->half_rows / rows;
+  return k->rows_sharpness > 1 ? pow(1 + pow(r, k->rows_sharpness), 1 / k->rows_sharpness) : 1 + r;
+}
+
+double celslm_curve_time(const celslm_curve *k, double flops, double bytes, double rows) {
+  double compute = flops > 0 ? flops * few_rows(k, rows) / k->flop_rate : 0;
+  double memory = bytes / k->byte_rate, most = fmax(compute, memory);
+  if (k->sharpness > 0 && most > 0)
+    most *= pow(1 + pow(fmin(compute, memory) / most, k->sharpness), 1 / k->sharpness);
+  return k->latency + most;
+}
+
 double celslm_cost_op(const celslm_cost *c, const celslm_op *op) {
-  const celslm_curve *k = &c->curves[celslm_op_curve(op->kind)];
-  double bytes = op->weight_bytes + op->activation_bytes + op->kv_bytes;
-  double compute = op->flops > 0 ? op->flops * (1 + k->half_rows / op->rows) / k->flop_rate : 0;
-  return k->latency + fmax(compute, bytes / k->byte_rate);
+  return celslm_curve_time(&c->curves[celslm_op_curve(op->kind)], op->flops,
+                           op->weight_bytes + op->activation_bytes + op->kv_bytes, op->rows);
 }
 
 static double dense(const celslm_cost *c, celslm_op_kind kind, double n) {
@@ -38,7 +52,8 @@ static double dense(const celslm_cost *c, celslm_op_kind kind, double n) {
 double celslm_cost_layer(const celslm_cost *c, double n) {
   if (n <= 0) return 0;
   return c->layer + 2 * dense(c, CELSLM_OP_NORM, n) + dense(c, CELSLM_OP_QKV, n) +
-         dense(c, CELSLM_OP_OUTPUT, n) + dense(c, CELSLM_OP_MLP_IN, n) + dense(c, CELSLM_OP_MLP_OUT, n);
+         dense(c, CELSLM_OP_OUTPUT, n) + dense(c, CELSLM_OP_MLP_IN, n) +
+         dense(c, CELSLM_OP_MLP_OUT, n);
 }
 
 double celslm_cost_embed(const celslm_cost *c, double n) {
@@ -57,7 +72,7 @@ double celslm_cost_prefill(const celslm_cost *c, double new_tokens, double past)
 celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double n) {
   const celslm_curve *k = &c->curves[CELSLM_CURVE_DECODE];
   celslm_op none = celslm_op_decode(&c->shape, n, 0, 0), one = celslm_op_decode(&c->shape, n, 1, 1);
-  double rows = 1 + k->half_rows / n;
+  double rows = few_rows(k, n);
   return (celslm_decode_cost){
       .compute = k->latency,
       .flop_slope = one.flops * rows / k->flop_rate,

@@ -1,10 +1,11 @@
 /* cost.h - device profile + model -> seconds.
  *
- * An op of F FLOPs, B bytes and m rows costs t = latency + max(F (1 + half_rows/m)/flop_rate, B/byte_rate)
- * with the curve of its kind (profile.h): max per op, summed over ops, never one max per step.
- * The functions below are sums of such ops over the op list (model/ops.h), arranged as the serving
- * engine needs them: per layer, and with decode attention as the two affine sides of its roofline,
- * so that an engine can add many iterations in closed form. */
+ * An op of F FLOPs, B bytes and m rows costs t = latency + max(F (1 + half_rows/m)/flop_rate,
+ * B/byte_rate) with the curve of its kind (profile.h; the maximum may have a round corner): max per
+ * op, summed over ops, never one max per step. The functions below are sums of such ops over the op
+ * list (model/ops.h), arranged as the serving engine needs them: per layer, and with decode
+ * attention as the two affine sides of its roofline, so that an engine can add many iterations in
+ * closed form. */
 #ifndef CELSLM_COST_COST_H
 #define CELSLM_COST_COST_H
 
@@ -23,20 +24,27 @@ bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celsl
                       celslm_dtype weights, celslm_dtype kv, double step_overhead,
                       double sequence_overhead, celslm_error *err);
 
+/* Seconds of one operation by a curve (profile.h). */
+double celslm_curve_time(const celslm_curve *k, double flops, double bytes, double rows);
 double celslm_cost_op(const celslm_cost *c, const celslm_op *op); /* s */
 
-double celslm_cost_layer(const celslm_cost *c, double tokens); /* one layer's projections, MLP, norms + its overhead */
+double celslm_cost_layer(const celslm_cost *c,
+                         double tokens); /* one layer's projections, MLP, norms + its overhead */
 double celslm_cost_embed(const celslm_cost *c, double tokens);
-double celslm_cost_head(const celslm_cost *c, double outputs); /* last norm and LM head; 0 outputs: 0 */
-double celslm_cost_prefill(const celslm_cost *c, double new_tokens, double past); /* one layer's attention */
+double celslm_cost_head(const celslm_cost *c,
+                        double outputs); /* last norm and LM head; 0 outputs: 0 */
+double celslm_cost_prefill(const celslm_cost *c, double new_tokens,
+                           double past); /* one layer's attention */
 
-/* One layer's decode attention of n sequences: max(compute + flop_slope * attended, memory + byte_slope * read). */
+/* One layer's decode attention of n sequences: max(compute + flop_slope * attended, memory +
+ * byte_slope * read). */
 typedef struct celslm_decode_cost {
   double compute, flop_slope, memory, byte_slope; /* s, s per token */
 } celslm_decode_cost;
 celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double sequences);
 
-/* Seconds to prefill `tokens` tokens alone over `past` in one pass: step + embed + layers + head. */
+/* Seconds to prefill `tokens` tokens alone over `past` in one pass: step + embed + layers + head.
+ */
 double celslm_cost_prefill_pass(const celslm_cost *c, double tokens, double past);
 
 #endif

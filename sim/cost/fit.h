@@ -16,25 +16,25 @@ typedef struct celslm_fit_limits {
 } celslm_fit_limits;
 
 typedef struct celslm_fit {
-  celslm_curve curve; /* source: NULL, the caller's to say */
+  celslm_curve curve;            /* source: NULL, the caller's to say */
   int samples, shapes;           /* in the fit */
   int held_samples, held_shapes; /* held out; 0: too few shapes, the residuals are the fit's own */
-  /* False: no sample of the fit shows it. An unseen rate is set to its limit, unseen half_rows to 0:
-   * the curve is then a bound on that side. */
+  /* False: no sample of the fit shows it. An unseen rate is set to its limit, unseen half_rows to
+   * 0: the curve is then a bound on that side. */
   bool flop_rate_seen, half_rows_seen, byte_rate_seen;
 } celslm_fit;
 
 /* Needs at least CELSLM_FIT_MIN samples outside the held-out shapes, all finite and positive
  * (flops may be 0). */
 enum { CELSLM_FIT_MIN = 6 };
-bool celslm_fit_curve(const celslm_timing *samples, int n, celslm_fit_limits limits, celslm_fit *fit,
-                      celslm_error *err);
+bool celslm_fit_curve(const celslm_timing *samples, int n, celslm_fit_limits limits,
+                      celslm_fit *fit, celslm_error *err);
 
 /* Seconds of a sample's operation by the curve. */
 double celslm_curve_seconds(const celslm_curve *c, const celslm_timing *s);
 
 /* Median and 95th percentile of |predicted/measured - 1|. n >= 1. */
-void celslm_fit_residuals(const celslm_curve *c, const celslm_timing *samples, int n, double *median,
-                          double *p95);
+void celslm_fit_residuals(const celslm_curve *c, const celslm_timing *samples, int n,
+                          double *median, double *p95);
 
 #endif

@@ -21,8 +21,8 @@
 __attribute__((target("avx512f"))) static void run_512(long steps) {
   __m512 x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
 #define START(i) __m512 a##i = _mm512_set1_ps(1.0f + (float)i);
-#define STEP(i) a##i = _mm512_fmadd_ps(a##i, x, y);
-#define END(i) __asm__ volatile("" : : "v"(a##i));
+#define STEP(i)  a##i = _mm512_fmadd_ps(a##i, x, y);
+#define END(i)   __asm__ volatile("" : : "v"(a##i));
   CHAINS(START)
   for (long i = 0; i < steps; i++) {
     CHAINS(STEP)
@@ -36,8 +36,8 @@ __attribute__((target("avx512f"))) static void run_512(long steps) {
 __attribute__((target("avx2,fma"))) static void run_256(long steps) {
   __m256 x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
 #define START(i) __m256 a##i = _mm256_set1_ps(1.0f + (float)i);
-#define STEP(i) a##i = _mm256_fmadd_ps(a##i, x, y);
-#define END(i) KEEP(a##i);
+#define STEP(i)  a##i = _mm256_fmadd_ps(a##i, x, y);
+#define END(i)   KEEP(a##i);
   CHAINS(START)
   for (long i = 0; i < steps; i++) {
     CHAINS(STEP)

@@ -12,7 +12,7 @@ struct celslm_layer {
   int n;
   celslm_operands *operands;
   celslm_packed *qkv, *output, *gate, *up, *down; /* gate: NULL if there is none */
-  celslm_kv ***kv; /* [n][sequences] */
+  celslm_kv ***kv;                                /* [n][sequences] */
   /* activations; q: the queries, dense; position: of each token */
   float *x, *norm, *wide, *q, *attended, *gated, *ffn;
   int32_t *position;
@@ -22,7 +22,9 @@ struct celslm_layer {
   int repeats;         /* -1: not warm yet */
 };
 
-static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t largest(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
 
 static int64_t query_width(const celslm_layer_shape *h) {
   return (int64_t)h->q_heads * h->head_dim;
@@ -32,7 +34,9 @@ static int64_t qkv_width(const celslm_layer_shape *h) {
   return query_width(h) + 2 * (int64_t)h->kv_heads * h->head_dim;
 }
 
-static int64_t sequences(const celslm_layer_case *c) { return c->decode ? c->tokens : 1; }
+static int64_t sequences(const celslm_layer_case *c) {
+  return c->decode ? c->tokens : 1;
+}
 
 static int64_t most_tokens(const celslm_layer_case *cases, int n) {
   int64_t most = 8; /* rows of the product that wakes the threads */
@@ -67,14 +71,14 @@ static void attend(celslm_layer *l, int i) {
   }
 }
 
-static double run(celslm_layer *l, int i) {
+static double run(celslm_layer *l, int i, bool *worthless) {
   const celslm_layer_case *c = &l->cases[i];
   const celslm_layer_shape *h = &l->shape;
   const float *weight = l->operands->random;
   int64_t m = c->tokens, d = h->hidden, f = h->ffn;
   celslm_epilogue add = {.residual = l->x, .ldr = d};
   celslm_epilogue times_gate = {.gate = l->gated, .ldg = f}, relu = {.act = CELSLM_ACT_RELU};
-  double begun = celslm_machine_now();
+  celslm_watch watch = celslm_watch_start();
   celslm_rmsnorm(m, d, l->x, weight, 1e-6f, l->norm);
   celslm_gemm(l->qkv, m, l->norm, d, l->wide, qkv_width(h), NULL);
   attend(l, i);
@@ -83,20 +87,19 @@ static double run(celslm_layer *l, int i) {
   if (l->gate) celslm_gemm(l->gate, m, l->norm, d, l->gated, f, NULL);
   celslm_gemm(l->up, m, l->norm, d, l->ffn, f, l->gate ? &times_gate : &relu);
   celslm_gemm(l->down, m, l->ffn, f, l->x, d, &add);
-  double seconds = celslm_machine_now() - begun;
+  double seconds = celslm_watch_stop(&watch, celslm_threads_get(), worthless);
   for (int64_t j = 0; j < sequences(c); j++) celslm_kv_truncate(l->kv[i][j], c->past);
   return seconds;
 }
 
-static double time_once(celslm_layer *l, int i) {
+static double time_once(celslm_layer *l, int i, bool *worthless) {
   const celslm_layer_case *c = &l->cases[i];
   celslm_operands_cool(l->operands, l->last);
   /* Fresh inputs: hot, as from the layer before, and of the same size in every round. */
   for (int64_t j = 0; j < c->tokens * l->shape.hidden; j++) l->x[j] = l->operands->random[j];
-  for (int64_t j = 0; j < c->tokens; j++)
-    l->position[j] = (int32_t)(c->past + (c->decode ? 0 : j));
+  for (int64_t j = 0; j < c->tokens; j++) l->position[j] = (int32_t)(c->past + (c->decode ? 0 : j));
   celslm_gemm(l->tiny, 8, l->operands->random, 64, l->norm, 64, NULL);
-  double seconds = run(l, i);
+  double seconds = run(l, i, worthless);
   l->last = l->operands->touched;
   return seconds;
 }
@@ -105,10 +108,11 @@ void celslm_layer_round(celslm_layer *l) {
   if (l->repeats == CELSLM_MOST_REPEATS) return;
   for (int i = 0; i < l->n; i++) {
     double best = INFINITY;
-    for (int attempt = 0; attempt < CELSLM_TRIES; attempt++) {
-      long switches = celslm_machine_switches();
-      best = fmin(best, time_once(l, i));
-      if (celslm_machine_switches() == switches) break;
+    for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
+      bool worthless;
+      double seconds = time_once(l, i, &worthless);
+      best = fmin(best, seconds);
+      again = celslm_measure_again(seconds, worthless);
     }
     if (l->repeats >= 0) l->times[i * CELSLM_MOST_REPEATS + l->repeats] = best;
   }
@@ -162,11 +166,11 @@ static bool prepare(celslm_layer *l) {
 celslm_layer *celslm_layer_new(const celslm_layer_shape *shape, celslm_layer_case *cases, int n,
                                celslm_operands *operands, celslm_error *err) {
   celslm_layer *l = celslm_alloc(1, sizeof *l);
-  *l = (celslm_layer){
-      .shape = *shape, .cases = cases, .n = n, .operands = operands, .repeats = -1};
+  *l = (celslm_layer){.shape = *shape, .cases = cases, .n = n, .operands = operands, .repeats = -1};
   if (prepare(l)) return l;
-  celslm_fail(err, NULL, 0, "not enough memory for a layer of the model that is checked; give a "
-                            "smaller one first (--model)");
+  celslm_fail(err, NULL, 0,
+              "not enough memory for a layer of the model that is checked; give a "
+              "smaller one first (--model)");
   celslm_layer_free(l);
   return NULL;
 }

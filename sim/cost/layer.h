@@ -2,7 +2,8 @@
  * against the real sequence.
  *
  * A layer runs as a model runs it: norm, qkv, rotary positions, append and attention, output +
- * residual, norm, gate, up * silu(gate), down + residual. Weights and cache come from memory, as measure.h says.
+ * residual, norm, gate, up * silu(gate), down + residual. Weights and cache come from memory, as
+ * measure.h says.
  */
 #ifndef CELSLM_COST_LAYER_H
 #define CELSLM_COST_LAYER_H
@@ -17,8 +18,8 @@ typedef struct celslm_layer_shape {
 
 typedef struct celslm_layer_case {
   bool decode;
-  int64_t tokens; /* new tokens of one sequence, or sequences that decode one each */
-  int64_t past;   /* tokens cached before, of each sequence */
+  int64_t tokens;         /* new tokens of one sequence, or sequences that decode one each */
+  int64_t past;           /* tokens cached before, of each sequence */
   double seconds, spread; /* of one layer, median over the repeats: filled */
 } celslm_layer_case;
 

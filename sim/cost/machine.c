@@ -3,8 +3,8 @@
 
 #include "cost/fma.h"
 
-#include <math.h>
 #include <dirent.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -21,9 +21,32 @@ double celslm_machine_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-long celslm_machine_switches(void) {
+/* ---- the watch ---- */
+
+static double processor_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* How often any thread of this process was put aside for another process. */
+static long switches(void) {
   struct rusage u;
   return getrusage(RUSAGE_SELF, &u) == 0 ? u.ru_nivcsw : 0;
+}
+
+celslm_watch celslm_watch_start(void) {
+  celslm_watch w = {.switches = switches(), .processor = processor_seconds()};
+  w.wall = celslm_machine_now();
+  return w;
+}
+
+double celslm_watch_stop(const celslm_watch *start, int threads, bool *worthless) {
+  double wall = celslm_machine_now() - start->wall;
+  double processor = processor_seconds() - start->processor;
+  bool put_aside = switches() != start->switches;
+  *worthless = put_aside && threads > 1;
+  return put_aside && threads == 1 && processor < wall ? processor : wall;
 }
 
 /* ---- what the system says ---- */
@@ -52,8 +75,8 @@ bool celslm_machine_init(celslm_machine *m, int threads, celslm_error *err) {
       if (CPU_ISSET((size_t)i, &set)) allowed[n++] = i;
   if (n == 0) allowed[n++] = 0;
   if (threads > n)
-    return celslm_fail(err, NULL, 0, "--threads %d: this process may use %d processor%s", threads, n,
-                       n == 1 ? "" : "s");
+    return celslm_fail(err, NULL, 0, "--threads %d: this process may use %d processor%s", threads,
+                       n, n == 1 ? "" : "s");
   m->processors = n;
   m->threads = threads ? threads : n;
   /* From the last one down: the first processor often serves interrupts. */
@@ -118,17 +141,17 @@ void *celslm_machine_block(size_t bytes) {
   return p;
 }
 
-enum { MOST_REPEATS = 20 };
+enum { MOST_REPEATS = 200, PIECE = 32 << 20 /* B read in a repeat, by all threads */ };
 
-/* One thread of a measurement. All start a repeat together, and each notes its own times: the thread
- * that waits for them may share a processor with one. */
+/* One thread of a measurement. All start a repeat together, and each notes its own times: the
+ * thread that waits for them may share a processor with one. */
 typedef struct runner {
   pthread_t id;
   pthread_barrier_t *barrier;
   int cpu, repeats;
-  long steps;        /* of multiply-adds, if there is no block */
-  char *block;       /* to read */
-  size_t block_size;
+  long steps;  /* of multiply-adds, if there is no block */
+  char *block; /* to read, piece after piece in a circle */
+  size_t block_size, piece;
   double begun[MOST_REPEATS], ended[MOST_REPEATS];
 } runner;
 
@@ -143,7 +166,8 @@ static void *run(void *argument) {
     pthread_barrier_wait(r->barrier);
     r->begun[i] = celslm_machine_now();
     if (r->block)
-      celslm_fma_read(r->block, r->block_size);
+      celslm_fma_read(r->block + (size_t)i * r->piece % (r->block_size / r->piece * r->piece),
+                      r->piece);
     else
       celslm_fma_run(r->steps);
     r->ended[i] = celslm_machine_now();
@@ -151,8 +175,14 @@ static void *run(void *argument) {
   return NULL;
 }
 
-/* The shortest time of `repeats` repeats on all threads: steps of multiply-adds, or if there are none,
- * reading the block (one repeat writes it instead). */
+static size_t piece_of(const celslm_machine *m) {
+  size_t share = m->block_size / (size_t)m->threads,
+         piece = PIECE / (size_t)m->threads / 4096 * 4096;
+  return piece < share ? piece : share;
+}
+
+/* The shortest time of `repeats` repeats on all threads: steps of multiply-adds, or if there are
+ * none, reading pieces of the block (one repeat writes it whole instead). */
 static double shortest(const celslm_machine *m, int repeats, long steps) {
   size_t share = m->block_size / (size_t)m->threads;
   pthread_barrier_t barrier;
@@ -160,8 +190,13 @@ static double shortest(const celslm_machine *m, int repeats, long steps) {
   double best = INFINITY;
   bool ok = pthread_barrier_init(&barrier, NULL, (unsigned)m->threads) == 0;
   for (int i = 0; ok && i < m->threads; i++) {
-    r[i] = (runner){.barrier = &barrier, .cpu = m->cpus[i], .repeats = repeats, .steps = steps,
-                    .block = steps ? NULL : m->block + (size_t)i * share, .block_size = share};
+    r[i] = (runner){.barrier = &barrier,
+                    .cpu = m->cpus[i],
+                    .repeats = repeats,
+                    .steps = steps,
+                    .block = steps ? NULL : m->block + (size_t)i * share,
+                    .block_size = share,
+                    .piece = piece_of(m)};
     if (pthread_create(&r[i].id, NULL, run, &r[i]) != 0) {
       fprintf(stderr, "celslm: no more threads\n"); /* those started wait for it for ever */
       exit(1);
@@ -192,19 +227,20 @@ static bool make_block(celslm_machine *m) {
 }
 
 bool celslm_machine_peaks(celslm_machine *m, double seconds, celslm_error *err) {
-  double each = seconds / 2 / MOST_REPEATS, steps = 1e5;
+  /* Repeats of a few milliseconds: one of many is undisturbed even when others use the machine. */
+  double each = 0.003, steps = 1e5;
+  int repeats = (int)fmin(fmax(seconds / 2 / each, 10), MOST_REPEATS);
   if (!m->block && !make_block(m))
     return celslm_fail(err, NULL, 0, "not enough memory to calibrate: %zu MB are needed at once",
                        m->block_size >> 20);
   if (celslm_fma_flops() > 0) {
-    steps = fmin(fmax(steps * each / shortest(m, 3, (long)steps), 1e4), 1e9);
-    double time = shortest(m, MOST_REPEATS, (long)steps);
+    steps = fmin(fmax(steps * each / shortest(m, 5, (long)steps), 1e4), 1e9);
+    double time = shortest(m, repeats, (long)steps);
     m->peak_f32 = fmax(m->peak_f32, floor(steps) * celslm_fma_flops() * m->threads / time);
   }
-  double once = shortest(m, 2, 0);
-  int repeats = (int)fmin(fmax(seconds / 2 / once, 2), MOST_REPEATS);
-  m->bandwidth =
-      fmax(m->bandwidth, (double)m->block_size / fmin(once, shortest(m, repeats, 0)));
+  repeats = (int)fmin(fmax(seconds / 2 / shortest(m, 5, 0), 10), MOST_REPEATS);
+  double bytes = (double)piece_of(m) * m->threads;
+  m->bandwidth = fmax(m->bandwidth, bytes / shortest(m, repeats, 0));
   return true;
 }
 
@@ -215,14 +251,16 @@ void celslm_machine_clear(celslm_machine *m) {
 
 /* ---- quiet ---- */
 
-static double seconds_of(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
+static double seconds_of(struct timeval t) {
+  return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
+}
 
 celslm_quiet celslm_quiet_begin(void) {
   celslm_quiet q = {.wall = celslm_machine_now()};
   double user, nice, system, idle, wait, irq, soft, steal, tick = (double)sysconf(_SC_CLK_TCK);
   FILE *f = fopen("/proc/stat", "r");
-  if (f && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &wait, &irq,
-                  &soft, &steal) == 8) {
+  if (f && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &wait,
+                  &irq, &soft, &steal) == 8) {
     q.busy = (user + nice + system + irq + soft) / tick;
     q.stolen = steal / tick;
     q.total = q.busy + q.stolen + (idle + wait) / tick;

@@ -6,9 +6,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-const char *celslm_measure_isa(void) { return celslm_isa_name(celslm_isa_get()); }
+const char *celslm_measure_isa(void) {
+  return celslm_isa_name(celslm_isa_get());
+}
 
-void celslm_measure_threads(int threads) { celslm_threads_set(threads); }
+void celslm_measure_threads(int threads) {
+  celslm_threads_set(threads);
+}
 
 void celslm_measure_start(void) {
   float w[64 * 64] = {0}, x[16 * 64] = {0}, y[16 * 64];
@@ -16,6 +20,10 @@ void celslm_measure_start(void) {
   if (!p) return;
   for (int i = 0; i < 3; i++) celslm_gemm(p, 16, x, 64, y, 64, NULL);
   celslm_packed_free(p);
+}
+
+bool celslm_measure_again(double seconds, bool worthless) {
+  return worthless && seconds < 0.02; /* longer ones fare no better */
 }
 
 static int by_value(const void *a, const void *b) {
@@ -52,13 +60,15 @@ struct celslm_measurement {
   celslm_point *points;
   operand *operand;
   int n;
-  float *y;              /* output of any product or attention; inputs are random numbers */
-  celslm_packed *tiny;   /* a product that wakes the threads */
-  double *times;         /* [n][CELSLM_MOST_REPEATS] */
-  int repeats;           /* -1: not warm yet */
+  float *y;            /* output of any product or attention; inputs are random numbers */
+  celslm_packed *tiny; /* a product that wakes the threads */
+  double *times;       /* [n][CELSLM_MOST_REPEATS] */
+  int repeats;         /* -1: not warm yet */
 };
 
-static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t largest(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
 
 /* Input and output floats of a point. */
 static void sizes(const celslm_point *p, int64_t *in, int64_t *out, int64_t *random) {
@@ -143,10 +153,11 @@ static bool prepare_all(celslm_measurement *s) {
 
 /* ---- one timing ---- */
 
-static double run(const celslm_measurement *s, const celslm_point *p, const operand *o) {
+static double run(const celslm_measurement *s, const celslm_point *p, const operand *o,
+                  bool *worthless) {
   const float *x = s->operands->random;
   int64_t kv = (int64_t)p->kv_heads * p->head_dim;
-  double begun = celslm_machine_now();
+  celslm_watch watch = celslm_watch_start();
   switch (p->kind) {
   case CELSLM_TIMED_GEMM:
     celslm_gemm(o->matrix, p->m, x, p->k, s->y, p->n, NULL);
@@ -161,16 +172,16 @@ static double run(const celslm_measurement *s, const celslm_point *p, const oper
   case CELSLM_TIMED_DECODE:
     for (int64_t j = 0; j < p->m; j++)
       celslm_kv_append(o->kv[j], 1, x + 2 * j * kv, kv, x + (2 * j + 1) * kv, kv);
-    celslm_attention_decode((const celslm_kv *const *)o->kv, p->m, p->q_heads,
-                            x + 2 * p->m * kv, s->y, NULL);
+    celslm_attention_decode((const celslm_kv *const *)o->kv, p->m, p->q_heads, x + 2 * p->m * kv,
+                            s->y, NULL);
     break;
   }
-  double seconds = celslm_machine_now() - begun;
+  double seconds = celslm_watch_stop(&watch, celslm_threads_get(), worthless);
   for (int64_t j = 0; j < o->n_kv; j++) celslm_kv_truncate(o->kv[j], p->past);
   return seconds;
 }
 
-static double time_once(celslm_measurement *s, int i) {
+static double time_once(celslm_measurement *s, int i, bool *worthless) {
   const celslm_point *p = &s->points[i];
   operand *o = &s->operand[i];
   int64_t in, out, random;
@@ -178,7 +189,7 @@ static double time_once(celslm_measurement *s, int i) {
   celslm_operands_cool(s->operands, *o->last);
   celslm_operands_warm(s->operands, s->operands->random, in);
   celslm_gemm(s->tiny, 8, s->operands->random, 64, s->y, 64, NULL); /* wakes the threads */
-  double seconds = run(s, p, o);
+  double seconds = run(s, p, o, worthless);
   s->operands->touched += p->timing.bytes;
   *o->last = s->operands->touched;
   return seconds;
@@ -186,10 +197,11 @@ static double time_once(celslm_measurement *s, int i) {
 
 static double time_point(celslm_measurement *s, int i) {
   double best = INFINITY;
-  for (int attempt = 0; attempt < CELSLM_TRIES; attempt++) {
-    long switches = celslm_machine_switches();
-    best = fmin(best, time_once(s, i));
-    if (celslm_machine_switches() == switches) break;
+  for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
+    bool worthless;
+    double seconds = time_once(s, i, &worthless);
+    best = fmin(best, seconds);
+    again = celslm_measure_again(seconds, worthless);
   }
   return best;
 }
@@ -199,8 +211,7 @@ static double time_point(celslm_measurement *s, int i) {
 celslm_measurement *celslm_measurement_new(celslm_point *points, int n, celslm_operands *operands,
                                            celslm_error *err) {
   celslm_measurement *s = celslm_alloc(1, sizeof *s);
-  *s = (celslm_measurement){
-      .points = points, .n = n, .operands = operands, .repeats = -1};
+  *s = (celslm_measurement){.points = points, .n = n, .operands = operands, .repeats = -1};
   if (prepare_all(s)) return s;
   celslm_fail(err, NULL, 0, "not enough memory to calibrate");
   celslm_measurement_free(s);

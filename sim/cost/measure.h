@@ -1,11 +1,12 @@
 /* measure.h - times the kernels (kernels/kernels.h) at the points of a plan.
  *
- * Every operand lives as long as the measurement, and a point is timed only when more than the cache
- * has been touched since its weights or keys and values were used: they come from memory, as in a
- * model whose layers are used in turn. Inputs are random and freshly touched, as if the operation
- * before had written them. Repeats go round all points, so that a disturbance hits one repeat of many
- * points and not all of one; the median of the repeats counts. A timing during which the system ran
- * another process in a thread's place is made again, up to CELSLM_TRIES times; the shortest counts.
+ * Every operand lives as long as the measurement, and a point is timed only when more than the
+ * cache has been touched since its weights or keys and values were used: they come from memory, as
+ * in a model whose layers are used in turn. Inputs are random and freshly touched, as if the
+ * operation before had written them. Repeats go round all points, so that a disturbance hits one
+ * repeat of many points and not all of one; the median of the repeats counts. A timing that is
+ * worthless (celslm_watch) is made again, up to CELSLM_TRIES times, unless it took long; the
+ * shortest counts.
  *
  * Starts the kernels' threads: a process that has measured must not fork and use the kernels with
  * more than one thread in the child (libgomp would hang there).
@@ -20,24 +21,26 @@
 #include <stdint.h>
 
 typedef enum celslm_timed { /* in the order of celslm_curve_kind */
-  CELSLM_TIMED_GEMM,
-  CELSLM_TIMED_PREFILL, /* appends m new tokens to `past` ones, then attends causally */
-  CELSLM_TIMED_DECODE,  /* appends one token to each of m sequences of `past`, then attends */
-  CELSLM_TIMED_NORM
+                            CELSLM_TIMED_GEMM,
+                            CELSLM_TIMED_PREFILL, /* appends m new tokens to `past` ones, then
+                                                     attends causally */
+                            CELSLM_TIMED_DECODE,  /* appends one token to each of m sequences of
+                                                     `past`, then attends */
+                            CELSLM_TIMED_NORM
 } celslm_timed;
 
 typedef struct celslm_point {
   celslm_timed kind;
-  int64_t m;                        /* tokens, or sequences */
-  int64_t n, k;                     /* GEMM: outputs, inputs; norm: n is the width */
-  int q_heads, kv_heads, head_dim;  /* attention */
+  int64_t m;                       /* tokens, or sequences */
+  int64_t n, k;                    /* GEMM: outputs, inputs; norm: n is the width */
+  int q_heads, kv_heads, head_dim; /* attention */
   int64_t past;
   celslm_timing timing; /* the plan fills the work, the measurement the seconds */
   double spread;        /* of the repeats: median absolute deviation over the median */
 } celslm_point;
 
-/* Random numbers for all operands, and what puts them out of the caches: the machine's block, so the
- * machine must outlive them and its peaks be measured. */
+/* Random numbers for all operands, and what puts them out of the caches: the machine's block, so
+ * the machine must outlive them and its peaks be measured. */
 typedef struct celslm_operands celslm_operands;
 celslm_operands *celslm_operands_new(int64_t n_random, const celslm_machine *machine,
                                      celslm_error *err);
@@ -53,7 +56,7 @@ celslm_measurement *celslm_measurement_new(celslm_point *points, int n, celslm_o
 /* Times each point once. The first round warms up and does not count; no more than
  * CELSLM_MOST_REPEATS count. */
 void celslm_measurement_round(celslm_measurement *m);
-enum { CELSLM_MOST_REPEATS = 31, CELSLM_TRIES = 4 };
+enum { CELSLM_MOST_REPEATS = 31, CELSLM_TRIES = 3 };
 /* Fills the points' seconds and spread. Returns the repeats that count; at least one must. */
 int celslm_measurement_finish(celslm_measurement *m);
 void celslm_measurement_free(celslm_measurement *m);
@@ -63,7 +66,11 @@ void celslm_measure_start(void);
 void celslm_measure_threads(int threads);
 const char *celslm_measure_isa(void); /* the kernels' instruction set */
 
-/* Median of n >= 1 values, which it reorders; and with it their median absolute deviation over it. */
+/* Whether a timing is worth another try. */
+bool celslm_measure_again(double seconds, bool worthless);
+
+/* Median of n >= 1 values, which it reorders; and with it their median absolute deviation over it.
+ */
 double celslm_median(double *values, int n);
 double celslm_median_spread(double *values, int n, double *spread);
 

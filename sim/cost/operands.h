@@ -6,8 +6,8 @@
 #include "cost/measure.h"
 #include "kernels/kernels.h"
 
-/* Random numbers in [-1, 1) that everything is made from, and a count of the bytes that were touched:
- * it tells what can still be in a cache. All measurements of a calibration share one. */
+/* Random numbers in [-1, 1) that everything is made from, and a count of the bytes that were
+ * touched: it tells what can still be in a cache. All measurements of a calibration share one. */
 struct celslm_operands {
   float *random;
   int64_t n_random;
@@ -15,7 +15,6 @@ struct celslm_operands {
   size_t cache;        /* its size: B to touch before old bytes count as cold */
   double touched;      /* B so far */
 };
-
 
 /* A cache of `past` random tokens with room for `room` more. NULL: no memory. */
 celslm_kv *celslm_operands_kv(const celslm_operands *o, int kv_heads, int head_dim, int64_t past,

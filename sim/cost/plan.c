@@ -13,7 +13,11 @@ _Static_assert((int)CELSLM_TIMED_GEMM == (int)CELSLM_CURVE_GEMM &&
                    (int)CELSLM_TIMED_NORM == (int)CELSLM_CURVE_ELEMENTWISE,
                "kinds in the order of the curves");
 
-enum { MOST_ROWS = 512, LARGEST_MATRIX = 1 << 24, LARGEST_CACHE = 16 << 20 /* B of one point's KV */ };
+enum {
+  MOST_ROWS = 512,
+  LARGEST_MATRIX = 1 << 24,
+  LARGEST_CACHE = 16 << 20 /* B of one point's KV */
+};
 
 typedef struct builder {
   celslm_plan plan;
@@ -23,8 +27,8 @@ typedef struct builder {
 
 /* The work of a point, counted by the op list: a model with just these dimensions has the op. */
 static celslm_timing work(const celslm_point *p, int shape) {
-  celslm_model m = {.hidden = p->n, .heads = p->q_heads, .kv_heads = p->kv_heads,
-                    .head_dim = p->head_dim};
+  celslm_model m = {
+      .hidden = p->n, .heads = p->q_heads, .kv_heads = p->kv_heads, .head_dim = p->head_dim};
   celslm_op op;
   celslm_shape s;
   if (p->kind == CELSLM_TIMED_GEMM) { /* the output projection: heads * head_dim -> hidden */
@@ -33,14 +37,19 @@ static celslm_timing work(const celslm_point *p, int shape) {
   }
   s = celslm_shape_of(&m, CELSLM_F32, CELSLM_F32);
   switch (p->kind) {
-  case CELSLM_TIMED_GEMM: op = celslm_op_dense(&s, CELSLM_OP_OUTPUT, (double)p->m); break;
-  case CELSLM_TIMED_PREFILL: op = celslm_op_prefill(&s, (double)p->m, (double)p->past); break;
+  case CELSLM_TIMED_GEMM:
+    op = celslm_op_dense(&s, CELSLM_OP_OUTPUT, (double)p->m);
+    break;
+  case CELSLM_TIMED_PREFILL:
+    op = celslm_op_prefill(&s, (double)p->m, (double)p->past);
+    break;
   case CELSLM_TIMED_DECODE: {
     double tokens = (double)(p->m * (p->past + 1));
     op = celslm_op_decode(&s, (double)p->m, tokens, tokens);
     break;
   }
-  default: op = celslm_op_dense(&s, CELSLM_OP_NORM, (double)p->m);
+  default:
+    op = celslm_op_dense(&s, CELSLM_OP_NORM, (double)p->m);
   }
   return (celslm_timing){.flops = op.flops,
                          .bytes = op.weight_bytes + op.activation_bytes + op.kv_bytes,
@@ -54,8 +63,7 @@ static void add(builder *b, celslm_point p) {
   if (p.timing.flops / (0.7 * o->peak) + p.timing.bytes / (0.7 * o->bandwidth) > o->longest) return;
   if (b->plan.n == b->room) {
     b->room = b->room ? 2 * b->room : 64;
-    b->plan.points =
-        celslm_realloc(b->plan.points, (unsigned long)b->room, sizeof *b->plan.points);
+    b->plan.points = celslm_realloc(b->plan.points, (unsigned long)b->room, sizeof *b->plan.points);
   }
   b->plan.points[b->plan.n++] = p;
 }
@@ -71,7 +79,8 @@ static int64_t between(double u, double low, double high, int64_t step) {
 /* All m of one matrix: a factor `ratio` apart, from `first` on. */
 static void add_matrix(builder *b, int64_t n, int64_t k, double first, double ratio) {
   int64_t last = 0;
-  if (n * k > LARGEST_MATRIX) n = LARGEST_MATRIX / k / 32 * 32; /* a slice of the rows does as well */
+  if (n * k > LARGEST_MATRIX)
+    n = LARGEST_MATRIX / k / 32 * 32; /* a slice of the rows does as well */
   for (double m = first; m < MOST_ROWS * 1.01; m *= ratio) {
     int64_t rows = llround(m);
     if (rows != last) add(b, (celslm_point){.kind = CELSLM_TIMED_GEMM, .m = rows, .n = n, .k = k});
@@ -106,21 +115,20 @@ typedef struct heads {
 } heads;
 
 static int head_counts(const celslm_plan_options *o, heads *out) {
-  static const heads usual[] = {{32, 8, 64}, {32, 8, 128}, {16, 16, 64}, {8, 2, 128},
-                                {12, 12, 64}, {28, 4, 128}};
+  static const heads usual[] = {{32, 8, 64}, {32, 8, 128}, {16, 16, 64},
+                                {8, 2, 128}, {12, 12, 64}, {28, 4, 128}};
   int n = 0;
   for (int i = 0; i < o->n_models; i++) {
     const celslm_model *m = &o->models[i];
-    if (m->head_dim <= 256)
-      out[n++] = (heads){(int)m->heads, (int)m->kv_heads, (int)m->head_dim};
+    if (m->head_dim <= 256) out[n++] = (heads){(int)m->heads, (int)m->kv_heads, (int)m->head_dim};
   }
   for (int i = 0; i < (o->quick ? 4 : 6); i++) out[n++] = usual[i];
   return n;
 }
 
 static void add_prefill(builder *b, heads h, gsl_qrng *sobol) {
-  celslm_point p = {.kind = CELSLM_TIMED_PREFILL, .q_heads = h.q, .kv_heads = h.kv,
-                    .head_dim = h.dim};
+  celslm_point p = {
+      .kind = CELSLM_TIMED_PREFILL, .q_heads = h.q, .kv_heads = h.kv, .head_dim = h.dim};
   double u[2];
   for (int i = 0; i < (b->options->quick ? 7 : 12); i++) {
     gsl_qrng_get(sobol, u);
@@ -132,8 +140,8 @@ static void add_prefill(builder *b, heads h, gsl_qrng *sobol) {
 }
 
 static void add_decode(builder *b, heads h, gsl_qrng *sobol) {
-  celslm_point p = {.kind = CELSLM_TIMED_DECODE, .q_heads = h.q, .kv_heads = h.kv,
-                    .head_dim = h.dim};
+  celslm_point p = {
+      .kind = CELSLM_TIMED_DECODE, .q_heads = h.q, .kv_heads = h.kv, .head_dim = h.dim};
   double u[2];
   for (int i = 0; i < (b->options->quick ? 7 : 12); i++) {
     gsl_qrng_get(sobol, u);

@@ -1,8 +1,8 @@
 /* plan.h - which operations `celslm calibrate` times.
  *
- * The shapes of the models' own layers, and Sobol points over the logs of the sizes, so that the fit
- * sees every region evenly (I. M. Sobol, "On the distribution of points in a cube and the approximate
- * evaluation of integrals", 1967). */
+ * The shapes of the models' own layers, and Sobol points over the logs of the sizes, so that the
+ * fit sees every region evenly (I. M. Sobol, "On the distribution of points in a cube and the
+ * approximate evaluation of integrals", 1967). */
 #ifndef CELSLM_COST_PLAN_H
 #define CELSLM_COST_PLAN_H
 

@@ -95,6 +95,8 @@ static bool read_curve(const celslm_element *e, celslm_profile *p, celslm_error 
                                err) ||
       !read_optional(e, "residual_median", NAN, &c->residual_median, err) ||
       !read_optional(e, "residual_p95", NAN, &c->residual_p95, err) ||
+      !read_optional(e, "sharpness", 0, &c->sharpness, err) ||
+      !read_optional(e, "rows_sharpness", 0, &c->rows_sharpness, err) ||
       !read_optional(e, "rows_min", 1, &c->rows_min, err) ||
       !read_optional(e, "rows_max", INFINITY, &c->rows_max, err))
     return false;
@@ -109,6 +111,14 @@ static bool read_curve(const celslm_element *e, celslm_profile *p, celslm_error 
                                "<curve kind=\"%s\"> byte_rate is above the device's bandwidth; it "
                                "must be at most %.6gGBps",
                                curve_names[kind], p->bandwidth / 1e9);
+  if (c->sharpness > 0 && (c->sharpness < 1 || kind == CELSLM_CURVE_DECODE))
+    return celslm_element_fail(
+        e, err, "<curve kind=\"%s\"> sharpness %g; it must be at least 1, and decode has none",
+        curve_names[kind], c->sharpness);
+  if (c->rows_sharpness > 0 && c->rows_sharpness < 1)
+    return celslm_element_fail(e, err,
+                               "<curve kind=\"%s\"> rows_sharpness %g; it must be at least 1",
+                               curve_names[kind], c->rows_sharpness);
   if (c->rows_min > c->rows_max)
     return celslm_element_fail(e, err,
                                "<curve kind=\"%s\"> rows_min is above rows_max; it must not be",
@@ -133,12 +143,68 @@ static bool read_curves(const celslm_element *e, celslm_profile *p, celslm_error
   return true;
 }
 
-static bool read_profile(const celslm_element *root, celslm_profile *p, celslm_error *err) {
+static bool read_power(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  p->power_source = source_of(e);
+  if (!celslm_element_quantity(e, "idle", CELSLM_UNIT_POWER, 0, INFINITY, NAN, &p->power_idle,
+                               err) ||
+      !celslm_element_quantity(e, "max", CELSLM_UNIT_POWER, 0, INFINITY, NAN, &p->power_max, err) ||
+      !read_optional(e, "memory_share", NAN, &p->power_memory, err) ||
+      !read_optional(e, "compute_share", NAN, &p->power_compute, err) ||
+      !read_optional(e, "residual_median", NAN, &p->power_residual, err))
+    return false;
+  if (p->power_idle > p->power_max)
+    return celslm_element_fail(e, err, "<power> idle is above max; it must not be");
+  if (isnan(p->power_memory) != isnan(p->power_compute))
+    return celslm_element_fail(e, err,
+                               "<power> has one of memory_share and compute_share; give both");
+  return true;
+}
+
+static bool read_link(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  p->link_source = source_of(e);
+  return celslm_element_quantity(e, "start", CELSLM_UNIT_TIME, 0, INFINITY, NAN, &p->link_start,
+                                 err) &&
+         celslm_element_quantity(e, "latency", CELSLM_UNIT_TIME, 0, INFINITY, NAN, &p->link_latency,
+                                 err) &&
+         celslm_element_quantity(e, "rate", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN, &p->link_rate,
+                                 err);
+}
+
+static bool read_format(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  p->formats = celslm_realloc(p->formats, (unsigned long)p->n_formats + 1, sizeof *p->formats);
+  celslm_weight_format *f = &p->formats[p->n_formats];
+  const char *name = celslm_element_attribute(e, "name");
+  if (celslm_profile_format(p, name))
+    return celslm_element_fail(e, err, "a second <format name=\"%s\">; one of each name", name);
+  *f = (celslm_weight_format){.name = celslm_strdup(name), .source = source_of(e)};
+  p->n_formats++;
+  return celslm_element_quantity(e, "bits", CELSLM_UNIT_NUMBER, 1, 64, NAN, &f->bits, err) &&
+         celslm_element_quantity(e, "head_bits", CELSLM_UNIT_NUMBER, 1, 64, NAN, &f->head_bits,
+                                 err) &&
+         celslm_element_quantity(e, "byte_share", CELSLM_UNIT_NUMBER, 1e-3, 1, NAN, &f->byte_share,
+                                 err) &&
+         celslm_element_quantity(e, "flop_share", CELSLM_UNIT_NUMBER, 1e-3, 1, NAN, &f->flop_share,
+                                 err);
+}
+
+static void read_names(const celslm_element *root, celslm_profile *p) {
   const char *description = celslm_element_attribute(root, "description");
+  const char *device = celslm_element_attribute(root, "device");
+  const char *runtime = celslm_element_attribute(root, "runtime");
+  const char *family = celslm_element_attribute(root, "family");
   p->name = celslm_strdup(celslm_element_attribute(root, "name"));
   p->description = celslm_strdup(description ? description : "");
+  p->device = celslm_strdup(device ? device : p->name);
+  p->runtime = celslm_strdup(runtime ? runtime : "");
+  p->family = celslm_strdup(family ? family : "");
+}
+
+static bool read_profile(const celslm_element *root, celslm_profile *p, celslm_error *err) {
+  read_names(root, p);
+  if (!read_optional(root, "chunk", 0, &p->chunk, err)) return false;
+  p->power_memory = p->power_compute = p->power_residual = p->link_rate = NAN;
   for (int d = 0; d < CELSLM_DTYPES; d++) p->peak[d] = NAN;
-  for (int i = 0; i < root->n_children; i++) { /* the schema fixes the order; curves come last */
+  for (int i = 0; i < root->n_children; i++) { /* the schema fixes the order: peaks before curves */
     const celslm_element *e = &root->children[i];
     bool ok = true;
     if (strcmp(e->name, "peak") == 0)
@@ -155,15 +221,14 @@ static bool read_profile(const celslm_element *root, celslm_profile *p, celslm_e
       p->bandwidth_source = source_of(e);
       ok = celslm_element_quantity(e, "rate", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
                                    &p->bandwidth, err);
-    } else if (strcmp(e->name, "power") == 0) {
-      p->power_source = source_of(e);
-      ok = celslm_element_quantity(e, "idle", CELSLM_UNIT_POWER, 0, INFINITY, NAN, &p->power_idle,
-                                   err) &&
-           celslm_element_quantity(e, "max", CELSLM_UNIT_POWER, 0, INFINITY, NAN, &p->power_max,
-                                   err);
-      if (ok && p->power_idle > p->power_max)
-        ok = celslm_element_fail(e, err, "<power> idle is above max; it must not be");
-    }
+    } else if (strcmp(e->name, "power") == 0)
+      ok = read_power(e, p, err);
+    else if (strcmp(e->name, "link") == 0)
+      ok = read_link(e, p, err);
+    else if (strcmp(e->name, "format") == 0)
+      ok = read_format(e, p, err);
+    else if (strcmp(e->name, "rows") == 0)
+      p->fitted_rows = celslm_strdup(celslm_element_attribute(e, "fitted"));
     if (!ok) return false;
   }
   const char *const *o = overhead_names;
@@ -199,12 +264,34 @@ void celslm_profile_free(celslm_profile *p) {
   if (!p) return;
   for (int d = 0; d < CELSLM_DTYPES; d++) free(p->peak_source[d]);
   for (int k = 0; k < CELSLM_CURVES; k++) free(p->curves[k].source);
-  char *texts[] = {p->name,           p->file,          p->description,
-                   p->text,           p->memory_source, p->bandwidth_source,
-                   p->power_source,   p->step_source,   p->layer_source,
+  for (int i = 0; i < p->n_formats; i++) {
+    free(p->formats[i].name);
+    free(p->formats[i].source);
+  }
+  free(p->formats);
+  char *texts[] = {p->name,
+                   p->file,
+                   p->description,
+                   p->device,
+                   p->runtime,
+                   p->family,
+                   p->text,
+                   p->memory_source,
+                   p->power_source,
+                   p->step_source,
+                   p->bandwidth_source,
+                   p->layer_source,
+                   p->link_source,
+                   p->fitted_rows,
                    p->sequence_source};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   free(p);
+}
+
+const celslm_weight_format *celslm_profile_format(const celslm_profile *p, const char *name) {
+  for (int i = 0; i < p->n_formats; i++)
+    if (strcmp(p->formats[i].name, name) == 0) return &p->formats[i];
+  return NULL;
 }
 
 /* ---- writing ---- */
@@ -219,11 +306,63 @@ static void put_finite(FILE *f, const char *name, double v) {
   if (isfinite(v)) fprintf(f, " %s=\"%.17g\"", name, v);
 }
 
-static void write_profile(FILE *f, const celslm_profile *p) {
+static void write_curve(FILE *f, const char *name, const celslm_curve *c) {
+  fprintf(f,
+          "    <curve kind=\"%s\" flop_rate=\"%.17gf\" half_rows=\"%.17g\"\n"
+          "           byte_rate=\"%.17gBps\" latency=\"%.17gs\"\n          ",
+          name, c->flop_rate, c->half_rows, c->byte_rate, c->latency);
+  if (c->sharpness > 0) put_finite(f, "sharpness", c->sharpness);
+  if (c->rows_sharpness > 0) put_finite(f, "rows_sharpness", c->rows_sharpness);
+  put_finite(f, "residual_median", c->residual_median);
+  put_finite(f, "residual_p95", c->residual_p95);
+  put_finite(f, "rows_min", c->rows_min);
+  put_finite(f, "rows_max", c->rows_max);
+  put(f, "\n           source=", c->source);
+  fputs("/>\n", f);
+}
+
+static void write_power(FILE *f, const celslm_profile *p) {
+  fprintf(f, "/>\n  <power idle=\"%.17gW\" max=\"%.17gW\"", p->power_idle, p->power_max);
+  if (p->power_memory > 0 || p->power_compute > 0) {
+    put_finite(f, "memory_share", p->power_memory);
+    put_finite(f, "compute_share", p->power_compute);
+    put_finite(f, "residual_median", p->power_residual);
+  }
+  put(f, " source=", p->power_source);
+  fputs("/>\n", f);
+}
+
+/* What follows the curves. */
+static void write_extras(FILE *f, const celslm_profile *p) {
+  for (int i = 0; i < p->n_formats; i++) {
+    const celslm_weight_format *w = &p->formats[i];
+    put(f, "  <format name=", w->name);
+    fprintf(f,
+            " bits=\"%.17g\" head_bits=\"%.17g\" byte_share=\"%.17g\" "
+            "flop_share=\"%.17g\"\n         ",
+            w->bits, w->head_bits, w->byte_share, w->flop_share);
+    put(f, " source=", w->source);
+    fputs("/>\n", f);
+  }
+  if (p->fitted_rows) {
+    put(f, "  <rows fitted=", p->fitted_rows);
+    fputs("/>\n", f);
+  }
+}
+
+static void write_names(FILE *f, const celslm_profile *p) {
   fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", f);
   put(f, "<profile name=", p->name);
   put(f, " description=", p->description ? p->description : "");
+  if (p->device && strcmp(p->device, p->name) != 0) put(f, "\n         device=", p->device);
+  if (p->runtime && *p->runtime) put(f, " runtime=", p->runtime);
+  if (p->family && *p->family) put(f, " family=", p->family);
+  if (p->chunk > 0) put_finite(f, "chunk", p->chunk);
   fputs(">\n", f);
+}
+
+static void write_profile(FILE *f, const celslm_profile *p) {
+  write_names(f, p);
   for (int d = 0; d < CELSLM_DTYPES; d++)
     if (isfinite(p->peak[d])) {
       fprintf(f, "  <peak dtype=\"%s\" rate=\"%.17gf\"", celslm_dtype_name((celslm_dtype)d),
@@ -235,9 +374,7 @@ static void write_profile(FILE *f, const celslm_profile *p) {
   put(f, " source=", p->memory_source);
   fprintf(f, "/>\n  <bandwidth rate=\"%.17gBps\"", p->bandwidth);
   put(f, " source=", p->bandwidth_source);
-  fprintf(f, "/>\n  <power idle=\"%.17gW\" max=\"%.17gW\"", p->power_idle, p->power_max);
-  put(f, " source=", p->power_source);
-  fputs("/>\n", f);
+  write_power(f, p);
   const double overheads[] = {p->step_overhead, p->layer_overhead, p->sequence_overhead};
   const char *sources[] = {p->step_source, p->layer_source, p->sequence_source};
   for (int i = 0; overhead_names[i]; i++) {
@@ -245,21 +382,17 @@ static void write_profile(FILE *f, const celslm_profile *p) {
     put(f, " source=", sources[i]);
     fputs("/>\n", f);
   }
-  fprintf(f, "  <curves dtype=\"%s\">\n", celslm_dtype_name(p->curve_dtype));
-  for (int k = 0; k < CELSLM_CURVES; k++) {
-    const celslm_curve *c = &p->curves[k];
-    fprintf(f,
-            "    <curve kind=\"%s\" flop_rate=\"%.17gf\" half_rows=\"%.17g\"\n"
-            "           byte_rate=\"%.17gBps\" latency=\"%.17gs\"\n          ",
-            curve_names[k], c->flop_rate, c->half_rows, c->byte_rate, c->latency);
-    put_finite(f, "residual_median", c->residual_median);
-    put_finite(f, "residual_p95", c->residual_p95);
-    put_finite(f, "rows_min", c->rows_min);
-    put_finite(f, "rows_max", c->rows_max);
-    put(f, "\n           source=", c->source);
+  if (p->link_source) {
+    fprintf(f, "  <link start=\"%.17gs\" latency=\"%.17gs\" rate=\"%.17gBps\"", p->link_start,
+            p->link_latency, p->link_rate);
+    put(f, " source=", p->link_source);
     fputs("/>\n", f);
   }
-  fputs("  </curves>\n</profile>\n", f);
+  fprintf(f, "  <curves dtype=\"%s\">\n", celslm_dtype_name(p->curve_dtype));
+  for (int k = 0; k < CELSLM_CURVES; k++) write_curve(f, curve_names[k], &p->curves[k]);
+  fputs("  </curves>\n", f);
+  write_extras(f, p);
+  fputs("</profile>\n", f);
 }
 
 bool celslm_profile_save(const celslm_profile *p, const char *file, celslm_error *err) {

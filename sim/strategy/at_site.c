@@ -10,9 +10,9 @@ void celslm_serve_recomputing(celslm_request *r) {
   celslm_serve(r, r->prompt + (int32_t)context, NULL);
 }
 
-static void context_there(void *self, bool ok) {
-  celslm_request *r = self;
-  if (ok)
+void celslm_context_there(void *request, bool there) {
+  celslm_request *r = request;
+  if (there)
     celslm_serve(r, r->prompt, celslm_store_entry(site_of(r)->store, r->context));
   else
     celslm_serve_recomputing(r);
@@ -37,6 +37,6 @@ void celslm_serve_cached(celslm_request *r) {
     r->source = CELSLM_CONTEXT_RECOMPUTED;
     break;
   }
-  r->waiter = (celslm_waiter){.then = context_there, .self = r};
+  r->waiter = (celslm_waiter){.then = celslm_context_there, .self = r};
   celslm_site_compute(site_of(r), r->context, &r->waiter);
 }

@@ -7,5 +7,7 @@
 
 void celslm_serve_recomputing(celslm_request *r); /* context + user prompt in one prefill */
 void celslm_serve_cached(celslm_request *r);      /* the context's KV is kept at the site */
+/* A waiter's `then` (store.h): serves the request on its context if that is there, else recomputes it. */
+void celslm_context_there(void *request, bool there);
 
 #endif

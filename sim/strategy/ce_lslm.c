@@ -54,14 +54,6 @@ static celslm_entry *entry_of(const celslm_request *r) {
   return celslm_store_entry(r->system->sites[r->site].store, r->context);
 }
 
-static void context_there(void *self, bool ok) {
-  celslm_request *r = self;
-  if (ok)
-    celslm_serve(r, r->prompt, entry_of(r));
-  else
-    celslm_serve_recomputing(r);
-}
-
 static void at_edge(celslm_request *r) {
   const options *opt = r->system->options;
   celslm_site *edge = &r->system->sites[r->site];
@@ -92,7 +84,7 @@ static void at_edge(celslm_request *r) {
   if (opt->pipeline) {
     celslm_serve(r, r->prompt, e);
   } else {
-    r->waiter = (celslm_waiter){.then = context_there, .self = r};
+    r->waiter = (celslm_waiter){.then = celslm_context_there, .self = r};
     celslm_store_wait(e, &r->waiter);
   }
 }

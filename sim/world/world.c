@@ -43,8 +43,10 @@ static bool place_group(celslm_system *s, const celslm_ue_group *g, const celslm
   const celslm_cell *cell = &p->cells[g->cell];
   for (int64_t i = 0; i < g->count; i++) {
     double near = g->min_distance * g->min_distance, far = g->max_distance * g->max_distance;
-    celslm_geometry at = {cell->carrier, sqrt(near + gsl_rng_uniform(r) * (far - near)),
-                          cell->height, g->height};
+    celslm_geometry at = {.carrier = cell->carrier,
+                          .distance = sqrt(near + gsl_rng_uniform(r) * (far - near)),
+                          .h_bs = cell->height,
+                          .h_ut = g->height};
     double chance = gsl_rng_uniform(r); /* drawn in any case: the other users stay where they are */
     bool los = state == 2 ? chance < channel->los_probability(&at) : state == 0;
     celslm_radio_link link = celslm_radio_link_of(cell, channel->loss(&at, los));

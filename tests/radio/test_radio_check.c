@@ -1,11 +1,10 @@
 /* test_radio_check.c - celslm radio check as its users meet it: what it prints, its exit status,
  * and one exact line for everything that is wrong with a file. */
+#include "cmd/commands.h"
 #include "net/radio/vectors.h"
 #include "support.h"
 
 #include <gsl/gsl_rng.h>
-
-int celslm_cmd_radio(int argc, char **argv);
 
 static char folder[] = "/tmp/celslm-radio-XXXXXX";
 

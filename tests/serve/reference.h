@@ -8,10 +8,12 @@
  *      left). While a block is missing for them, the request admitted last is preempted: it loses
  *      all its blocks and goes to the front of the queue; it may be the one that wanted the block.
  *   3. If nobody was preempted, waiting requests are admitted first come, first served, while
- * budget and slots last and the free blocks could hold all tokens that the request has by now.
- *   4. A request that has KV for all its tokens at the end of an iteration gets one more token
- * then. With the last one it leaves and frees its blocks. A prompt recomputed after a preemption
- * includes the tokens generated so far.
+ *      budget and slots last and the free blocks could hold all tokens the request has by now.
+ *      (Whoever was preempted last is at the head of the queue, and fewer blocks are free than it
+ *      had: with this condition on blocks the one on preemptions is always met.)
+ *   4. A request that has KV for all its tokens at the end of an iteration gets a token then.
+ *      With the last one it leaves and frees its blocks.
+ * A prompt recomputed after a preemption includes the tokens generated so far.
  *
  * Every iteration takes the same time; the next one begins at once if anybody waits or runs, and
  * what arrives at that very instant takes part. An idle engine begins when a request arrives.

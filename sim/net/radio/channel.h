@@ -20,10 +20,7 @@ typedef struct celslm_geometry {
   double clutter_size, clutter_density, clutter_height; /* m, share of the floor, m: InF */
   double vegetation;                                    /* share of the ground, SMa: none */
   bool optional_nlos;                                   /* UMi, UMa, InH: the optional formula */
-} celslm_geometry;
-
-/* A geometry may be initialised by its first members alone: the rest then means the defaults. */
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+} celslm_geometry; /* members left zero mean their defaults */
 
 typedef enum celslm_link_state { CELSLM_LOS, CELSLM_NLOS, CELSLM_O2I } celslm_link_state;
 
