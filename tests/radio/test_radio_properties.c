@@ -50,17 +50,17 @@ END_TEST
 
 /* Zeros mean the defaults; what is given counts. */
 START_TEST(test_options) {
-  celslm_geometry g = {3.5e9, 500, 35, 1.5};
+  celslm_geometry g = {.carrier = 3.5e9, .distance = 500, .h_bs = 35, .h_ut = 1.5};
   double usual = celslm_channel_rma.loss(&g, false);
   g.building_height = 5, g.street_width = 20;
   ck_assert_double_eq(celslm_channel_rma.loss(&g, false), usual);
   g.building_height = 10;
   ck_assert_double_ne(celslm_channel_rma.loss(&g, false), usual);
-  celslm_geometry high = {3.5e9, 3000, 25, 20};
+  celslm_geometry high = {.carrier = 3.5e9, .distance = 3000, .h_bs = 25, .h_ut = 20};
   double low_trees = celslm_channel_uma.loss(&high, true);
   high.effective_height = 15; /* a nearer breakpoint */
   ck_assert_double_gt(celslm_channel_uma.loss(&high, true), low_trees);
-  celslm_geometry hall = {3.5e9, 40, 8, 1.5};
+  celslm_geometry hall = {.carrier = 3.5e9, .distance = 40, .h_bs = 8, .h_ut = 1.5};
   double clear = celslm_channel_inf_sh.los_probability(&hall);
   hall.clutter_density = 0.4;
   ck_assert_double_lt(celslm_channel_inf_sh.los_probability(&hall), clear);
@@ -68,7 +68,7 @@ START_TEST(test_options) {
   hall.clutter_size = 4;
   ck_assert_double_eq(celslm_los_correlation(&celslm_channel_inf_sl, &hall), 2);
   ck_assert_double_eq(celslm_los_correlation(&celslm_channel_rma, &hall), 60);
-  celslm_geometry village = {3.5e9, 200, 35, 1.5};
+  celslm_geometry village = {.carrier = 3.5e9, .distance = 200, .h_bs = 35, .h_ut = 1.5};
   double bare = celslm_channel_sma.los_probability(&village);
   double inverse = -log(1 - 0.02) / 30 * 18.5 / 33.5 - log(1 - 0.18) / 30 * 6.5 / 33.5;
   ck_assert_double_eq_tol(bare, exp(-200 * inverse), 1e-12);

@@ -29,7 +29,8 @@ START_TEST(test_los_share) {
   gsl_rng *r = celslm_rng(1, "los share");
   for (const celslm_channel *const *c = celslm_channels; *c; c++) {
     double distance = (*c)->max_distance > 1000 ? 120 : 30;
-    celslm_geometry g = {3.5e9, distance, (*c)->h_bs, (*c)->h_ut};
+    celslm_geometry g = {
+        .carrier = 3.5e9, .distance = distance, .h_bs = (*c)->h_bs, .h_ut = (*c)->h_ut};
     double p = (*c)->los_probability(&g);
     int hits = 0;
     for (int i = 0; i < DRAWS; i++) {
@@ -66,7 +67,7 @@ static void along_a_path(const celslm_channel *c, celslm_link_state state) {
   static double x[DRAWS];
   char *name = celslm_format("shadow %s %d", c->name, state);
   gsl_rng *r = celslm_rng(1, name);
-  celslm_geometry g = {28e9, 100, c->h_bs, c->h_ut};
+  celslm_geometry g = {.carrier = 28e9, .distance = 100, .h_bs = c->h_bs, .h_ut = c->h_ut};
   double std = c->shadow_std(&g, state), correlation = c->decorrelation[state];
   double moved = correlation / 2, rho = exp(-0.5);
   celslm_walk user = {0};
@@ -173,7 +174,7 @@ END_TEST
 
 START_TEST(test_effective_height) {
   gsl_rng *r = celslm_rng(1, "effective height");
-  celslm_geometry g = {3.5e9, 300, 25, 22.5};
+  celslm_geometry g = {.carrier = 3.5e9, .distance = 300, .h_bs = 25, .h_ut = 22.5};
   double c = pow(0.95, 1.5) * 1.25 * 27 * exp(-2);
   int found[4] = {0}; /* 1, 12, 15, 18; 21 is 1.5 m below the user, and allowed */
   int highest = 0;
