@@ -89,6 +89,11 @@ int celslm_profile_fit_rows(int argc, char **argv) {
                 f.held_decode_p95);
     print_rates("prefill", f.prefill_rows, f.prefill_median, f.held_prefill, f.held_prefill_median,
                 f.held_prefill_p95);
+    if (isfinite(p->power_residual))
+      printf(
+          "power    %3d rows in the fit; %d held out, median %.1f%%: %.3g of full bandwidth, %.3g "
+          "of the peak\n",
+          f.power_rows, f.held_power, p->power_residual * 100, p->power_memory, p->power_compute);
   }
   celslm_profile_free(p);
   celslm_devices_close(d);

@@ -31,7 +31,7 @@ static void shares(const celslm_profile *p, const char *dtype, double bits, doub
                    double *flop_share) {
   const celslm_weight_format *f = celslm_profile_format(p, dtype);
   *byte_share = *flop_share = 1;
-  if (is_sixteen_bit(bits)) return;
+  if (!f && is_sixteen_bit(bits)) return;
   double nearest = 16 / bits; /* another one must be nearer than the curves themselves */
   for (int i = 0; !f && i < p->n_formats; i++) {
     double distance = fmax(p->formats[i].bits / bits, bits / p->formats[i].bits);

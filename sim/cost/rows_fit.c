@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GEMM_BYTE, GEMM_FLOP, DECODE_BYTE, PREFILL_FLOP, LAYER, STEP, LINK, FORMATS };
+enum { GEMM_BYTE, GEMM_FLOP, DECODE_BYTE, PREFILL_FLOP, LAYER, STEP, SEQUENCE, LINK, FORMATS };
 enum { MOST_FORMATS = (CELSLM_ROBUST_MAX - FORMATS) / 2 };
 
 static const double prior_width = 0.5, row_error = 0.1; /* of logs */
@@ -53,6 +53,7 @@ static void apply(celslm_profile *to, const celslm_profile *from, const double *
        peak);
   rate(&to->layer_overhead, from->layer_overhead, x[LAYER], 1);
   rate(&to->step_overhead, from->step_overhead, x[STEP], 1);
+  rate(&to->sequence_overhead, from->sequence_overhead, x[SEQUENCE], 1);
   rate(&to->link_start, from->link_start, x[LINK], 1);
   for (int i = 0; i < from->n_formats && i < MOST_FORMATS; i++) {
     rate(&to->formats[i].byte_share, from->formats[i].byte_share, x[FORMATS + 2 * i], 1);
@@ -128,6 +129,71 @@ static void measure(const problem *p, bool prefill, bool fitted, int *n, double 
   free(values);
 }
 
+/* ---- power ---- */
+
+/* A board's wall power is its own; that of a card in a computer is not. */
+static bool has_power(const sample *s, const celslm_profile *p) {
+  return !s->prefill && isfinite(s->row->power) && (!s->row->wall || strcmp(p->family, "cpu") == 0);
+}
+
+static double power_ratio(const problem *p, const sample *s, double memory, double compute) {
+  celslm_profile *c = p->copies[s->profile];
+  celslm_rates r;
+  c->power_memory = memory;
+  c->power_compute = compute;
+  if (!celslm_rates_predict(c, s->row, &s->model, &r, NULL)) return 0;
+  return log(r.power / s->row->power);
+}
+
+static double power_residual(const double *x, int i, const void *data) {
+  const problem *p = *(problem *const *)data;
+  return power_ratio(p, &p->samples[i], exp(x[0]), exp(x[1]));
+}
+
+/* Both shares, from the rows of the fit with a power; its error over those held out. */
+static void fit_power(celslm_profile *p, const problem *q, const char *source,
+                      celslm_rows_fit *out) {
+  problem some = *q, *data = &some;
+  double x[2] = {log(0.6), log(1.0)}, prior[2] = {x[0], x[1]}, unused;
+  static const double pull[2] = {0.1, 0.1};
+  double *errors = celslm_alloc((unsigned long)q->n + 1, sizeof *errors);
+  int held = 0;
+  some.samples = celslm_alloc((unsigned long)q->n + 1, sizeof *some.samples);
+  some.n = 0;
+  for (int i = 0; i < q->n_fit; i++)
+    if (has_power(&q->samples[i], p)) some.samples[some.n++] = q->samples[i];
+  out->power_rows = some.n;
+  if (some.n >= CELSLM_ROWS_FIT_MIN) {
+    celslm_robust f = {.residual = power_residual,
+                       .data = &data,
+                       .n = some.n,
+                       .p = 2,
+                       .prior = prior,
+                       .pull = pull,
+                       .scale = row_error};
+    celslm_robust_solve(&f, x);
+    p->power_memory = exp(x[0]);
+    p->power_compute = exp(x[1]);
+    for (int i = q->n_fit; i < q->n; i++)
+      if (has_power(&q->samples[i], p))
+        errors[held++] =
+            fabs(expm1(power_ratio(q, &q->samples[i], p->power_memory, p->power_compute)));
+    p->power_residual = NAN;
+    if (held) celslm_spread_of(errors, held, &p->power_residual, &unused);
+    out->held_power = held;
+    const char *before = p->power_source ? p->power_source : "";
+    const char *end = strstr(before, "; shares fitted on ");
+    char *text = celslm_format("%.*s; shares fitted on %d published powers (%s), residual over %d "
+                               "held out",
+                               (int)(end ? end - before : (long)strlen(before)), before, some.n,
+                               source, held);
+    free(p->power_source);
+    p->power_source = text;
+  }
+  free(some.samples);
+  free(errors);
+}
+
 /* ---- what the profile says of it ---- */
 
 static void say(char **source, int rows, int held, double held_median, const char *what,
@@ -155,6 +221,7 @@ static void say_all(celslm_profile *p, const problem *q, const celslm_rows_fit *
                     const char *source) {
   say(&p->layer_source, f->decode_rows, f->held_decode, f->held_decode_median, "decode", source);
   say(&p->step_source, f->decode_rows, f->held_decode, f->held_decode_median, "decode", source);
+  say(&p->sequence_source, f->decode_rows, f->held_decode, f->held_decode_median, "decode", source);
   if (!q->overheads) {
     say_curve(&p->curves[CELSLM_CURVE_GEMM], f->decode_rows, f->held_decode, f->held_decode_median,
               f->held_decode_p95, "decode (byte_rate) and prefill (flop_rate)", source);
@@ -223,6 +290,7 @@ bool celslm_profile_fit_to_rows(celslm_profile *p, celslm_devices *d, const cels
     apply(p, before, q.at);
     celslm_profile_free(before);
     say_all(p, &q, out, source);
+    fit_power(p, &q, source, out);
   }
   for (int i = 0; i < q.n_copies; i++) celslm_profile_free(q.copies[i]);
   free(q.copies);

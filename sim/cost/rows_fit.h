@@ -3,10 +3,10 @@
  * The rows are those that the profile is matched to (devices.h), also of other devices of the
  * family or vendor, for which it is scaled; by rule (celslm_row_in_fit) one half is fitted, the
  * other held out. Free are factors on gemm flop_rate and byte_rate, prefill flop_rate, decode
- * byte_rate, the layer, step and all-reduce overheads, and the shares of each weight format that
- * has rows. The log ratios of decode and prefill rates are minimised robustly; each factor is
- * pulled to 1, as if one row had said so within a factor of 1.65, so that what few rows cannot tell
- * stays as assumed. */
+ * byte_rate, the layer, step, sequence and all-reduce overheads, and the shares of each weight
+ * format that has rows. The log ratios of decode and prefill rates are minimised robustly; each
+ * factor is pulled to 1, as if one row had said so within a factor of 1.65, so that what few rows
+ * cannot tell stays as assumed. */
 #ifndef CELSLM_COST_ROWS_FIT_H
 #define CELSLM_COST_ROWS_FIT_H
 
@@ -17,7 +17,7 @@ typedef struct celslm_rows_fit {
   double decode_median, prefill_median;           /* of the rows in the fit; NaN: none */
   double held_decode_median, held_prefill_median; /* of those held out */
   double held_decode_p95, held_prefill_p95;
-  int power_rows;
+  int power_rows, held_power;
 } celslm_rows_fit;
 
 enum { CELSLM_ROWS_FIT_MIN = 4 }; /* fitted rows, below which a value is called an assumption */
