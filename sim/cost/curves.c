@@ -178,7 +178,7 @@ bool celslm_curve_fit_kernels(const celslm_kernels *list, celslm_curve_kind kind
                .bandwidth = bandwidth,
                .flops = kind != CELSLM_CURVE_ELEMENTWISE,
                .round = kind == CELSLM_CURVE_GEMM || kind == CELSLM_CURVE_PREFILL};
-  out->in_turn = out->shapes < 12;
+  out->in_turn = out->shapes < 8;
   int turns = out->in_turn ? out->shapes : 1, in = 0;
   bool ok = n >= CELSLM_CURVE_FIT_MIN;
   /* Sizes in order: the first and the last bound the range and stay in the fit. */

@@ -9,7 +9,7 @@
  * and never those measured faster than the roofline itself: their data stayed in a cache, which
  * weights and KV of a served model do not.
  * Held out: of the shapes (matrices, head counts) in order every fourth, beginning with the third;
- * with fewer than twelve shapes, each in turn while the rest is fitted, and then all are (of chunk
+ * with fewer than eight shapes, each in turn while the rest is fitted, and then all are (of chunk
  * and batch sizes not the first and the last, which bound the range). */
 #ifndef CELSLM_COST_CURVES_H
 #define CELSLM_COST_CURVES_H
