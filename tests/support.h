@@ -50,10 +50,10 @@ static inline simulation simulate(const char *text, int strategy, bool step) {
   close(ends[1]);
   FILE *f = fdopen(ends[0], "r");
   char *bytes = NULL;
-  size_t size = 0, got;
+  size_t size = 0, room = 0, got;
   do {
-    bytes = realloc(bytes, size + 65536);
-    got = fread(bytes + size, 1, 65536, f);
+    if (size == room) bytes = realloc(bytes, room = room ? 2 * room : 65536);
+    got = fread(bytes + size, 1, room - size, f);
     size += got;
   } while (got);
   fclose(f);

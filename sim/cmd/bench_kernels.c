@@ -230,8 +230,7 @@ static void dnn_run(const dnn_product *p) {
   dnn.wait(dnn.stream);
 }
 
-/* ---- BLIS -------------------------------------------------------------------------------------
- */
+/* ---- BLIS ------------------------------------------------------------------------------------ */
 
 static void (*bli_sgemm)(int, int, int64_t, int64_t, int64_t, const float *, const float *, int64_t,
                          int64_t, const float *, int64_t, int64_t, const float *, float *, int64_t,
@@ -246,8 +245,7 @@ static bool blis_load(void) {
   return bli_sgemm && bli_threads;
 }
 
-/* ---- one product, all peers --------------------------------------------------------------------
- */
+/* ---- one product, all peers ------------------------------------------------------------------ */
 
 enum peer {
   OURS,
@@ -506,8 +504,7 @@ static void bench_products(bool json, int threads, problem *p, const float *big)
                         median(s.bf16, s.n16), 0.95);
 }
 
-/* ---- attention --------------------------------------------------------------------------------
- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 static celslm_kv *filled(enum celslm_kdtype t, int heads, int hd, int64_t tokens) {
   celslm_kv *kv = celslm_kv_create(t, heads, hd, tokens);

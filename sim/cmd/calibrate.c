@@ -122,7 +122,7 @@ static void draw_progress(const char *what, double share) {
           WIDTH - full, "");
 }
 
-/* ---- what is printed ---- */
+/* ---- what is printed ------------------------------------------------------------------------- */
 
 static void print_machine(const celslm_machine *m) {
   const char *s = m->threads == 1 ? "" : "s";

@@ -20,7 +20,7 @@ int celslm_cmd_calibrate(int argc, char **argv);
 int celslm_cmd_radio(int argc, char **argv);
 int celslm_cmd_bench(int argc, char **argv);
 
-/* ---- what they share ---- */
+/* ---- what they share ------------------------------------------------------------------------- */
 
 /* Prints the error and returns 2. */
 int celslm_bad_input(const celslm_error *err);

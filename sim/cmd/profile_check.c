@@ -99,7 +99,7 @@ static result predict(celslm_devices *d, const celslm_row *row) {
   return r;
 }
 
-/* ---- medians ---- */
+/* ---- medians --------------------------------------------------------------------------------- */
 
 typedef struct medians {
   int n[3];
@@ -126,7 +126,7 @@ static medians summarise(const result *all, int n, const char *device, int fitte
   return m;
 }
 
-/* ---- text ---- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void print_percent(double v, int n) {
   if (n)
@@ -201,7 +201,7 @@ static void print_summary(const result *all, int n) {
          n, fitted, unmatched, doubted);
 }
 
-/* ---- JSON ---- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void json_text(const char *name, const char *s) {
   printf("\"%s\": \"", name);

@@ -39,7 +39,7 @@ static const char help[] =
     "\n"
     "Exit status: 0 all rows of known kinds pass, 1 one fails, 2 bad input.\n";
 
-/* ---- counting ---- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 typedef struct count {
   const char *kind;
@@ -85,7 +85,7 @@ static int print_counts(const tally *t) {
   return failed ? 1 : 0;
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 typedef struct result {
   double computed;

@@ -75,8 +75,7 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
          celslm_fail(err, NULL, 0, "run needs a scenario; try scenarios/quickstart.xml");
 }
 
-/* ---- one process per strategy
- * -------------------------------------------------------------------------- */
+/* ---- one process per strategy ---------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted; /* set by the handler: the one thing it may do */
 

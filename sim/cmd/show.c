@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* ---- what is shown ----------------------------------------------------------------------- */
+/* ---- what is shown --------------------------------------------------------------------------- */
 
 typedef enum style {
   HEADING,
@@ -122,7 +122,7 @@ static const char help[] =
     "Every table of the file is described in docs/results-format.md; analysis/plot.py draws it.\n"
     "Exit status: 0 shown, 2 the file cannot be read.\n";
 
-/* ---- numbers as people write them -------------------------------------------------------- */
+/* ---- numbers as people write them ------------------------------------------------------------ */
 
 enum { CELL_SIZE = 64 };
 
@@ -222,7 +222,7 @@ static void write_cell(char out[CELL_SIZE], const line *l, const celslm_summary_
   }
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct summary {
   celslm_summary_row *rows;
@@ -278,7 +278,7 @@ static bool read_summary(celslm_reader *from, const char *file, summary *s, cels
   return true;
 }
 
-/* ---- for people -------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 enum { LABEL_WIDTH = 26, GAP = 2, DEFAULT_WIDTH = 100 };
 
@@ -370,7 +370,7 @@ bool celslm_show_print(const char *file, celslm_error *err) {
   return ok;
 }
 
-/* ---- for programs ------------------------------------------------------------------------ */
+/* ---- for programs ---------------------------------------------------------------------------- */
 
 static void print_json_string(const char *text) {
   putchar('"');
@@ -425,7 +425,7 @@ static bool print_json(const char *file, celslm_error *err) {
   return ok && flush_output(err);
 }
 
-/* ---- the command ------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 int celslm_cmd_show(int argc, char **argv) {
   celslm_error err = {""};

@@ -24,7 +24,7 @@ static void tell(const celslm_calibration_options *o, const char *what, double s
   if (o->progress) o->progress(what, share);
 }
 
-/* ---- the profile ---- */
+/* ---- the profile ----------------------------------------------------------------------------- */
 
 static celslm_profile *new_profile(const celslm_machine *m, bool noisy) {
   static const char no_scheduler[] = "our kernels are called directly: no scheduler";
@@ -89,7 +89,7 @@ static bool fit_curves(celslm_calibration *c, celslm_error *err) {
   return ok;
 }
 
-/* ---- whole layers ---- */
+/* ---- whole layers ---------------------------------------------------------------------------- */
 
 static void choose_layers(celslm_layer_case *cases) {
   static const struct {
@@ -124,7 +124,7 @@ static bool check_layers(celslm_calibration *c, const celslm_model *model, celsl
   return true;
 }
 
-/* ---- measuring ---- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static bool measure(celslm_calibration *c, const celslm_calibration_options *o, const budget *b,
                     celslm_error *err) {

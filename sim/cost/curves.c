@@ -106,7 +106,7 @@ static celslm_curve fit(problem *p, int n) {
   return to_curve(p, best);
 }
 
-/* ---- which kernels, which held out ---- */
+/* ---- which kernels, which held out ----------------------------------------------------------- */
 
 static bool counts(const celslm_kernel *k, celslm_curve_kind kind, bool one_head_count) {
   switch (kind) {
@@ -222,7 +222,7 @@ bool celslm_curve_fit_kernels(const celslm_kernels *list, celslm_curve_kind kind
   return ok;
 }
 
-/* ---- links ---- */
+/* ---- links ----------------------------------------------------------------------------------- */
 
 double celslm_allreduce_time(double start, double latency, double rate, double devices,
                              double bytes) {

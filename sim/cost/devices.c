@@ -35,7 +35,7 @@ const char *celslm_match_name(celslm_match_level level) {
   return level_names[level];
 }
 
-/* ---- names ---- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool is_word(char c) {
   return isalnum((unsigned char)c) || c == '+' || c == '.';
@@ -104,7 +104,7 @@ const char *celslm_runtime_of(const char *engine) {
   return NULL;
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool read_sheets(celslm_devices *d, const char *file, celslm_error *err) {
   static const char *const columns[] = {"device",        "match",     "family", "f16_tflops",
@@ -200,7 +200,7 @@ void celslm_devices_close(celslm_devices *d) {
   free(d);
 }
 
-/* ---- profiles ---- */
+/* ---- profiles -------------------------------------------------------------------------------- */
 
 static char *copied(const char *s) {
   return s ? celslm_strdup(s) : NULL;
@@ -306,7 +306,7 @@ const celslm_profile *celslm_devices_match(celslm_devices *d, const char *device
   return !best || *level == CELSLM_MATCH_DEVICE ? best : scaled_to(d, best, sheet);
 }
 
-/* ---- models ---- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 /* Letters and digits in lower case, without the word "instruct" and such. */
 static void plain(const char *name, char *to, size_t size) {

@@ -37,7 +37,7 @@ double celslm_curve_seconds(const celslm_curve *c, const celslm_timing *s) {
   return c->latency + fmax(compute, s->bytes / c->byte_rate);
 }
 
-/* ---- residuals and their derivatives ---- */
+/* ---- residuals and their derivatives --------------------------------------------------------- */
 
 static double exp_within(double x) {
   return exp(fmin(fmax(x, -60), 60));
@@ -103,7 +103,7 @@ static int differentiate(const gsl_vector *v, void *data, gsl_matrix *j) {
   return GSL_SUCCESS;
 }
 
-/* ---- one start ---- */
+/* ---- one start ------------------------------------------------------------------------------- */
 
 static double scale_of(const problem *p, double *r) {
   double d[PARAMETERS];
@@ -183,7 +183,7 @@ static double loss(const problem *p) {
   return sum;
 }
 
-/* ---- all starts ---- */
+/* ---- all starts ------------------------------------------------------------------------------ */
 
 enum { STARTS = 12, FINALISTS = 3 };
 
@@ -274,7 +274,7 @@ static void to_curve(celslm_fit *fit, const problem *p, celslm_fit_limits limits
   if (!fit->byte_rate_seen) c->byte_rate = limits.byte_rate;
 }
 
-/* ---- held-out shapes ---- */
+/* ---- held-out shapes ------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b) {
   int x = *(const int *)a, y = *(const int *)b;

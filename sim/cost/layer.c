@@ -49,7 +49,7 @@ int64_t celslm_layer_needs(const celslm_layer_shape *h, const celslm_layer_case 
   return widest * largest(widest == h->hidden ? widest : h->hidden, most_tokens(cases, n));
 }
 
-/* ---- one run ---- */
+/* ---- one run --------------------------------------------------------------------------------- */
 
 /* Rotates queries and keys, appends, attends. The products wrote q, k, v side by side. */
 static void attend(celslm_layer *l, int i) {
@@ -119,7 +119,7 @@ void celslm_layer_round(celslm_layer *l) {
   l->repeats++;
 }
 
-/* ---- making and ending ---- */
+/* ---- making and ending ----------------------------------------------------------------------- */
 
 static float *room(int64_t rows, int64_t width) {
   return celslm_machine_block((size_t)rows * (size_t)(width > 64 ? width : 64) * sizeof(float));

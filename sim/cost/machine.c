@@ -21,7 +21,7 @@ double celslm_machine_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- the watch ---- */
+/* ---- the watch ------------------------------------------------------------------------------- */
 
 static double processor_seconds(void) {
   struct timespec t;
@@ -49,7 +49,7 @@ double celslm_watch_stop(const celslm_watch *start, int threads, bool *worthless
   return put_aside && threads == 1 && processor < wall ? processor : wall;
 }
 
-/* ---- what the system says ---- */
+/* ---- what the system says -------------------------------------------------------------------- */
 
 static void read_model(char *to, size_t size) {
   FILE *f = fopen("/proc/cpuinfo", "r");
@@ -89,7 +89,7 @@ bool celslm_machine_init(celslm_machine *m, int threads, celslm_error *err) {
   return true;
 }
 
-/* ---- binding ---- */
+/* ---- binding --------------------------------------------------------------------------------- */
 
 static bool bind_task(pid_t task, int cpu) {
   cpu_set_t set;
@@ -132,7 +132,7 @@ void celslm_machine_unbind(const celslm_machine *m) {
   sched_setaffinity(0, sizeof set, &set);
 }
 
-/* ---- peaks ---- */
+/* ---- peaks ----------------------------------------------------------------------------------- */
 
 void *celslm_machine_block(size_t bytes) {
   size_t huge = (size_t)2 << 20;
@@ -249,7 +249,7 @@ void celslm_machine_clear(celslm_machine *m) {
   m->block = NULL;
 }
 
-/* ---- quiet ---- */
+/* ---- quiet ----------------------------------------------------------------------------------- */
 
 static double seconds_of(struct timeval t) {
   return (double)t.tv_sec + (double)t.tv_usec * 1e-6;

@@ -43,7 +43,7 @@ double celslm_median_spread(double *values, int n, double *spread) {
   return median;
 }
 
-/* ---- operands of the points ---- */
+/* ---- operands of the points ------------------------------------------------------------------ */
 
 /* What is timed at one point. Matrices are shared by the points of a shape. */
 typedef struct operand {
@@ -151,7 +151,7 @@ static bool prepare_all(celslm_measurement *s) {
   return ok;
 }
 
-/* ---- one timing ---- */
+/* ---- one timing ------------------------------------------------------------------------------ */
 
 static double run(const celslm_measurement *s, const celslm_point *p, const operand *o,
                   bool *worthless) {
@@ -206,7 +206,7 @@ static double time_point(celslm_measurement *s, int i) {
   return best;
 }
 
-/* ---- a measurement ---- */
+/* ---- a measurement --------------------------------------------------------------------------- */
 
 celslm_measurement *celslm_measurement_new(celslm_point *points, int n, celslm_operands *operands,
                                            celslm_error *err) {

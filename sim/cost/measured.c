@@ -21,7 +21,7 @@ typedef struct reader {
   celslm_error *err;
 } reader;
 
-/* ---- operations ---- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static celslm_kernel gemm(double m, double n, double k) {
   return (celslm_kernel){.key = {n, k, m, 0},
@@ -56,7 +56,7 @@ static void add(celslm_kernels *list, celslm_kernel k, double us) {
   list->at[list->n++] = k;
 }
 
-/* ---- tables ---- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 /* Opens FOLDER/NAME with its columns; NULL without an error if there is no such file. */
 static celslm_csv *open_table(reader *r, const char *name, const char *const *columns, int *index) {
@@ -155,7 +155,7 @@ static bool read_allreduce(reader *r) {
   return ok;
 }
 
-/* ---- tables of one model ---- */
+/* ---- tables of one model --------------------------------------------------------------------- */
 
 static bool needs_model(reader *r, const celslm_csv *t) {
   return r->model || celslm_fail(r->err, t->file, 1,
@@ -231,7 +231,7 @@ static bool read_iterations(reader *r) {
   return ok;
 }
 
-/* ---- order ---- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 /* Which key says the shape: gemm and head counts two of them; within one model one. */
 static int shape_keys(const celslm_kernels *list, int *first) {

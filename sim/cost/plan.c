@@ -74,7 +74,7 @@ static int64_t between(double u, double low, double high, int64_t step) {
   return x < step ? step : x;
 }
 
-/* ---- matrix products ---- */
+/* ---- matrix products ------------------------------------------------------------------------- */
 
 /* All m of one matrix: a factor `ratio` apart, from `first` on. */
 static void add_matrix(builder *b, int64_t n, int64_t k, double first, double ratio) {
@@ -108,7 +108,7 @@ static void add_matrices(builder *b) {
   gsl_qrng_free(sobol);
 }
 
-/* ---- attention ---- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 typedef struct heads {
   int q, kv, dim;
@@ -154,7 +154,7 @@ static void add_decode(builder *b, heads h, gsl_qrng *sobol) {
   b->shape++;
 }
 
-/* ---- norms ---- */
+/* ---- norms ----------------------------------------------------------------------------------- */
 
 static void add_norms(builder *b) {
   for (int i = 0; i < 8; i++) {

@@ -148,7 +148,7 @@ bool celslm_row_in_fit(const celslm_row *r) {
   return r->key % 2 == 0;
 }
 
-/* ---- number formats ---- */
+/* ---- number formats -------------------------------------------------------------------------- */
 
 /* Sizes of published files over their parameters (llama.cpp's quantize), or the format's group
  * scales: one 16-bit scale (and a zero point of the weights' width) for each group. */

@@ -32,7 +32,7 @@ typedef struct problem {
   double at[CELSLM_ROBUST_MAX]; /* that the copies stand at */
 } problem;
 
-/* ---- factors ---- */
+/* ---- factors --------------------------------------------------------------------------------- */
 
 static void rate(double *to, double pristine, double x, double most) {
   *to = fmin(pristine * exp(x), most);
@@ -84,7 +84,7 @@ static double residual(const double *x, int i, const void *data) {
   return log_ratio(p, &p->samples[i]);
 }
 
-/* ---- samples ---- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 static int copy_of(problem *p, const celslm_profile *pristine) {
   for (int i = 0; i < p->n_copies; i++)
@@ -129,7 +129,7 @@ static void measure(const problem *p, bool prefill, bool fitted, int *n, double 
   free(values);
 }
 
-/* ---- power ---- */
+/* ---- power ----------------------------------------------------------------------------------- */
 
 /* A board's wall power is its own; that of a card in a computer is not. */
 static bool has_power(const sample *s, const celslm_profile *p) {
@@ -194,7 +194,7 @@ static void fit_power(celslm_profile *p, const problem *q, const char *source,
   free(errors);
 }
 
-/* ---- what the profile says of it ---- */
+/* ---- what the profile says of it ------------------------------------------------------------- */
 
 static void say(char **source, int rows, int held, double held_median, const char *what,
                 const char *from) {

@@ -46,7 +46,7 @@ bool celslm_table_has(const celslm_table_profile *t, celslm_table_kind k) {
   return t->grids[k].n > 0;
 }
 
-/* ---- order ---- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static int by_place(const void *p, const void *q) {
   const point *x = p, *y = q;
@@ -80,7 +80,7 @@ static void clear(grid *g) {
   *g = (grid){0};
 }
 
-/* ---- interpolation ---- */
+/* ---- interpolation --------------------------------------------------------------------------- */
 
 static double line_at(double x, double x0, double x1, double y0, double y1) {
   return y0 + (y1 - y0) * (x - x0) / (x1 - x0);
@@ -182,7 +182,7 @@ double celslm_table_decode(const celslm_table_profile *t, double batch, double c
   return at(t, CELSLM_TABLE_DECODE, kv_heads, heads, batch, context);
 }
 
-/* ---- smoothing ---- */
+/* ---- smoothing ------------------------------------------------------------------------------- */
 
 int celslm_isotonic(double *values, const double *weights, int n) {
   double *mean = celslm_alloc((unsigned long)n + 1, sizeof *mean);
@@ -257,7 +257,7 @@ static void smooth(grid *g) {
   free(at_d);
 }
 
-/* ---- building ---- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static point point_of(celslm_table_kind k, const celslm_kernel *x) {
   if (k == CELSLM_TABLE_GEMM) return (point){.a = x->key[0], .b = x->key[1], .d = x->key[2]};
@@ -367,7 +367,7 @@ void celslm_table_free(celslm_table_profile *t) {
   free(t);
 }
 
-/* ---- files ---- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 #define COLUMN(name, units, text, field)                                                           \
   { name, units, text, CELSLM_F64, offsetof(point, field), NULL }

@@ -21,7 +21,7 @@ celslm_load *celslm_load_new(const celslm_scenario *s, celslm_error *err);
 void celslm_load_free(celslm_load *l);
 bool celslm_load_next(celslm_load *l, celslm_arrival *a); /* in order of time; false: no more */
 
-/* ---- kinds: one small file each, behind these tables ---- */
+/* ---- kinds: one small file each, behind these tables ----------------------------------------- */
 
 typedef struct celslm_process { /* of arrivals: <arrivals><NAME .../></arrivals> */
   const char *name;

@@ -106,7 +106,3 @@ void celslm_queue_remove(celslm_queue *q, celslm_event *e) {
 celslm_event *celslm_queue_first(const celslm_queue *q) {
   return q->n ? q->heap[1].event : NULL;
 }
-
-uint64_t celslm_queue_puts(const celslm_queue *q) {
-  return q->puts;
-}

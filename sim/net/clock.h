@@ -46,6 +46,5 @@ void celslm_queue_free(celslm_queue *q);
 void celslm_queue_put(celslm_queue *q, celslm_event *e, celslm_ns time);
 void celslm_queue_remove(celslm_queue *q, celslm_event *e); /* no-op if not queued */
 celslm_event *celslm_queue_first(const celslm_queue *q);    /* NULL when empty */
-uint64_t celslm_queue_puts(const celslm_queue *q);          /* how many so far, for benchmarks */
 
 #endif

@@ -41,7 +41,6 @@ struct celslm_net {
   const celslm_platform *platform;
   celslm_queue *queue;
   celslm_ns now, horizon;
-  bool stopped;
   sg_host_t *hosts;  /* SimGrid's, by our index */
   sg_link_t *links;  /* in SimGrid's order, sorted by name */
   double *latencies; /* s, as the platform gave them */
@@ -63,7 +62,7 @@ static int by_name(const void *a, const void *b) {
   return strcmp(sg_link_get_name(*(const sg_link_t *)a), sg_link_get_name(*(const sg_link_t *)b));
 }
 
-/* ---- setting up ---------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 static bool load(celslm_net *n, celslm_error *err) {
   static char name[] = "celslm";
@@ -140,8 +139,7 @@ void celslm_net_free(celslm_net *n) {
   free(n);
 }
 
-/* ---- routes -----------------------------------------------------------------------------------
- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 static int link_index(const celslm_net *n, sg_link_t link) {
   sg_link_t *found = bsearch(&link, n->links, (size_t)n->n_links, sizeof *n->links, by_name);
@@ -318,13 +316,12 @@ void celslm_net_compute(celslm_net *n, celslm_compute *c) {
   hand_over(n, NULL, c);
 }
 
-/* ---- the pump -----------------------------------------------------------------------------------
- */
+/* ---- the pump -------------------------------------------------------------------------------- */
 
 static void pump(int argc, char **argv) {
   (void)argc, (void)argv;
   celslm_net *n = sg_actor_self_get_data();
-  while (!n->stopped && !(n->interrupt && *n->interrupt)) {
+  while (!(n->interrupt && *n->interrupt)) {
     celslm_event *e = celslm_queue_first(n->queue);
     if (!e && !n->active) break;
     celslm_ns next = e && e->time <= n->horizon ? e->time : n->horizon;
@@ -358,12 +355,12 @@ void celslm_net_run(celslm_net *n, celslm_ns horizon) {
   simgrid_run();
 }
 
-void celslm_net_stop(celslm_net *n) {
-  n->stopped = true;
-}
-
 void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag) {
   n->interrupt = flag;
+}
+
+bool celslm_net_idle(const celslm_net *n) {
+  return !n->active && !celslm_queue_first(n->queue);
 }
 
 celslm_ns celslm_net_now(const celslm_net *n) {
@@ -378,8 +375,7 @@ void celslm_net_cancel(celslm_net *n, celslm_event *e) {
   celslm_queue_remove(n->queue, e);
 }
 
-/* ---- the ledger ---------------------------------------------------------------------------------
- */
+/* ---- the ledger ------------------------------------------------------------------------------ */
 
 int celslm_net_links(const celslm_net *n) {
   return n->n_links;
@@ -411,10 +407,6 @@ uint64_t celslm_net_received(const celslm_net *n, int host, celslm_traffic traff
 
 uint64_t celslm_net_sent_by(const celslm_net *n, int host, celslm_traffic traffic) {
   return n->sent_by[host * CELSLM_TRAFFICS + (int)traffic];
-}
-
-uint64_t celslm_net_events(const celslm_net *n) {
-  return celslm_queue_puts(n->queue);
 }
 
 const char *celslm_net_version(void) {

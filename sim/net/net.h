@@ -83,9 +83,9 @@ void celslm_net_compute(celslm_net *n, celslm_compute *c);
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic);
 
 /* Fires events until none is left and nothing is in flight, until `horizon` (events at the horizon
- * itself still fire), or until celslm_net_stop. Call once, outside of any actor. */
+ * itself still fire). Call once, outside of any actor. */
 void celslm_net_run(celslm_net *n, celslm_ns horizon);
-void celslm_net_stop(celslm_net *n);
+bool celslm_net_idle(const celslm_net *n); /* no event is queued and nothing is in flight */
 void celslm_net_interruptible(celslm_net *n,
                               const volatile sig_atomic_t *flag); /* stops when *flag is set */
 
@@ -103,7 +103,6 @@ uint64_t celslm_net_in_flight(const celslm_net *n,
                               celslm_traffic traffic); /* counted from the transfers under way */
 uint64_t celslm_net_received(const celslm_net *n, int host, celslm_traffic traffic);
 uint64_t celslm_net_sent_by(const celslm_net *n, int host, celslm_traffic traffic);
-const char *celslm_net_version(void);            /* of SimGrid, "3.32.0" */
-uint64_t celslm_net_events(const celslm_net *n); /* scheduled so far */
+const char *celslm_net_version(void); /* of SimGrid, "3.32.0" */
 
 #endif

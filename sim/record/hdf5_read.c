@@ -17,7 +17,7 @@ struct celslm_reader {
   hid_t h5;
 };
 
-/* ---- small pieces ------------------------------------------------------------------------ */
+/* ---- small pieces ---------------------------------------------------------------------------- */
 
 typedef struct name_list {
   char **names;
@@ -102,7 +102,7 @@ static char *read_string(hid_t object, const char *name) {
   return text;
 }
 
-/* ---- the file ---------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* True if the file opens as HDF5; says what is wrong with it otherwise. */
 static bool open_file(celslm_reader *r, celslm_error *err) {
@@ -202,7 +202,7 @@ char **celslm_reader_provenance_names(celslm_reader *r, celslm_error *err) {
   return names;
 }
 
-/* ---- tables ------------------------------------------------------------------------------ */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 /* The members of the root that are tables. */
 static char **table_names(const celslm_reader *r) {

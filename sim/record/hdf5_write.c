@@ -35,7 +35,7 @@ struct celslm_results {
   celslm_error failure; /* the first write that failed; nothing is written after it */
 };
 
-/* ---- the library ------------------------------------------------------------------------- */
+/* ---- the library ----------------------------------------------------------------------------- */
 
 void celslm_hdf5_start(void) {
   H5dont_atexit(); /* refused if the library runs already: then its user has decided */
@@ -164,7 +164,7 @@ static hid_t create_group(hid_t where, const char *name, const char *description
   return group;
 }
 
-/* ---- the file ---------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* Says in plain words why FILE.part cannot be written, before the library tries. */
 static bool writable(const char *file, const char *part, celslm_error *err) {
@@ -242,7 +242,7 @@ bool celslm_results_provenance(celslm_results *r, const char *name, const char *
   return ok;
 }
 
-/* ---- tables ------------------------------------------------------------------------------ */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 /* The empty dataset of one column with all that is said about it; negative on failure. */
 static hid_t create_column(hid_t group, const celslm_column *column) {

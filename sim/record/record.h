@@ -53,7 +53,7 @@ bool celslm_results_close(celslm_results *r, bool complete, bool keep_part, cels
  * (one chunk) the bytes are those of writing the same rows directly, provenance before tables. */
 bool celslm_results_concatenate(const char *file, const char *const *parts, int n_parts, celslm_error *err);
 
-/* ---- reading back (celslm show, tests, golden comparisons) ---- */
+/* ---- reading back (celslm show, tests, golden comparisons) ----------------------------------- */
 typedef struct celslm_reader celslm_reader;
 celslm_reader *celslm_reader_open(const char *file, celslm_error *err); /* checks it is one of ours */
 void celslm_reader_close(celslm_reader *r); /* NULL is allowed */

@@ -18,7 +18,7 @@
 
 static const char strategy[] = "which strategy served this run";
 
-/* ---- /requests --------------------------------------------------------------------------- */
+/* ---- /requests ------------------------------------------------------------------------------- */
 
 static const char *const ends[] = {[CELSLM_COMPLETED] = "completed",
                                    [CELSLM_REJECTED] = "rejected",
@@ -74,7 +74,7 @@ const celslm_column celslm_request_columns[] = {
 };
 const size_t celslm_request_n_columns = LENGTH(celslm_request_columns);
 
-/* ---- time series and totals -------------------------------------------------------------- */
+/* ---- time series and totals ------------------------------------------------------------------ */
 
 #define ENGINE(field, units, description) COLUMN(celslm_engine_row, field, units, description)
 const celslm_column celslm_engine_columns[] = {
@@ -128,7 +128,7 @@ const celslm_column celslm_context_columns[] = {
 };
 const size_t celslm_context_n_columns = LENGTH(celslm_context_columns);
 
-/* ---- /timeline and /iterations ----------------------------------------------------------- */
+/* ---- /timeline and /iterations --------------------------------------------------------------- */
 
 static const char *const kinds[] = {
     [CELSLM_SPAN_PREFILL] = "prefill", [CELSLM_SPAN_DECODE] = "decode",
@@ -165,7 +165,7 @@ const celslm_column celslm_iteration_columns[] = {
 };
 const size_t celslm_iteration_n_columns = LENGTH(celslm_iteration_columns);
 
-/* ---- /summary ---------------------------------------------------------------------------- */
+/* ---- /summary -------------------------------------------------------------------------------- */
 
 #define SUMMARY(field, units, description) COLUMN(celslm_summary_row, field, units, description)
 /* Mean with its interval and three quantiles of one latency. */

@@ -44,7 +44,7 @@ static const struct {
     {"celslm.ul_layers", true},
 };
 
-/* ---- profiles ---- */
+/* ---- profiles -------------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
@@ -107,7 +107,7 @@ static celslm_profile *find_profile(celslm_platform *p, const celslm_element *ho
   return p->profiles[p->n_profiles++] = profile;
 }
 
-/* ---- hosts ---- */
+/* ---- hosts ----------------------------------------------------------------------------------- */
 
 /* The <prop> children as one element with an attribute for each, so that the getters of element.h
  * read them. Borrows everything but the array and the name. */
@@ -258,7 +258,7 @@ static bool read_host(celslm_platform *p, const celslm_element *e, celslm_error 
   return true;
 }
 
-/* ---- links ---- */
+/* ---- links ----------------------------------------------------------------------------------- */
 
 static bool read_link(celslm_platform *p, const celslm_element *e, celslm_error *err) {
   static const char *const allowed[] = {"id", "bandwidth", "latency", "sharing_policy", NULL};
@@ -291,7 +291,7 @@ static bool read_link(celslm_platform *p, const celslm_element *e, celslm_error 
   return true;
 }
 
-/* ---- the zone ---- */
+/* ---- the zone -------------------------------------------------------------------------------- */
 
 static const char *const zone_parts[] = {"host", "router", "link", "route", "prop", NULL};
 
@@ -419,7 +419,7 @@ static bool read_roles(celslm_platform *p, celslm_topology *t, const celslm_elem
   return ok;
 }
 
-/* ---- the copy for SimGrid ---- */
+/* ---- the copy for SimGrid -------------------------------------------------------------------- */
 
 static char *normalise(const celslm_platform *p, const celslm_topology *t,
                        const celslm_element *zone) {
@@ -473,7 +473,7 @@ static char *normalise(const celslm_platform *p, const celslm_topology *t,
   return text;
 }
 
-/* ---- all of it ---- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static const celslm_element *find_zone(const celslm_element *root, celslm_error *err) {
   static const char *const allowed[] = {"version", NULL};

@@ -43,7 +43,7 @@ static char *source_of(const celslm_element *e) {
   return celslm_strdup(s ? s : "");
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool read_peak(const celslm_element *e, celslm_profile *p, celslm_error *err) {
   celslm_dtype d;
@@ -294,7 +294,7 @@ const celslm_weight_format *celslm_profile_format(const celslm_profile *p, const
   return NULL;
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void put(FILE *f, const char *before, const char *text) {
   char *safe = celslm_xml_escape(text ? text : "not stated");

@@ -28,7 +28,7 @@ static const struct {
     {"energy", CELSLM_UNIT_ENERGY, false}, {"money", CELSLM_UNIT_MONEY, false},
 };
 
-/* ---- looking things up in the schema's text ---- */
+/* ---- looking things up in the schema's text -------------------------------------------------- */
 
 static bool is(const xmlNode *n, const char *kind) {
   return n->type == XML_ELEMENT_NODE && xmlStrEqual(n->name, BAD_CAST kind);
@@ -156,7 +156,7 @@ static void allowed_values(xmlDocPtr xsd, xmlNodePtr attribute, char *text, size
   while (n && (text[n - 1] == '.' || text[n - 1] == ' ' || text[n - 1] == '\n')) text[--n] = 0;
 }
 
-/* ---- saying what is wrong ---- */
+/* ---- saying what is wrong -------------------------------------------------------------------- */
 
 typedef struct missing_data {
   const xmlNode *element;
@@ -273,7 +273,7 @@ static void explain(const celslm_xml *x, xmlDocPtr xsd, const celslm_xml_catch *
     celslm_fail(err, file, line, "%s; see the schema", c->message);
 }
 
-/* ---- units, and the whole check ---- */
+/* ---- units, and the whole check -------------------------------------------------------------- */
 
 static bool check_units(const celslm_xml *x, xmlDocPtr xsd, const xmlNode *e,
                         xmlNodePtr declaration, celslm_error *err) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- attributes by table ---- */
+/* ---- attributes by table --------------------------------------------------------------------- */
 
 static bool contains(const char *const *names, const char *name) {
   for (; names && *names; names++)
@@ -41,7 +41,7 @@ const char *celslm_required_text(const celslm_element *e, const char *name, cels
   return NULL;
 }
 
-/* ---- reading routes ---- */
+/* ---- reading routes -------------------------------------------------------------------------- */
 
 static bool read_hop(const celslm_topology *t, const celslm_platform *p, const celslm_element *e,
                      celslm_hop *hop, celslm_error *err) {
@@ -161,7 +161,7 @@ bool celslm_topology_read_routes(celslm_topology *t, const celslm_platform *p,
   return ok;
 }
 
-/* ---- are they connected? ---- */
+/* ---- are they connected? --------------------------------------------------------------------- */
 
 /* Marks all points that can be reached from `start` (or that can reach it, if `backward`). */
 static bool *reach(const celslm_topology *t, int start, bool backward) {
@@ -251,7 +251,7 @@ bool celslm_topology_check(const celslm_topology *t, const celslm_element *zone,
   return ok;
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 void celslm_topology_write_routes(const celslm_topology *t, const celslm_platform *p, FILE *f) {
   for (int i = 0; i < t->n_routes; i++) {

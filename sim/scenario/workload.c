@@ -12,7 +12,7 @@
 #define MAX_TOKENS   (1ll << 30)
 #define MAX_CONTEXTS 10000000ll
 
-/* ---- contexts ---- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 /* A distribution of token counts, as its element says. */
 typedef struct lengths {
@@ -140,7 +140,7 @@ bool celslm_read_contexts(celslm_scenario *s, const celslm_element *contexts, ce
   return ok && check_context_lengths(s, contexts, err);
 }
 
-/* ---- users ---- */
+/* ---- users ----------------------------------------------------------------------------------- */
 
 static bool read_ues(const celslm_scenario *s, const celslm_element *e, celslm_ue_group *g,
                      celslm_error *err) {
@@ -202,7 +202,7 @@ bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_e
   return true;
 }
 
-/* ---- requests ---- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static const celslm_element *inner(const celslm_element *e, const char *name) {
   const celslm_element *child = celslm_element_child(e, name);
@@ -255,7 +255,7 @@ bool celslm_read_workload(celslm_scenario *s, const celslm_element *workload, ce
   return true;
 }
 
-/* ---- strategies ---- */
+/* ---- strategies ------------------------------------------------------------------------------ */
 
 /* Some engine on a host with this role; NULL: none. */
 static const celslm_engine_config *engine_with(const celslm_scenario *s, celslm_role role) {

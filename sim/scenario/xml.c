@@ -18,7 +18,7 @@
 
 #define XINCLUDE "http://www.w3.org/2001/XInclude"
 
-/* ---- silence ---- */
+/* ---- silence --------------------------------------------------------------------------------- */
 
 #if LIBXML_VERSION >= 21200
 typedef const xmlError *message;
@@ -54,7 +54,7 @@ void celslm_xml_catch_end(celslm_xml_catch *c) {
   xmlResetLastError();
 }
 
-/* ---- names of files ---- */
+/* ---- names of files -------------------------------------------------------------------------- */
 
 char *celslm_path_beside(const char *from, const char *name) {
   const char *slash = strrchr(from, '/');
@@ -68,7 +68,7 @@ static bool is_local(const char *name) {
   return name[n] != ':';
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The whole of a regular file, at most `limit` bytes; *why says what failed. */
 static char *read_file(const char *file, long limit, long *size, const char **why) {
@@ -172,7 +172,7 @@ static xmlDocPtr parse(const char *text, long size, const char *file, celslm_err
   return NULL;
 }
 
-/* ---- includes ---- */
+/* ---- includes -------------------------------------------------------------------------------- */
 
 const char *celslm_xml_node_file(const celslm_xml *x, const struct _xmlNode *node) {
   for (; node && node->type != XML_DOCUMENT_NODE; node = node->parent)
@@ -300,7 +300,7 @@ static bool expand(celslm_xml *x, xmlNodePtr node, int depth, celslm_error *err)
   return true;
 }
 
-/* ---- documents ---- */
+/* ---- documents ------------------------------------------------------------------------------- */
 
 static celslm_xml *finish(celslm_xml *x, const char *text, long size, celslm_error *err) {
   x->bytes = size;
@@ -386,7 +386,7 @@ char *celslm_xml_escape(const char *text) {
   return out;
 }
 
-/* ---- plain elements ---- */
+/* ---- plain elements -------------------------------------------------------------------------- */
 
 static void convert(const celslm_xml *x, const xmlNode *node, const char *file, celslm_element *e) {
   if (node->_private) file = node->_private;

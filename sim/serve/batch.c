@@ -9,8 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- lists and the heap of decoding jobs
- * --------------------------------------------------------- */
+/* ---- lists and the heap of decoding jobs ----------------------------------------------------- */
 
 void celslm_list_append(job_list *l, celslm_job *j) {
   j->before = l->last;
@@ -70,8 +69,7 @@ static void heap_down(celslm_engine *e, int64_t at, celslm_job *j) {
   heap_place(e, at, j);
 }
 
-/* ---- decoding jobs: the sums
- * ------------------------------------------------------------------------- */
+/* ---- decoding jobs: the sums ----------------------------------------------------------------- */
 
 int64_t celslm_job_kv(const celslm_engine *e, const celslm_job *j) {
   return j->state == CELSLM_JOB_DECODE ? j->need + (e->step - j->joined) : j->computed + j->chunk;
@@ -152,8 +150,7 @@ int64_t celslm_longest_since(const celslm_engine *e, int64_t step) {
   return low < e->n_longest ? e->longest[low].ticks : 0;
 }
 
-/* ---- the scheduler's rules
- * --------------------------------------------------------------------------- */
+/* ---- the scheduler's rules ------------------------------------------------------------------- */
 
 /* The job admitted last gives its blocks back and waits at the head of the queue, to be recomputed.
  */
@@ -252,8 +249,7 @@ static void admit(celslm_engine *e, batch *b) {
   }
 }
 
-/* ---- the price
- * ------------------------------------------------------------------------------------------ */
+/* ---- the price ------------------------------------------------------------------------------- */
 
 static int64_t to_ticks(double seconds) {
   return llround(seconds * 1e9 * 0x1p20);

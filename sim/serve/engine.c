@@ -10,21 +10,13 @@
 
 #define TICKS_PER_NS ((int64_t)1 << 20)
 
-/* ---- setting up
- * ------------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
-static int64_t kv_capacity(const celslm_engine *e, const celslm_scenario *s, celslm_error *err) {
-  const celslm_engine_config *c = e->config;
+/* One block at least: the scenario was checked to have room for it. */
+static int64_t kv_capacity(const celslm_scenario *s, const celslm_engine_config *c) {
   if (c->kv_blocks > 0) return c->kv_blocks;
-  double usable = celslm_engine_memory(s, c), weights = celslm_engine_weight_bytes(s, c);
-  double blocks = floor((usable - weights - c->context_memory) / celslm_engine_block_bytes(s, c));
-  if (blocks >= 1) return (int64_t)blocks;
-  celslm_fail(
-      err, c->file, c->line,
-      "engine %s: no memory is left for KV blocks (%.2f GB usable, %.2f GB weights, %.2f GB "
-      "contexts); lower context_memory or raise memory_share",
-      c->name, usable * 1e-9, weights * 1e-9, c->context_memory * 1e-9);
-  return 0;
+  double left = celslm_engine_memory(s, c) - celslm_engine_weight_bytes(s, c) - c->context_memory;
+  return (int64_t)fmax(1, floor(left / celslm_engine_block_bytes(s, c)));
 }
 
 static int64_t *empty_table(int64_t n) {
@@ -67,11 +59,11 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   e->wake =
       (celslm_event){.fire = wake_up, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
   if (!celslm_cost_init(&e->cost, host->profile, model, config->weights, config->kv,
-                        config->step_overhead, config->sequence_overhead, err) ||
-      (e->blocks = kv_capacity(e, scenario, err)) == 0) {
+                        config->step_overhead, config->sequence_overhead, err)) {
     free(e);
     return NULL;
   }
+  e->blocks = kv_capacity(scenario, config);
   e->blocks_free = e->blocks;
   e->phase = celslm_alloc((unsigned long)e->block, sizeof *e->phase);
   int64_t budget = config->max_num_batched_tokens, seqs = config->max_num_seqs;
@@ -102,8 +94,7 @@ void celslm_engine_free(celslm_engine *e) {
   free(e);
 }
 
-/* ---- time
- * --------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 /* The end of the k-th iteration under way, in whole ns. */
 static celslm_ns boundary(const celslm_engine *e, int64_t k) {
@@ -277,16 +268,14 @@ static void end_of_iterations(void *self) {
   }
   celslm_ns begun = advance(e, e->count);
   e->busy = false;
-  e->inside =
-      true; /* hooks may submit: that must not begin an iteration before all have been called */
+  e->inside = true; /* owners may submit: nothing begins before all have been told */
   if (e->decodes) finish_decodes(e, e->step);
   if (e->batch_tokens) finish_prefills(e, begun);
   e->inside = false;
   begin(e);
 }
 
-/* ---- the outside
- * -------------------------------------------------------------------------------------- */
+/* ---- the outside ----------------------------------------------------------------------------- */
 
 /* An idle engine begins when all that happens at this instant has happened: what arrives together
  * is batched together. */
@@ -325,10 +314,6 @@ bool celslm_engine_submit(celslm_engine *e, celslm_job *j) {
   celslm_list_append(&e->waiting, j);
   if (only) celslm_engine_poke(e); /* behind another one it changes nothing */
   return true;
-}
-
-const celslm_cost *celslm_engine_cost(const celslm_engine *e) {
-  return &e->cost;
 }
 
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e) {

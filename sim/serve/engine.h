@@ -112,7 +112,6 @@ bool celslm_engine_submit(celslm_engine *e, celslm_job *job);
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
 
-const celslm_cost *celslm_engine_cost(const celslm_engine *e);
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
 int64_t celslm_engine_blocks(const celslm_engine *e);
 /* Hands the span being drawn to the hook: at the end of a run. */

@@ -52,9 +52,9 @@ struct celslm_engine {
   int64_t step;           /* decode steps done so far, over the engine's life */
 
   /* the iterations under way */
-  bool busy, inside; /* inside: hooks are being called, nothing may begin */
+  bool busy, inside;        /* inside: hooks are being called, nothing may begin */
   celslm_event event, wake; /* wake: an idle engine is about to begin */
-  celslm_ns start; /* of the first of them: start ns + fraction ticks */
+  celslm_ns start;          /* of the first of them: start ns + fraction ticks */
   int64_t fraction;
   celslm_ramp ramp;
   int64_t count;        /* how many end with the event */

@@ -3,8 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- computed on the spot
- * ------------------------------------------------------------------------------ */
+/* ---- computed on the spot -------------------------------------------------------------------- */
 
 typedef struct computation {
   celslm_job job;
@@ -83,8 +82,7 @@ bool celslm_site_preload(celslm_site *site, int context) {
   return true;
 }
 
-/* ---- fetched
- * ---------------------------------------------------------------------------------------------- */
+/* ---- fetched --------------------------------------------------------------------------------- */
 
 enum { REQUEST_BYTES = 64 }; /* our choice: an id, a version and a header fit */
 

@@ -14,7 +14,6 @@ typedef struct celslm_site {
   celslm_store *store;
   const celslm_model *model;
   celslm_net *net;
-  const celslm_scenario *scenario;
   void (*on_transfer)(void *self,
                       const celslm_transfer *t); /* each layer that arrived here; may be NULL */
   void *self;

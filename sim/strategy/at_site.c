@@ -40,3 +40,14 @@ void celslm_serve_cached(celslm_request *r) {
   r->waiter = (celslm_waiter){.then = celslm_context_there, .self = r};
   celslm_site_compute(site_of(r), r->context, &r->waiter);
 }
+
+bool celslm_at_site_configure(void *options, const celslm_system *s, const celslm_element *e,
+                              celslm_error *err) {
+  (void)s;
+  celslm_at_site_options *o = options;
+  return celslm_element_bool(e, "prompt_cache", false, &o->prompt_cache, err);
+}
+
+void celslm_at_site(const celslm_at_site_options *options, celslm_request *r, int site) {
+  celslm_upload(r, site, options->prompt_cache ? celslm_serve_cached : celslm_serve_recomputing);
+}

@@ -21,8 +21,7 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   if (!opt->codec)
     return celslm_element_fail(e, err, "no codec is called %s; see `celslm list codecs`", codec);
   if (!celslm_element_bool(e, "pipeline", true, &opt->pipeline, err) ||
-      !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err) ||
-      !celslm_system_needs_cloud(s, e, err) || !celslm_system_needs_edges(s, e, err))
+      !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err))
     return false;
   const celslm_model *cloud = s->sites[s->cloud].model;
   for (int i = 0; i < s->n_users; i++) {

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- messages between a user and a site
- * ---------------------------------------------------------------- */
+/* ---- messages between a user and a site ------------------------------------------------------ */
 
 typedef enum way { WAY_UP, WAY_FIRST, WAY_LAST, WAY_QUEUE } way;
 
@@ -28,8 +27,6 @@ static message *new_message(celslm_request *r, way w) {
     m = celslm_alloc(1, sizeof *m);
   m->request = r;
   m->way = w;
-  m->begun = celslm_net_now(s->net);
-  m->timer.slot = m->air.event.slot = m->wire.event.slot = 0;
   return m;
 }
 
@@ -49,6 +46,12 @@ void celslm_system_free_messages(celslm_system *s) {
 
 static const celslm_user *user_of(const celslm_request *r) {
   return &r->system->users[r->user];
+}
+
+/* The host that a user's traffic goes through: the base station, or the edge host itself. */
+static int access_host(const celslm_request *r) {
+  const celslm_user *u = user_of(r);
+  return u->cell < 0 ? u->host : r->system->scenario->platform->cells[u->cell].host;
 }
 
 static void moved(const message *m, celslm_span_kind kind, int place, int index) {
@@ -75,9 +78,7 @@ static void send_air(message *m, celslm_air *air, double bytes, double rate, cel
   celslm_air_send(air, &m->air);
 }
 
-/* ---- up
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- up -------------------------------------------------------------------------------------- */
 
 static double prompt_bytes(const celslm_request *r) {
   const celslm_radio_config *c = &r->system->scenario->radio;
@@ -101,8 +102,8 @@ static void prompt_in_cell(void *self) {
   celslm_system *s = m->request->system;
   const celslm_user *u = user_of(m->request);
   moved(m, CELSLM_SPAN_PROMPT, 2, u->cell);
-  send_wire(m, s->scenario->platform->cells[u->cell].host, s->sites[m->request->site].host,
-            prompt_bytes(m->request), CELSLM_PROMPT, prompt_arrived);
+  send_wire(m, access_host(m->request), s->sites[m->request->site].host, prompt_bytes(m->request),
+            CELSLM_PROMPT, prompt_arrived);
 }
 
 void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r)) {
@@ -120,9 +121,7 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
   send_air(m, s->up[u->cell], bytes, u->up, u->latency_up, prompt_in_cell);
 }
 
-/* ---- down
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- down ------------------------------------------------------------------------------------ */
 
 static void token_seen(void *self) {
   message *m = self;
@@ -155,9 +154,8 @@ static void send_token(celslm_request *r, way w) {
   const celslm_user *u = user_of(r);
   message *m = new_message(r, w);
   r->messages++;
-  int to = u->cell < 0 ? u->host : s->scenario->platform->cells[u->cell].host;
   if (u->cell >= 0) s->bytes_down[u->cell] += token_bytes(r);
-  send_wire(m, s->sites[r->site].host, to, token_bytes(r), CELSLM_TOKENS,
+  send_wire(m, s->sites[r->site].host, access_host(r), token_bytes(r), CELSLM_TOKENS,
             u->cell < 0 ? token_seen : token_in_cell);
 }
 
@@ -167,14 +165,12 @@ static void count_tokens_between(celslm_request *r) {
   const celslm_user *u = user_of(r);
   if (r->output <= 2) return;
   double bytes = (r->output - 2) * token_bytes(r);
-  int to = u->cell < 0 ? u->host : s->scenario->platform->cells[u->cell].host;
   if (u->cell >= 0) s->bytes_down[u->cell] += bytes;
-  celslm_net_count(s->net, s->sites[r->site].host, to, (uint64_t)ceil(bytes), CELSLM_TOKENS);
+  celslm_net_count(s->net, s->sites[r->site].host, access_host(r), (uint64_t)ceil(bytes),
+                   CELSLM_TOKENS);
 }
 
-/* ---- served
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- served ---------------------------------------------------------------------------------- */
 
 static celslm_ns later(celslm_ns a, celslm_ns b) {
   return a > b ? a : b;
@@ -258,9 +254,7 @@ void celslm_reject(celslm_request *r) {
   r->system->ended(r->system->self, r);
 }
 
-/* ---- the row
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- the row --------------------------------------------------------------------------------- */
 
 void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   const celslm_system *s = r->system;
@@ -309,22 +303,4 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   if (r->output < 2) return;
   row->tpot = celslm_seconds(r->last_seen - r->first_seen) / (r->output - 1);
   row->itl_max = celslm_tick_seconds(j->itl_max);
-}
-
-/* ---- what strategies check
- * ---------------------------------------------------------------------------------- */
-
-bool celslm_system_needs_cloud(const celslm_system *s, const celslm_element *e, celslm_error *err) {
-  if (s->cloud >= 0) return true;
-  return celslm_element_fail(e, err, "%s needs an engine on a host whose celslm.role is cloud",
-                             e->name);
-}
-
-bool celslm_system_needs_edges(const celslm_system *s, const celslm_element *e, celslm_error *err) {
-  for (int i = 0; i < s->n_users; i++)
-    if (s->users[i].site < 0)
-      return celslm_element_fail(
-          e, err, "%s needs an engine on every edge host that users are at; host %s has none",
-          e->name, s->scenario->platform->hosts[s->users[i].host].name);
-  return true;
 }

@@ -53,7 +53,8 @@ typedef struct celslm_strategy {
   const char *summary; /* one line for `celslm list strategies` */
   const char *paper;   /* where the idea was published */
   unsigned long options_size;
-  /* Reads <NAME .../> into options (zeroed) and checks that the scenario can be run so. */
+  /* Reads <NAME .../> into options (zeroed) and checks that the scenario can be run so; that it has
+   * the engines which the strategy needs was checked when it was read (scenario/workload.c). */
   bool (*configure)(void *options, const celslm_system *s, const celslm_element *e,
                     celslm_error *err);
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
@@ -92,9 +93,5 @@ void celslm_reject(celslm_request *r);
 void celslm_system_free_messages(celslm_system *s);
 /* The times of a request that has ended (or not: NaN), as its row. */
 void celslm_request_row_of(const celslm_request *r, celslm_request_row *row);
-
-/* What strategies share: whether every edge's model can use KV of the cloud's. */
-bool celslm_system_needs_cloud(const celslm_system *s, const celslm_element *e, celslm_error *err);
-bool celslm_system_needs_edges(const celslm_system *s, const celslm_element *e, celslm_error *err);
 
 #endif

@@ -31,8 +31,7 @@ struct celslm_books {
   celslm_ns window_from, window_to;
 };
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static const char **new_names(celslm_books *b, int n) {
   return b->names[b->n_names++] = celslm_alloc((unsigned long)n + 1, sizeof(char *));
@@ -128,8 +127,7 @@ celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_optio
   return NULL;
 }
 
-/* ---- while it runs
- * ----------------------------------------------------------------------------------------- */
+/* ---- while it runs --------------------------------------------------------------------------- */
 
 static void write_span(celslm_books *b, celslm_span_kind kind, int place, int index,
                        uint32_t request, celslm_ns begin, celslm_ns end) {
@@ -224,8 +222,7 @@ void celslm_books_sample(celslm_books *b, const celslm_system *s) {
   }
 }
 
-/* ---- at the end
- * ---------------------------------------------------------------------------------------------- */
+/* ---- at the end ------------------------------------------------------------------------------ */
 
 static void latency(const series *s, double *mean, double *low, double *high, double quantiles[3]) {
   static const double at[] = {0.5, 0.95, 0.99};

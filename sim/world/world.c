@@ -25,8 +25,7 @@ typedef struct world {
   celslm_books *books;
 } world;
 
-/* ---- users
- * ------------------------------------------------------------------------------------------- */
+/* ---- users ----------------------------------------------------------------------------------- */
 
 static int site_on(const celslm_system *s, int host) {
   for (int i = 0; i < s->scenario->n_engines; i++)
@@ -97,8 +96,7 @@ static bool place_users(celslm_system *s, celslm_error *err) {
   return ok;
 }
 
-/* ---- events
- * -------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void schedule_arrival(world *w) {
   if (celslm_load_next(w->load, &w->next))
@@ -156,12 +154,12 @@ static void ended(void *self, celslm_request *r) {
 static void take_sample(void *self) {
   world *w = self;
   celslm_books_sample(w->books, &w->system);
+  if (celslm_net_idle(w->system.net)) return; /* a run that starved must end, and say so */
   celslm_net_at(w->system.net, &w->sample,
                 celslm_net_now(w->system.net) + celslm_ns_of(w->scenario->results.sample));
 }
 
-/* ---- building
- * ------------------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static bool build_sites(world *w, celslm_error *err) {
   celslm_system *s = &w->system;
@@ -172,8 +170,8 @@ static bool build_sites(world *w, celslm_error *err) {
   for (int i = 0; i < sc->n_engines; i++) {
     const celslm_engine_config *c = &sc->engines[i];
     celslm_site *site = &s->sites[i];
-    *site = (celslm_site){
-        .index = i, .host = c->host, .model = &sc->models[c->model], .net = s->net, .scenario = sc};
+    *site =
+        (celslm_site){.index = i, .host = c->host, .model = &sc->models[c->model], .net = s->net};
     celslm_books_watch(w->books, site);
     site->engine = celslm_engine_new(i, c, sc, s->net, w->options->step, &hooks, err);
     if (!site->engine) return false;
@@ -245,8 +243,7 @@ static void destroy(world *w) {
   free(s->options);
 }
 
-/* ---- running
- * -------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static bool conserved(const world *w, celslm_error *err) {
   const celslm_system *s = &w->system;

@@ -47,8 +47,7 @@ static void end(void) {
   free(command);
 }
 
-/* ---- bad arguments and files: one line, exit 2, no file
- * ------------------------------------------------- */
+/* ---- bad arguments and files: one line, exit 2, no file -------------------------------------- */
 
 static const struct {
   const char *arguments, *message;
@@ -121,9 +120,7 @@ START_TEST(test_list) {
 }
 END_TEST
 
-/* ---- results
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void run_well(const char *arguments) {
   int status;

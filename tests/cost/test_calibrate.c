@@ -107,7 +107,7 @@ START_TEST(test_help) {
 }
 END_TEST
 
-/* ---- the plan's work ---- */
+/* ---- the plan's work ------------------------------------------------------------------------- */
 
 static void add_report(void *sum, const celslm_report *r) {
   celslm_work *w = sum;

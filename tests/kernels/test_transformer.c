@@ -133,8 +133,7 @@ START_TEST(reports_equal_counted_work) {
 }
 END_TEST
 
-/* ---- a plain Llama in double, straight from the checkpoint's floats ---------------------------
- */
+/* ---- a plain Llama in double, straight from the checkpoint's floats -------------------------- */
 
 typedef struct plain {
   int dim, hidden, layers, heads, kv_heads, vocabulary, max;

@@ -12,8 +12,7 @@
 #include <simgrid/exec.h>
 #include <simgrid/host.h>
 
-/* ---- the queue
- * -------------------------------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------------------------------- */
 
 typedef struct fired {
   celslm_event event;
@@ -64,8 +63,7 @@ START_TEST(test_queue_order) {
 }
 END_TEST
 
-/* ---- transfers
- * ---------------------------------------------------------------------------------------- */
+/* ---- transfers ------------------------------------------------------------------------------- */
 
 static celslm_net *net;
 static celslm_platform *platform;
@@ -204,8 +202,7 @@ START_TEST(test_horizon_leaves_bytes_in_flight) {
 }
 END_TEST
 
-/* ---- computations on a shared host
- * ---------------------------------------------------------------------- */
+/* ---- computations on a shared host ----------------------------------------------------------- */
 
 typedef struct task {
   celslm_compute c;
@@ -242,8 +239,7 @@ START_TEST(test_computations_share_a_host) {
 }
 END_TEST
 
-/* ---- the air
- * -------------------------------------------------------------------------------------------- */
+/* ---- the air --------------------------------------------------------------------------------- */
 
 enum { FLOWS = 300 };
 typedef struct talk {

@@ -65,7 +65,7 @@ static void expect(const char *arguments, int status, const char *text) {
   free(out);
 }
 
-/* ---- arguments ---- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 START_TEST(test_arguments) {
   begin();
@@ -101,7 +101,7 @@ START_TEST(test_help) {
 }
 END_TEST
 
-/* ---- good files ---- */
+/* ---- good files ------------------------------------------------------------------------------ */
 
 #define HEADER "kind,scenario,state,fc_ghz,d2d_m,h_bs_m,h_ut_m,extra,expected,tol\n"
 
@@ -190,7 +190,7 @@ START_TEST(test_good_rows) {
 }
 END_TEST
 
-/* ---- bad rows and files ---- */
+/* ---- bad rows and files ---------------------------------------------------------------------- */
 
 static const struct {
   const char *row, *message; /* behind "f.csv:2: " */

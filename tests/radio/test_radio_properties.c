@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-/* ---- path loss ---- */
+/* ---- path loss ------------------------------------------------------------------------------- */
 
 START_TEST(test_loss_grows) {
   gsl_rng *r = celslm_rng(1, "geometries");
@@ -118,7 +118,7 @@ START_TEST(test_blocker_loss) {
 }
 END_TEST
 
-/* ---- budget ---- */
+/* ---- budget ---------------------------------------------------------------------------------- */
 
 static double cell_capacity(void *self, int cell, const double *activity) {
   (void)self;
@@ -154,7 +154,7 @@ START_TEST(test_budget) {
 }
 END_TEST
 
-/* ---- rate ---- */
+/* ---- rate ------------------------------------------------------------------------------------ */
 
 START_TEST(test_rate_below_shannon) {
   for (int curve = 0; curve < CELSLM_RATE_CURVES; curve++) {
@@ -249,7 +249,7 @@ START_TEST(test_fading) {
 }
 END_TEST
 
-/* ---- time ---- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 START_TEST(test_timing) {
   const double paired[] = {2.14e-3, 1.14e-3, 0.73e-3, 0.44e-3};

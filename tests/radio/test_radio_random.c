@@ -23,7 +23,7 @@ static double share_error(double p) {
   return sqrt(p * (1 - p) / DRAWS);
 }
 
-/* ---- line of sight ---- */
+/* ---- line of sight --------------------------------------------------------------------------- */
 
 START_TEST(test_los_share) {
   gsl_rng *r = celslm_rng(1, "los share");
@@ -61,7 +61,7 @@ START_TEST(test_los_consistency) {
 }
 END_TEST
 
-/* ---- shadowing along a path ---- */
+/* ---- shadowing along a path ------------------------------------------------------------------ */
 
 static void along_a_path(const celslm_channel *c, celslm_link_state state) {
   static double x[DRAWS];
@@ -100,7 +100,7 @@ START_TEST(test_shadowing) {
 }
 END_TEST
 
-/* ---- shadowing over a plane ---- */
+/* ---- shadowing over a plane ------------------------------------------------------------------ */
 
 START_TEST(test_field) {
   enum { PLACES = 4 };
@@ -153,7 +153,7 @@ START_TEST(test_same_stream_same_draws) {
 }
 END_TEST
 
-/* ---- indoors, cars, tall buildings ---- */
+/* ---- indoors, cars, tall buildings ----------------------------------------------------------- */
 
 START_TEST(test_penetration) {
   gsl_rng *r = celslm_rng(1, "penetration");
@@ -199,7 +199,7 @@ START_TEST(test_effective_height) {
 }
 END_TEST
 
-/* ---- blockage ---- */
+/* ---- blockage -------------------------------------------------------------------------------- */
 
 START_TEST(test_blocked_share) {
   const celslm_crowd *c = &celslm_crowd_default;

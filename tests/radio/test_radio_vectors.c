@@ -57,7 +57,7 @@ START_TEST(test_vectors) {
 }
 END_TEST
 
-/* ---- what rows give as an input is what our own tables say ---- */
+/* ---- what rows give as an input is what our own tables say ----------------------------------- */
 
 static double extra(const celslm_vector *v, const char *key) {
   const char *at = strstr(v->extra, key);

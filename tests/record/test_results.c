@@ -181,7 +181,7 @@ START_TEST(many_names) {
 }
 END_TEST
 
-/* ---- joining ----------------------------------------------------------------------------- */
+/* ---- joining --------------------------------------------------------------------------------- */
 
 /* Like write_file with rows [0, to) but with the rows of "b" that the parts have. */
 static void write_whole(const char *file, uint64_t to, const uint64_t *starts, int n) {
@@ -265,7 +265,7 @@ START_TEST(unlike_parts_do_not_join) {
 }
 END_TEST
 
-/* ---- failures ---------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 /* An HDF5 file with these root attributes; format NULL: none. */
 static void write_foreign(const char *file, const char *format, long long version) {

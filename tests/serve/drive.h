@@ -75,7 +75,7 @@ static inline char *scenario_of(const load *l, const char *workload) {
       workload, (long long)l->sample);
 }
 
-/* ---- a whole simulation -------------------------------------------------------------------- */
+/* ---- a whole simulation ---------------------------------------------------------------------- */
 
 static inline observed observe_simulation(const load *l, bool step) {
   char *trace = write_trace(l->times, l->prompts, l->outputs, l->n);
@@ -121,7 +121,7 @@ static inline observed observe_simulation(const load *l, bool step) {
   return o;
 }
 
-/* ---- engines by themselves ----------------------------------------------------------------- */
+/* ---- engines by themselves ------------------------------------------------------------------- */
 
 enum { JUMPING, STEPPING, ENGINES };
 

@@ -78,8 +78,7 @@ typedef struct reference {
   int n_iterations, preemptions;
 } reference;
 
-/* ---- blocks
- * ---------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 static inline int reference_blocks_for(const reference *r, int tokens) {
   return (tokens + r->block_size - 1) / r->block_size;
@@ -107,8 +106,7 @@ static inline void reference_release(reference *r, reference_request *q) {
   }
 }
 
-/* ---- lists
- * ----------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static inline void reference_append(reference_request **list, int *n, reference_request *q) {
   list[(*n)++] = q;
@@ -123,8 +121,7 @@ static inline void reference_take(reference_request **list, int *n, int at) {
   memmove(list + at, list + at + 1, (size_t)(--*n - at) * sizeof(reference_request *));
 }
 
-/* ---- one iteration
- * --------------------------------------------------------------------------------- */
+/* ---- one iteration --------------------------------------------------------------------------- */
 
 static inline int reference_tokens(const reference_request *q) {
   return q->prompt + q->generated;
@@ -217,8 +214,7 @@ static inline void reference_step(reference *r, int64_t now) {
   reference_finish(r, it.end);
 }
 
-/* ---- a run
- * ----------------------------------------------------------------------------------------- */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 /* Requests that could never have all their tokens in the blocks are turned away. The token that
  * comes last needs no KV. */

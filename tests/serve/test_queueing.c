@@ -39,7 +39,7 @@ static long long ns(double seconds) {
   return llround(seconds * 1e9);
 }
 
-/* ---- estimates from replications ----------------------------------------------------------- */
+/* ---- estimates from replications ------------------------------------------------------------- */
 
 enum { RUNS = 16 };
 
@@ -67,7 +67,7 @@ static int scale(void) {
   return getenv("CELSLM_FULL") ? 10 : 1;
 }
 
-/* ---- one sequence at a time: M/G/1 --------------------------------------------------------- */
+/* ---- one sequence at a time: M/G/1 ----------------------------------------------------------- */
 
 /* Pollaczek-Khinchine: W = lambda E[S^2] / (2 (1 - rho)); an arrival finds the server idle with 1 -
  * rho. The service time is uniform on 1..most slots, once by output tokens, once by chunks of the
@@ -118,7 +118,7 @@ START_TEST(test_mg1_chunks) {
 }
 END_TEST
 
-/* ---- everything the same: D/D/1 ------------------------------------------------------------ */
+/* ---- everything the same: D/D/1 -------------------------------------------------------------- */
 
 START_TEST(test_dd1) {
   static const struct {
@@ -146,7 +146,7 @@ START_TEST(test_dd1) {
 }
 END_TEST
 
-/* ---- all that wait at once: bulk service --------------------------------------------------- */
+/* ---- all that wait at once: bulk service ----------------------------------------------------- */
 
 /* One token each, no limit that matters: an iteration serves all that wait, those that come
  * meanwhile are the next batch, or, if there are none (with probability exp(-a), a = lambda D), the
@@ -199,7 +199,7 @@ START_TEST(test_batches) {
 }
 END_TEST
 
-/* ---- room for all: an infinite server ------------------------------------------------------ */
+/* ---- room for all: an infinite server -------------------------------------------------------- */
 
 /* Many slots, a large budget, and an iteration that takes as long however many it serves: the
  * residence of a request does not depend on the others. An engine that is never idle is then

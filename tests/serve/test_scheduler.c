@@ -115,8 +115,7 @@ static void forget(reference *r) {
   free(r->requests);
 }
 
-/* ---- random loads
- * -------------------------------------------------------------------------------------- */
+/* ---- random loads ---------------------------------------------------------------------------- */
 
 static gsl_rng *dice;
 static int any(int low, int high) {
@@ -237,8 +236,7 @@ START_TEST(test_whole_simulations) {
 }
 END_TEST
 
-/* ---- by hand
- * ------------------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 typedef struct step {
   int end, decodes, prefill_tokens; /* end: in iterations of 10 ms from 0 */

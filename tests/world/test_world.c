@@ -7,8 +7,7 @@
 #include <gsl/gsl_rng.h>
 #include <math.h>
 
-/* ---- building scenarios
- * ------------------------------------------------------------------------------ */
+/* ---- building scenarios ---------------------------------------------------------------------- */
 
 static char *text_of(const char *engines, const char *rest) {
   return celslm_format(
@@ -108,8 +107,7 @@ static bool same_bits(const simulation *a, const simulation *b) {
   return true;
 }
 
-/* ---- stepping against jumping
- * --------------------------------------------------------------------------- */
+/* ---- stepping against jumping ---------------------------------------------------------------- */
 
 static int64_t preempted, joined, hit, cut, rejected;
 
@@ -166,8 +164,7 @@ START_TEST(test_another_seed_differs) {
 }
 END_TEST
 
-/* ---- queueing theory
- * ---------------------------------------------------------------------------------------- */
+/* ---- queueing theory ------------------------------------------------------------------------- */
 
 /* One sequence at a time, one token each, a fixed service time: M/D/1. Mean wait in queue by
  * Pollaczek-Khinchine: rho D / (2 (1 - rho)). Independent replications give the interval. */
@@ -208,9 +205,7 @@ START_TEST(test_md1) {
 }
 END_TEST
 
-/* ---- the ledger
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the ledger ------------------------------------------------------------------------------ */
 
 START_TEST(test_user_bytes_come_from_the_ledger) {
   const char *strategies[] = {"<cloud-only/>", "<edge-only/>", "<ce-lslm/>",
@@ -249,8 +244,7 @@ START_TEST(test_user_bytes_come_from_the_ledger) {
 }
 END_TEST
 
-/* ---- overlap and bandwidth
- * ---------------------------------------------------------------------------------------- */
+/* ---- overlap and bandwidth ------------------------------------------------------------------- */
 
 static double cold_ttft(const char *strategy, double context, int prompt) {
   char *text = idle_text("small", strategy, context, 1, 1, prompt);

@@ -5,7 +5,7 @@
 
 #define PI 3.14159265358979323846
 
-/* ---- free and blocked, in turn ---- */
+/* ---- free and blocked, in turn --------------------------------------------------------------- */
 
 const celslm_crowd celslm_crowd_default = {0.01, 1, 1.8, 0.5};
 
@@ -25,7 +25,7 @@ double celslm_blockage_time(const celslm_crowd *c, double rate, bool blocked, gs
   return rate > 0 ? unit / rate : INFINITY;
 }
 
-/* ---- model A ---- */
+/* ---- model A --------------------------------------------------------------------------------- */
 
 /* Of two azimuths, in (-180, 180]. */
 static double turn(double a, double b) {

@@ -7,7 +7,7 @@
 
 #include "net/radio/field.h"
 
-/* ---- free and blocked, in turn ---- */
+/* ---- free and blocked, in turn --------------------------------------------------------------- */
 
 typedef struct celslm_crowd {
   double density;  /* blockers per m2 */
@@ -25,7 +25,7 @@ double celslm_blocked_share(const celslm_crowd *c, double rate);
 /* s until the link changes; INFINITY where nothing ever blocks it. One draw. */
 double celslm_blockage_time(const celslm_crowd *c, double rate, bool blocked, gsl_rng *r);
 
-/* ---- model A ---- */
+/* ---- model A --------------------------------------------------------------------------------- */
 
 typedef enum celslm_grip { CELSLM_PORTRAIT, CELSLM_LANDSCAPE } celslm_grip;
 /* dB by the user's own body, for a direction of arrival in the user's own frame; degrees. */

@@ -4,7 +4,7 @@
 
 enum { CQIS = 15, TABLE_1 = 29, TABLE_2 = 28 };
 
-/* ---- TS 38.214, tables 5.2.2.1-2, -3, -4 ---- */
+/* ---- TS 38.214, tables 5.2.2.1-2, -3, -4 ----------------------------------------------------- */
 
 static const double cqi[3][CQIS] = {
     {.1523, .2344, .3770, .6016, .8770, 1.1758, 1.4766, 1.9141, 2.4063, 2.7305, 3.3223, 3.9023,
@@ -20,7 +20,7 @@ double celslm_cqi_efficiency(int table, int index) {
   return cqi[table - 1][index - 1];
 }
 
-/* ---- TS 38.214, tables 5.1.3.1-1, -2 ---- */
+/* ---- TS 38.214, tables 5.1.3.1-1, -2 --------------------------------------------------------- */
 
 static const double mcs_1[TABLE_1] = {
     .2344,  .3066,  .3770,  .4902,  .6016,  .7402,  .8770,  1.0273, 1.1758, 1.3262,
@@ -42,7 +42,7 @@ double celslm_mcs_efficiency(int table, int mcs) {
   return table == 1 ? mcs_1[mcs] : mcs_2[mcs];
 }
 
-/* ---- thresholds: dB at 10 % failed blocks, MCS table 2; NAN: not published ---- */
+/* ---- thresholds: dB at 10 % failed blocks, MCS table 2; NAN: not published ------------------- */
 
 static const double threshold[2][TABLE_2] = {
     /* github.com/NVlabs/sionna, 20d2bca, src/sionna/sys/bler_tables/PDSCH_table2.json, blocks of

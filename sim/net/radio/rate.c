@@ -90,7 +90,7 @@ double celslm_peak_rate(int layers, int bits, double scaling, int blocks, int mu
   return layers * bits * scaling * (948.0 / 1024) * symbols * (1 - overhead);
 }
 
-/* ---- blocks that fail ---- */
+/* ---- blocks that fail ------------------------------------------------------------------------ */
 
 celslm_harq celslm_harq_of(double bler, double factor, int most) {
   celslm_harq h = {.attempts = 1, .residual = bler};
@@ -110,7 +110,7 @@ celslm_harq celslm_harq_of(double bler, double factor, int most) {
   return h;
 }
 
-/* ---- fading within a transfer ---- */
+/* ---- fading within a transfer ---------------------------------------------------------------- */
 
 double celslm_ergodic_efficiency(double mean_snr) {
   if (!(mean_snr > 0)) return 0;

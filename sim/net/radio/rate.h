@@ -44,7 +44,7 @@ celslm_radio_link celslm_radio_link_of(const celslm_cell *cell, double loss_db);
  * blocks, numerology, overhead; code rate 948/1024. */
 double celslm_peak_rate(int layers, int bits, double scaling, int blocks, int mu, double overhead);
 
-/* ---- blocks that fail ---- */
+/* ---- blocks that fail ------------------------------------------------------------------------ */
 
 typedef struct celslm_harq {
   double attempts;   /* mean per block */
@@ -57,7 +57,7 @@ typedef struct celslm_harq {
  * `most` 0 there is no limit. The mean extra delay is (attempts - 1) round trips. */
 celslm_harq celslm_harq_of(double bler, double factor, int most);
 
-/* ---- fading within a transfer ---- */
+/* ---- fading within a transfer ---------------------------------------------------------------- */
 
 /* bit/s/Hz at Shannon's bound, averaged over Rayleigh fading: log2(e) exp(1/G) E1(1/G), G the mean
  * SNR as a ratio. */

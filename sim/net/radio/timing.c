@@ -21,7 +21,7 @@ double celslm_processing_time(double symbols, int mu) {
   return symbols * (2048 + 144) * 64 * ldexp(1, -mu) * unit;
 }
 
-/* ---- patterns: TS 38.521-4 section A.1.2; the last one's special slot is an assumption ---- */
+/* ---- patterns: TS 38.521-4 section A.1.2; the last one's special slot is an assumption ------- */
 
 const celslm_tdd celslm_tdd_patterns[] = {
     {"DDDSU", "DDDSU", 10, 2, 1}, {"7DS2U", "DDDDDDDSUU", 6, 4, 1},
@@ -85,7 +85,7 @@ double celslm_max_wait(const celslm_tdd *t, int mu, bool uplink) {
   return longest ? longest * celslm_slot(mu) : INFINITY;
 }
 
-/* ---- sums ---- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 static double processing(celslm_processing what, int capability, int mu) {
   return celslm_processing_time(celslm_processing_symbols(what, capability, mu), mu);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- what a row says ---- */
+/* ---- what a row says ------------------------------------------------------------------------- */
 
 /* A column that its kind needs, within its bounds. */
 static bool need(const celslm_vector *v, const char *column, double value, double min, double max,
@@ -201,7 +201,7 @@ static double behind(const char *text, const char *word, double fallback) {
   return isdigit((unsigned char)*at) ? strtod(at, NULL) : fallback;
 }
 
-/* ---- propagation ---- */
+/* ---- propagation ----------------------------------------------------------------------------- */
 
 static bool pathloss(const celslm_vector *v, double *out, celslm_error *err) {
   state s;
@@ -347,7 +347,7 @@ static bool o2i_wall(const celslm_vector *v, double *out, celslm_error *err) {
                      v->scenario);
 }
 
-/* ---- air and rain ---- */
+/* ---- air and rain ---------------------------------------------------------------------------- */
 
 static bool gas(const celslm_vector *v, double *out, celslm_error *err) {
   double hertz, p, t, rho;
@@ -383,7 +383,7 @@ static bool rain(const celslm_vector *v, double *out, celslm_error *err) {
   return true;
 }
 
-/* ---- rates and times ---- */
+/* ---- rates and times ------------------------------------------------------------------------- */
 
 static bool table_of(const celslm_vector *v, int most, int *table, celslm_error *err) {
   double t = behind(v->scenario, "table", NAN);
@@ -467,7 +467,7 @@ static bool ue_proc_time(const celslm_vector *v, double *out, celslm_error *err)
   return true;
 }
 
-/* ---- the kinds ---- */
+/* ---- the kinds ------------------------------------------------------------------------------- */
 
 static const struct kind {
   const char *name, *unit;

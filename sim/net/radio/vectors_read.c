@@ -29,7 +29,7 @@ enum {
   COLUMNS
 };
 
-/* ---- records ---- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 typedef struct cursor {
   char *p;
@@ -104,7 +104,7 @@ static bool blank(const char **fields, int n) {
   return n == 1 && !*fields[0];
 }
 
-/* ---- the header ---- */
+/* ---- the header ------------------------------------------------------------------------------ */
 
 static bool header(cursor *c, int at[COLUMNS], int *width, celslm_error *err) {
   const char *fields[MAX_COLUMNS];
@@ -127,7 +127,7 @@ static bool header(cursor *c, int at[COLUMNS], int *width, celslm_error *err) {
   return true;
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 bool celslm_vector_number(const char *text, double *value) {
   if (!*text || text[strspn(text, "0123456789+-.eE")]) return false;
@@ -183,7 +183,7 @@ static bool rows(celslm_vectors *v, cursor *c, celslm_error *err) {
   return v->n || celslm_fail(err, v->file, 0, "no rows below the first line; give at least one");
 }
 
-/* ---- the file ---- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* The whole file with a 0 at its end. */
 static char *slurp(const char *file, celslm_error *err) {
