@@ -10,6 +10,8 @@ const celslm_command celslm_commands[] = {
     {"list", "list models, devices, strategies, codecs, channels, loads", celslm_cmd_list},
     {"calibrate", "measure this machine's kernels and write its device profile",
      celslm_cmd_calibrate},
+    {"profile", "build a device profile from measurements, or check one against published rows",
+     celslm_cmd_profile},
     {"radio", "check radio formulas against a file of published values", celslm_cmd_radio},
     {"bench", "measure the program itself", celslm_cmd_bench},
     {NULL, NULL, NULL},

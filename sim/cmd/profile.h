@@ -3,8 +3,6 @@
 #ifndef CELSLM_CMD_PROFILE_H
 #define CELSLM_CMD_PROFILE_H
 
-int celslm_cmd_profile(int argc, char **argv);
-
 int celslm_profile_fit(int argc, char **argv);      /* curves or efficiencies from data */
 int celslm_profile_fit_rows(int argc, char **argv); /* ... the second of these */
 int celslm_profile_table(int argc, char **argv);    /* kernel tables with interpolation */

@@ -1,6 +1,7 @@
 #include "cost/cost.h"
 
 #include <math.h>
+#include <stddef.h>
 
 bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celslm_model *model,
                       celslm_dtype weights, celslm_dtype kv, double step_overhead,
@@ -18,6 +19,14 @@ bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celsl
     c->curves[k] = profile->curves[k];
     if (k == CELSLM_CURVE_GEMM)
       c->curves[k].flop_rate *= peak / base; /* attention stays at 16 bits */
+  }
+  const celslm_weight_format *format =
+      weights == CELSLM_INT4 || weights == CELSLM_INT8
+          ? celslm_profile_format(profile, celslm_dtype_name(weights))
+          : NULL;
+  if (format) { /* its kernels are slower than those of the curves */
+    c->curves[CELSLM_CURVE_GEMM].flop_rate *= format->flop_share;
+    c->curves[CELSLM_CURVE_GEMM].byte_rate *= format->byte_share;
   }
   c->step = isnan(step_overhead) ? profile->step_overhead : step_overhead;
   c->sequence = isnan(sequence_overhead) ? profile->sequence_overhead : sequence_overhead;

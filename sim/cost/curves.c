@@ -54,8 +54,11 @@ static double refine(problem *p, int n, const double *prior, double *x) {
    * steps. */
   static const double sharper[] = {4, 32, 0};
   static const double pull[PARAMETERS] = {1e-3, 1e-3, 1e-3, 1e-3, 1e-2, 1e-3};
+  const double most[PARAMETERS] = {log(p->peak), INFINITY, log(p->bandwidth),
+                                   INFINITY,     INFINITY, INFINITY};
   celslm_robust f = {.residual = residual,
                      .data = p,
+                     .most = most,
                      .n = n,
                      .p = p->round ? PARAMETERS : SHARP,
                      .prior = prior,

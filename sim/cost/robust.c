@@ -47,6 +47,7 @@ static void reweigh(const celslm_robust *f, const double *x, double scale, gsl_v
 double celslm_robust_solve(const celslm_robust *f, double *x) {
   size_t n = (size_t)(f->n + f->p), p = (size_t)f->p;
   gsl_multifit_nlinear_parameters options = gsl_multifit_nlinear_default_parameters();
+  options.fdtype = GSL_MULTIFIT_NLINEAR_CTRDIFF; /* sees a way back from a bound */
   gsl_multifit_nlinear_workspace *work =
       gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &options, n, p);
   gsl_multifit_nlinear_fdf function = {.f = evaluate, .n = n, .p = p, .params = (void *)(size_t)f};
@@ -63,6 +64,7 @@ double celslm_robust_solve(const celslm_robust *f, double *x) {
     for (size_t i = 0; i < p; i++) {
       double to = gsl_vector_get(now, i);
       if (!isfinite(to)) to = x[i];
+      if (f->most) to = fmin(to, f->most[i]);
       moved = fmax(moved, fabs(to - x[i]));
       x[i] = to;
     }

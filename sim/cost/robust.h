@@ -13,7 +13,8 @@ typedef struct celslm_robust {
   int n, p;            /* n >= 1, 1 <= p <= CELSLM_ROBUST_MAX */
   const double *prior; /* [p] */
   const double *pull;  /* [p], > 0 */
-  double scale;        /* s; 0: from the residuals' median, and at least 1e-6 */
+  const double *most; /* [p]: beyond it the model is flat, so a parameter is put back; NULL: none */
+  double scale;       /* s; 0: from the residuals' median, and at least 1e-6 */
 } celslm_robust;
 enum { CELSLM_ROBUST_MAX = 24 };
 

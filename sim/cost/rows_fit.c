@@ -61,6 +61,20 @@ static void apply(celslm_profile *to, const celslm_profile *from, const double *
   }
 }
 
+/* Where each factor meets its limit. */
+static void limits(const celslm_profile *p, double *most) {
+  double peak = p->peak[p->curve_dtype], bandwidth = p->bandwidth;
+  for (int i = 0; i < CELSLM_ROBUST_MAX; i++) most[i] = INFINITY;
+  most[GEMM_BYTE] = log(bandwidth / p->curves[CELSLM_CURVE_GEMM].byte_rate);
+  most[GEMM_FLOP] = log(peak / p->curves[CELSLM_CURVE_GEMM].flop_rate);
+  most[DECODE_BYTE] = log(bandwidth / p->curves[CELSLM_CURVE_DECODE].byte_rate);
+  most[PREFILL_FLOP] = log(peak / p->curves[CELSLM_CURVE_PREFILL].flop_rate);
+  for (int i = 0; i < p->n_formats && i < MOST_FORMATS; i++) {
+    most[FORMATS + 2 * i] = -log(p->formats[i].byte_share);
+    most[FORMATS + 2 * i + 1] = -log(p->formats[i].flop_share);
+  }
+}
+
 static void stand_at(problem *p, const double *x) {
   double all[CELSLM_ROBUST_MAX] = {0};
   if (p->overheads)
@@ -269,11 +283,16 @@ bool celslm_profile_fit_to_rows(celslm_profile *p, celslm_devices *d, const cels
                                        p->name);
   if (ok) {
     double x[CELSLM_ROBUST_MAX] = {0}, prior[CELSLM_ROBUST_MAX] = {0}, pull[CELSLM_ROBUST_MAX];
+    double most[CELSLM_ROBUST_MAX];
     for (int i = 0; i < CELSLM_ROBUST_MAX; i++) pull[i] = row_error / prior_width;
+    limits(p, most);
+    for (int i = 0; i < CELSLM_ROBUST_MAX; i++) x[i] = fmin(0, most[i] - 0.02);
     int formats = p->n_formats < MOST_FORMATS ? p->n_formats : MOST_FORMATS;
+    if (overheads) memset(x, 0, sizeof x);
     q.p = overheads ? FORMATS - LAYER : FORMATS + 2 * formats;
     celslm_robust f = {.residual = residual,
                        .data = &data,
+                       .most = overheads ? NULL : most,
                        .n = q.n_fit,
                        .p = q.p,
                        .prior = prior,

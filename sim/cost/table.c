@@ -83,7 +83,7 @@ static void clear(grid *g) {
 /* ---- interpolation --------------------------------------------------------------------------- */
 
 static double line_at(double x, double x0, double x1, double y0, double y1) {
-  return y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+  return x == x1 ? y1 : y0 + (y1 - y0) * (x - x0) / (x1 - x0); /* exact at both ends */
 }
 
 /* Along a line: linear, the last slope beyond its end, constant before its start. */
@@ -122,8 +122,8 @@ static double along_b(const grid *g, int first, int n, double b, double c, doubl
   int i = first;
   while (i < first + n - 1 && b_of(g, i) < b) i++;
   double high = in_shape(g, i, c, d);
-  if (b >= b_of(g, i)) return high * b / b_of(g, i); /* exact, or in proportion beyond the end */
-  if (i == first) return high;
+  if (b > b_of(g, i)) return high * b / b_of(g, i); /* in proportion beyond the end */
+  if (b == b_of(g, i) || i == first) return high;
   return line_at(b, b_of(g, i - 1), b_of(g, i), in_shape(g, i - 1, c, d), high);
 }
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PROFILES = 32, RANDOM_MODELS = 200 };
+enum { MOST_PROFILES = 128, RANDOM_MODELS = 200 };
 
 typedef struct fixture {
   celslm_profile *profiles[MOST_PROFILES];
