@@ -2,6 +2,7 @@
 #include "cmd/commands.h"
 #include "load/load.h"
 #include "net/radio/channel.h"
+#include "serve/waiting.h"
 #include "share/codec.h"
 #include "strategy/system.h"
 
@@ -19,6 +20,11 @@ static void strategies(void) {
 static void codecs(void) {
   for (const celslm_codec *const *c = celslm_codecs; *c; c++)
     printf("%-12s %s\n", (*c)->name, (*c)->summary);
+}
+
+static void schedulers(void) {
+  for (const celslm_policy *const *p = celslm_policies; *p; p++)
+    printf("%-12s %s (%s)\n", (*p)->name, (*p)->summary, (*p)->source);
 }
 
 static void channels(void) {
@@ -89,6 +95,7 @@ static const struct {
     {"models", "transformer shapes in platforms/models", models},
     {"devices", "device profiles in platforms/profiles", devices},
     {"strategies", "ways to serve requests", strategies},
+    {"schedulers", "who is served first in an engine", schedulers},
     {"codecs", "encodings of context KV", codecs},
     {"channels", "radio propagation models", channels},
     {"arrivals", "arrival processes", arrivals},

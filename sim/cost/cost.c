@@ -31,7 +31,26 @@ bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celsl
   c->step = isnan(step_overhead) ? profile->step_overhead : step_overhead;
   c->sequence = isnan(sequence_overhead) ? profile->sequence_overhead : sequence_overhead;
   c->layer = profile->layer_overhead;
+  c->reduce_latency = c->reduce_byte = 0;
   return true;
+}
+
+static int64_t share_of(int64_t n, int parts) {
+  return (n + parts - 1) / parts;
+}
+
+void celslm_cost_split(celslm_cost *c, int n, double bandwidth, double latency) {
+  if (n <= 1) return;
+  const celslm_model *whole = c->shape.model;
+  c->shard = *whole;
+  c->shard.heads = share_of(whole->heads, n);
+  c->shard.kv_heads = share_of(whole->kv_heads, n);
+  c->shard.ffn = share_of(whole->ffn, n);
+  c->shard.vocabulary = share_of(whole->vocabulary, n);
+  c->shape.model = &c->shard;
+  double token = (double)whole->hidden * c->shape.activation_bytes;
+  c->reduce_latency = 2 * 2 * (n - 1) * latency;
+  c->reduce_byte = 2 * 2 * (n - 1) * token / (n * bandwidth);
 }
 
 /* What few rows cost on the compute side, at least 1. */
@@ -60,9 +79,9 @@ static double dense(const celslm_cost *c, celslm_op_kind kind, double n) {
 
 double celslm_cost_layer(const celslm_cost *c, double n) {
   if (n <= 0) return 0;
-  return c->layer + 2 * dense(c, CELSLM_OP_NORM, n) + dense(c, CELSLM_OP_QKV, n) +
-         dense(c, CELSLM_OP_OUTPUT, n) + dense(c, CELSLM_OP_MLP_IN, n) +
-         dense(c, CELSLM_OP_MLP_OUT, n);
+  return c->layer + c->reduce_latency + n * c->reduce_byte + 2 * dense(c, CELSLM_OP_NORM, n) +
+         dense(c, CELSLM_OP_QKV, n) + dense(c, CELSLM_OP_OUTPUT, n) +
+         dense(c, CELSLM_OP_MLP_IN, n) + dense(c, CELSLM_OP_MLP_OUT, n);
 }
 
 double celslm_cost_embed(const celslm_cost *c, double n) {

@@ -16,6 +16,8 @@ typedef struct celslm_cost {
   const celslm_profile *profile;
   celslm_curve curves[CELSLM_CURVES]; /* the profile's, at this model's precision */
   double step, layer, sequence;       /* overheads, s */
+  celslm_model shard;                 /* of a model split over accelerators: shape.model */
+  double reduce_latency, reduce_byte; /* of one layer's two all-reduces: s, s per token */
 } celslm_cost;
 
 /* step_overhead and sequence_overhead: NaN takes the profile's. Fails if the profile does not
@@ -23,6 +25,13 @@ typedef struct celslm_cost {
 bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celslm_model *model,
                       celslm_dtype weights, celslm_dtype kv, double step_overhead,
                       double sequence_overhead, celslm_error *err);
+
+/* Splits the model over n accelerators that exchange `bandwidth` B/s each way with `latency` s:
+ * each has its share of heads, FFN width and vocabulary (rounded up), and after attention and MLP
+ * of each layer a ring all-reduce of S bytes takes 2 (n - 1) (latency + S / (n bandwidth)) (Thakur
+ * et al., IJHPCA 19(1), 2005; the split is Megatron-LM's, arXiv 1909.08053). *c must not move
+ * afterwards. */
+void celslm_cost_split(celslm_cost *c, int n, double bandwidth, double latency);
 
 /* Seconds of one operation by a curve (profile.h). */
 double celslm_curve_time(const celslm_curve *k, double flops, double bytes, double rows);

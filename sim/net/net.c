@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", NULL};
+const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", "swap", NULL};
 
 /* An actor that carries one transfer or computation at a time, and sleeps on `work` in between. */
 typedef struct worker {

@@ -33,6 +33,7 @@ typedef enum celslm_traffic {
   CELSLM_TOKENS,  /* generated text coming back */
   CELSLM_KV,      /* context KV cache */
   CELSLM_CONTEXT, /* tokens of shared contexts */
+  CELSLM_SWAP,    /* KV of preempted sequences, to memory behind PCIe and back */
   CELSLM_TRAFFICS
 } celslm_traffic;
 extern const char *const celslm_traffic_names[]; /* NULL-terminated */

@@ -100,7 +100,7 @@ static bool check_precision(const celslm_scenario *s, const celslm_element *e,
 
 double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c) {
   const celslm_host *h = &s->platform->hosts[c->host];
-  return c->memory_share * h->profile->memory * h->accelerators;
+  return c->memory_share * h->profile->memory * c->tensor_parallel;
 }
 
 double celslm_engine_weight_bytes(const celslm_scenario *s, const celslm_engine_config *c) {
@@ -138,6 +138,57 @@ static bool check_memory(const celslm_scenario *s, const celslm_element *e,
                                c->memory_share, h->name,
                                (weights + c->context_memory + kv - have) / GB);
   return true;
+}
+
+/* Over how many accelerators it is split, and how they talk to each other. */
+static bool read_parallelism(const celslm_scenario *s, const celslm_element *e,
+                             celslm_engine_config *c, celslm_error *err) {
+  const celslm_host *h = &s->platform->hosts[c->host];
+  int64_t n;
+  if (!celslm_element_integer(e, "tensor_parallel", 1, h->accelerators, h->accelerators, &n, err))
+    return false;
+  c->tensor_parallel = (int)n;
+  return n == 1 || h->interconnect > 0 ||
+         celslm_element_fail(e, err,
+                             "<engine> \"%s\" is split over %d accelerators of host \"%s\", which "
+                             "lacks celslm.interconnect, the bandwidth between them; give it, or "
+                             "tensor_parallel=\"1\"",
+                             c->name, c->tensor_parallel, h->name);
+}
+
+/* What happens when KV blocks or places in the queue are short. */
+static bool read_limits(const celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,
+                        celslm_error *err) {
+  static const char *const admissions[] = {"prompt", "chunk", NULL};
+  static const char *const actions[] = {"wait", "reject", NULL};
+  const int64_t most = 1 << 30;
+  int admission, action;
+  if (!celslm_element_bool(e, "prefix_caching", false, &c->prefix_caching, err) ||
+      !celslm_element_choice(e, "admission", admissions, 0, &admission, err) ||
+      !celslm_element_quantity(e, "watermark", CELSLM_UNIT_NUMBER, 0, 0.5, 0, &c->watermark, err) ||
+      !celslm_element_quantity(e, "swap_memory", CELSLM_UNIT_BYTES, 0, INFINITY, 4294967296.0,
+                               &c->swap_memory, err) ||
+      !celslm_element_integer(e, "max_model_len", 0, most, 0, &c->max_model_len, err) ||
+      !celslm_element_integer(e, "max_queue", 0, most, 0, &c->max_queue, err) ||
+      !celslm_element_quantity(e, "rate_limit", CELSLM_UNIT_COUNTS, 0, 1e9, 0, &c->rate_limit,
+                               err) ||
+      !celslm_element_integer(e, "rate_burst", 1, most, 1, &c->rate_burst, err) ||
+      !celslm_element_choice(e, "rate_action", actions, 0, &action, err))
+    return false;
+  c->chunk_admission = admission == 1;
+  c->rate_rejects = action == 1;
+  c->swap_host = -1;
+  const char *swap = celslm_element_attribute(e, "swap_to");
+  if (!swap) {
+    c->swap_memory = 0;
+    return true;
+  }
+  c->swap_host = celslm_platform_host(s->platform, swap);
+  return c->swap_host >= 0 ||
+         celslm_element_fail(e, err,
+                             "<engine> \"%s\": swap_to \"%s\" is not a host of %s; give the host "
+                             "that stands for the memory behind its PCIe link",
+                             c->name, swap, s->platform->file);
 }
 
 static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,
@@ -182,7 +233,8 @@ static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engi
                                "max_num_seqs %lld; it must be at least that",
                                c->name, (long long)c->max_num_batched_tokens,
                                (long long)c->max_num_seqs);
-  return check_precision(s, e, c, err) && check_memory(s, e, c, err);
+  return read_parallelism(s, e, c, err) && read_limits(s, e, c, err) &&
+         check_precision(s, e, c, err) && check_memory(s, e, c, err);
 }
 
 bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, celslm_error *err) {
@@ -202,7 +254,8 @@ bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, cels
                                "a second engine named \"%s\" (the first is in line %d); "
                                "names must differ",
                                c->name, s->engines[before].line);
-    shares[c->host] += c->memory_share;
+    shares[c->host] +=
+        c->memory_share * c->tensor_parallel / s->platform->hosts[c->host].accelerators;
     if (ok && shares[c->host] > 1 + 1e-9)
       ok = celslm_element_fail(e, err,
                                "<engine> \"%s\": the engines of host \"%s\" together have "

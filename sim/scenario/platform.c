@@ -26,6 +26,8 @@ static const struct {
     {"celslm.role", false},
     {"celslm.profile", false},
     {"celslm.accelerators", false},
+    {"celslm.interconnect", false},
+    {"celslm.interconnect_latency", false},
     {"celslm.serves", true},
     {"celslm.carrier", true},
     {"celslm.bandwidth", true},
@@ -207,6 +209,11 @@ static bool read_role(celslm_platform *p, const celslm_topology *t, int place,
                                "<%s> has celslm.accelerators but no celslm.profile; give "
                                "both or neither",
                                props->name);
+  if (!celslm_element_quantity(props, "celslm.interconnect", CELSLM_UNIT_RATE, 1, 1e18, 0,
+                               &h->interconnect, err) ||
+      !celslm_element_quantity(props, "celslm.interconnect_latency", CELSLM_UNIT_TIME, 0, 1, 0,
+                               &h->interconnect_latency, err))
+    return false;
   if (profile && (h->role == CELSLM_CELL || h->role == CELSLM_ROUTER))
     return celslm_element_fail(props, err,
                                "<%s> has the role %s and a profile; only cloud, edge and "

@@ -7,6 +7,7 @@
  *   every host     celslm.role       cloud | edge | device | cell | router
  *   with engines   celslm.profile    NAME of platforms/profiles/NAME.xml, beside the platform file
  *                  celslm.accelerators   how many of them (default 1)
+ *                  celslm.interconnect, .interconnect_latency   between them, each way
  *   cells          celslm.serves     the edge host that the base station hands traffic to
  *                  celslm.carrier, .bandwidth, .tx_power, .antenna_gain, .noise_figure,
  *                  .ue_tx_power, .ue_antenna_gain, .ue_noise_figure, .height, .x, .y,
@@ -30,6 +31,7 @@ typedef struct celslm_host {
   int cores;
   celslm_profile *profile; /* NULL: cannot serve a model */
   int accelerators;
+  double interconnect, interconnect_latency; /* between accelerators: B/s a way, s; 0: not given */
   int line;
 } celslm_host;
 

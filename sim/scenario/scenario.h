@@ -24,6 +24,17 @@ typedef struct celslm_engine_config {
   int64_t kv_blocks;     /* number of KV blocks; 0: from memory_share */
   double memory_share;   /* share of the host's memory that the engine may use, 0..1 */
   double context_memory; /* B of it kept for shared contexts */
+  int tensor_parallel;   /* accelerators of the host that it is split over */
+  bool prefix_caching;   /* full KV blocks are found again by what is in them */
+  bool chunk_admission;  /* a request needs blocks for its first chunk only, not its whole prompt */
+  double watermark;      /* share of the KV blocks that an admission leaves free */
+  int swap_host;         /* where preempted sequences are swapped to; -1: they are recomputed */
+  double swap_memory;    /* B there */
+  int64_t max_model_len; /* most tokens of prompt and output; 0: what fits */
+  int64_t max_queue;     /* most requests waiting, more are rejected; 0: no limit */
+  double rate_limit;     /* requests per s that are let in; 0: no limit */
+  int64_t rate_burst;    /* that may come at once, >= 1 */
+  bool rate_rejects;     /* what exceeds the limit is rejected; else it waits for its turn */
   double step_overhead;  /* s per iteration; NaN: the profile's */
   double sequence_overhead; /* s per sequence and iteration; NaN: the profile's */
   double client_overhead;   /* s from arrival to the scheduler's queue (HTTP, tokenizer) */

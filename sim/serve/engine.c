@@ -27,18 +27,32 @@ static int64_t *empty_table(int64_t n) {
 
 static void end_of_iterations(void *self);
 static void wake_up(void *self);
+static void moved(void *self);
+static void release_held(void *self);
+
+/* Swapping and admission control. */
+static void set_limits(celslm_engine *e, const celslm_engine_config *c) {
+  e->reserved = (int64_t)ceil(c->watermark * (double)e->pool.total);
+  e->swap_room = (int64_t)floor(c->swap_memory / e->block_bytes);
+  for (int back = 0; back < 2; back++)
+    e->moves[back] = (celslm_transfer){.from = back ? c->swap_host : c->host,
+                                       .to = back ? c->host : c->swap_host,
+                                       .traffic = CELSLM_SWAP,
+                                       .delivered = moved,
+                                       .self = e};
+  if (c->rate_limit > 0) {
+    e->rate_interval = celslm_ns_of(1 / c->rate_limit);
+    e->rate_tolerance = (c->rate_burst - 1) * e->rate_interval;
+  }
+  e->release = (celslm_event){
+      .fire = release_held, .self = e, .cls = CELSLM_AT_TIMER, .id = (uint32_t)e->index};
+}
 
 celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
                                  const celslm_scenario *scenario, celslm_net *net, bool step,
                                  const celslm_engine_hooks *hooks, celslm_error *err) {
   const celslm_host *host = &scenario->platform->hosts[config->host];
   const celslm_model *model = &scenario->models[config->model];
-  if (host->accelerators > 1) {
-    celslm_fail(err, config->file, config->line,
-                "engine %s: host %s has %d accelerators; an engine can only use 1 so far",
-                config->name, host->name, host->accelerators);
-    return NULL;
-  }
   celslm_engine *e = celslm_alloc(1, sizeof *e);
   e->index = index;
   e->config = config;
@@ -47,8 +61,10 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   e->stepping = step;
   e->layers = model->layers;
   e->block = config->block_size;
+  int used = 0; /* accelerators */
   for (int i = 0; i < scenario->n_engines; i++)
-    e->shares_host |= &scenario->engines[i] != config && scenario->engines[i].host == config->host;
+    if (scenario->engines[i].host == config->host) used += scenario->engines[i].tensor_parallel;
+  e->shares_host = used > host->accelerators;
   e->stepping |= e->shares_host;
   e->exec = (celslm_compute){.host = config->host,
                              .done = end_of_iterations,
@@ -58,13 +74,17 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
       .fire = end_of_iterations, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
   e->wake =
       (celslm_event){.fire = wake_up, .self = e, .cls = CELSLM_AT_ENGINE, .id = (uint32_t)index};
-  if (!celslm_cost_init(&e->cost, host->profile, model, config->weights, config->kv,
+  if (!celslm_waiting_init(&e->queue, config->scheduler, err) ||
+      !celslm_cost_init(&e->cost, host->profile, model, config->weights, config->kv,
                         config->step_overhead, config->sequence_overhead, err)) {
     free(e);
     return NULL;
   }
-  e->blocks = kv_capacity(scenario, config);
-  e->blocks_free = e->blocks;
+  celslm_cost_split(&e->cost, config->tensor_parallel, host->interconnect,
+                    host->interconnect_latency);
+  celslm_pool_init(&e->pool, e->block, kv_capacity(scenario, config), config->prefix_caching);
+  e->block_bytes = celslm_engine_block_bytes(scenario, config);
+  set_limits(e, config);
   e->phase = celslm_alloc((unsigned long)e->block, sizeof *e->phase);
   int64_t budget = config->max_num_batched_tokens, seqs = config->max_num_seqs;
   e->ticks.layer = empty_table(budget);
@@ -89,6 +109,8 @@ void celslm_engine_free(celslm_engine *e) {
   free(e->ticks.decode);
   free(e->phase);
   free(e->decoding);
+  celslm_waiting_clear(&e->queue);
+  celslm_pool_clear(&e->pool);
   free(e->longest);
   celslm_sketch_free(e->itl);
   free(e);
@@ -112,6 +134,22 @@ static int64_t iterations_until(const celslm_engine *e, celslm_ns time) {
       low = mid + 1;
   }
   return low;
+}
+
+/* Iterations of the jump under way that are over by now. */
+static int64_t steps_over(const celslm_engine *e) {
+  if (!e->busy || e->count == 1) return 0;
+  celslm_ns now = celslm_net_now(e->net);
+  int64_t k = iterations_until(e, now);
+  return boundary(e, k) > now ? k - 1 : k;
+}
+
+/* Decode steps done before now, also in the midst of a jump: what a stepping engine has counted
+ * when something arrives, for an arrival comes before the end of an iteration at the same instant.
+ */
+static int64_t decode_step(const celslm_engine *e) {
+  bool jumps = e->busy && e->count > 1 && e->decodes;
+  return e->step + (jumps ? iterations_until(e, celslm_net_now(e->net)) - 1 : 0);
 }
 
 static void draw_span(celslm_engine *e, celslm_ns end) {
@@ -138,31 +176,43 @@ void celslm_engine_flush_span(celslm_engine *e) {
   e->span_begin = e->span_end = 0;
 }
 
-static void begin(celslm_engine *e) {
-  e->busy = celslm_batch_form(e);
-  if (e->busy && e->shares_host) {
+static void start(celslm_engine *e) {
+  if (e->shares_host) {
     e->exec.seconds = celslm_tick_seconds(celslm_ramp_at(&e->ramp, 0));
     celslm_net_compute(e->net, &e->exec);
-  } else if (e->busy)
+  } else
     celslm_net_at(e->net, &e->event, boundary(e, e->count));
 }
 
-static void push_longest(celslm_engine *e, int64_t step, int64_t ticks) {
-  while (e->n_longest && e->longest[e->n_longest - 1].ticks <= ticks) e->n_longest--;
-  if (e->n_longest == e->longest_size) {
-    e->longest_size = e->longest_size ? 2 * e->longest_size : 64;
-    e->longest = celslm_realloc(e->longest, (unsigned long)e->longest_size, sizeof *e->longest);
-  }
-  e->longest[e->n_longest].step = step;
-  e->longest[e->n_longest++].ticks = ticks;
+/* What was swapped is where it has to be: the iteration begins. */
+static void moved(void *self) {
+  celslm_engine *e = self;
+  if (--e->moving) return;
+  e->start = celslm_net_now(e->net);
+  e->fraction = 0;
+  start(e);
 }
 
-/* Inter-token times of k iterations, for all that decode; the ramp's two lines one after the other.
- */
+static void begin(celslm_engine *e) {
+  e->busy = celslm_batch_form(e);
+  if (!e->busy) return;
+  int64_t blocks[] = {e->swap_out, e->swap_in};
+  e->moving = (e->swap_out > 0) + (e->swap_in > 0);
+  if (!e->moving) start(e);
+  for (int way = 0; way < 2; way++) {
+    if (!blocks[way]) continue;
+    e->moves[way].bytes = (uint64_t)ceil((double)blocks[way] * e->block_bytes);
+    celslm_net_send(e->net, &e->moves[way]);
+  }
+}
+
+/* Inter-token times of k iterations, for all that decode but those that came back with the first;
+ * the ramp's two lines one after the other. */
 static void count_gaps(celslm_engine *e, int64_t k) {
   int64_t at = celslm_ramp_break(&e->ramp);
   if (at > k) at = k;
-  uint64_t weight = (uint64_t)e->decodes;
+  uint64_t weight = (uint64_t)(e->decodes - e->n_resumed);
+  if (!weight) return;
   for (int64_t from = 0, to = at; from < k; from = to, to = k) {
     if (to == from) continue;
     int64_t first = celslm_ramp_at(&e->ramp, from), last = celslm_ramp_at(&e->ramp, to - 1);
@@ -170,6 +220,13 @@ static void count_gaps(celslm_engine *e, int64_t k) {
     celslm_sketch_add_ramp(e->itl, celslm_tick_seconds(first), slope, (uint64_t)(to - from),
                            weight);
   }
+}
+
+/* A gap between two tokens of one job that is no iteration's length. */
+static void count_gap(celslm_engine *e, celslm_job *j) {
+  int64_t gap = (e->start - j->last_token) * TICKS_PER_NS;
+  if (gap > j->itl_max) j->itl_max = gap;
+  celslm_sketch_add(e->itl, celslm_tick_seconds(gap), 1);
 }
 
 /* k iterations are over: the clock and all counts move on. */
@@ -189,17 +246,36 @@ static celslm_ns advance(celslm_engine *e, int64_t k) {
   e->iterations += k;
   if (e->decodes) {
     count_gaps(e, k);
-    e->blocks_free -= celslm_blocks_opened(e, e->step + 1, k - 1);
+    celslm_pool_take(&e->pool, celslm_blocks_opened(e, e->step + 1, k - 1));
     e->step += k;
     e->attended += k * e->decodes;
     e->read += k * e->decodes;
     e->output_tokens += k * e->decodes;
-    push_longest(e, e->step, celslm_ramp_at(&e->ramp, k - 1));
+    celslm_longest_push(e, e->step, celslm_ramp_at(&e->ramp, k - 1));
   }
+  for (celslm_job *j = e->resumed; j; j = j->prefill_after) count_gap(e, j);
+  e->resumed = NULL;
+  e->n_resumed = 0;
   return begun;
 }
 
-static void leave(celslm_engine *e, celslm_job *j) {
+static int64_t present(const celslm_engine *e) {
+  return e->held.n + e->queue.n + e->swapped.n + e->running.n;
+}
+
+/* Before a job comes or goes. */
+static void count_present(celslm_engine *e) {
+  celslm_ns now = celslm_net_now(e->net);
+  e->integral += (__int128)present(e) * (now - e->counted);
+  e->counted = now;
+}
+
+/* `tokens`: with KV. */
+static void leave(celslm_engine *e, celslm_job *j, int64_t tokens) {
+  count_present(e);
+  e->sojourns += e->counted - j->queued;
+  celslm_pool_release(&e->pool, &j->identity, &j->held, tokens, 0, false);
+  celslm_held_clear(&j->held);
   celslm_list_remove(&e->running, j);
   j->state = CELSLM_JOB_ENDED;
   j->owner->done(j);
@@ -209,13 +285,13 @@ static void leave(celslm_engine *e, celslm_job *j) {
 static void finish_decodes(celslm_engine *e, int64_t upto) {
   while (e->decodes && e->decoding[0]->finish <= upto) {
     celslm_job *j = e->decoding[0];
-    e->blocks_free += celslm_blocks_of(e, celslm_job_kv(e, j));
+    int64_t kv = celslm_job_kv(e, j);
     int64_t longest = celslm_longest_since(e, j->joined);
     if (longest > j->itl_max) j->itl_max = longest;
     celslm_decode_leave(e, j);
     j->generated = j->output;
     j->last_token = e->start;
-    leave(e, j);
+    leave(e, j, kv);
   }
   if (!e->decodes) e->n_longest = 0;
 }
@@ -230,17 +306,14 @@ static void finish_prefill(celslm_engine *e, celslm_job *j) {
     if (j->first_token < 0) {
       j->first_token = e->start;
     } else { /* the gap that the preemption made */
-      int64_t gap = (e->start - j->last_token) * TICKS_PER_NS;
-      if (gap > j->itl_max) j->itl_max = gap;
-      celslm_sketch_add(e->itl, celslm_tick_seconds(gap), 1);
+      count_gap(e, j);
     }
     j->last_token = e->start;
   }
   if (j->generated < j->output) celslm_decode_join(e, j);
   if (j->generated == 1) j->owner->first_token(j);
   if (j->generated < j->output) return;
-  e->blocks_free += celslm_blocks_of(e, j->need);
-  leave(e, j);
+  leave(e, j, j->need);
 }
 
 static void finish_prefills(celslm_engine *e, celslm_ns begun) {
@@ -298,22 +371,60 @@ void celslm_engine_poke(celslm_engine *e) {
   }
 }
 
-bool celslm_engine_submit(celslm_engine *e, celslm_job *j) {
-  if (celslm_blocks_of(e, (int64_t)j->prompt + (j->output > 0 ? j->output - 1 : 0)) > e->blocks)
-    return false;
+static void enqueue(celslm_engine *e, celslm_job *j) {
+  j->state = CELSLM_JOB_WAITING;
+  bool only = !e->queue.n;
+  celslm_waiting_add(&e->queue, j, decode_step(e));
+  if (only || celslm_waiting_next(&e->queue, decode_step(e)) == j)
+    celslm_engine_poke(e); /* behind another one it changes nothing */
+}
+
+/* The rate limit's next instant has come for the first that it holds back. */
+static void release_held(void *self) {
+  celslm_engine *e = self;
+  celslm_job *j = e->held.first;
+  celslm_list_remove(&e->held, j);
+  e->rate_due += e->rate_interval;
+  if (e->held.first) celslm_net_at(e->net, &e->release, e->rate_due - e->rate_tolerance);
+  enqueue(e, j);
+}
+
+static bool too_long(const celslm_engine *e, const celslm_job *j) {
+  int64_t total = (int64_t)j->prompt + j->output, kv = j->output > 0 ? total - 1 : total;
+  return celslm_blocks_of(e, kv) > e->pool.total ||
+         (e->config->max_model_len && total > e->config->max_model_len);
+}
+
+celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
+  const celslm_engine_config *c = e->config;
+  celslm_ns now = celslm_net_now(e->net);
+  if (too_long(e, j)) return CELSLM_TOO_LONG;
+  if (c->max_queue && e->queue.n + e->held.n >= c->max_queue) return CELSLM_QUEUE_FULL;
+  bool early = e->rate_interval && (e->held.first || now < e->rate_due - e->rate_tolerance);
+  if (early && c->rate_rejects) return CELSLM_RATE_EXCEEDED;
   j->need = j->prompt;
-  j->generated = j->computed = j->chunk = 0;
+  j->generated = j->given;
+  j->computed = j->chunk = 0;
   j->layer = j->until = 0;
   j->preemptions = 0;
+  j->cached = 0;
   j->itl_max = 0;
   j->compute = j->hidden = 0;
-  j->queued = celslm_net_now(e->net);
-  j->scheduled = j->first_token = j->last_token = -1;
-  j->state = CELSLM_JOB_WAITING;
-  bool only = !e->waiting.first;
-  celslm_list_append(&e->waiting, j);
-  if (only) celslm_engine_poke(e); /* behind another one it changes nothing */
-  return true;
+  j->queued = now;
+  j->scheduled = -1;
+  if (!j->given) j->first_token = j->last_token = -1;
+  j->held = (celslm_held){0};
+  j->took = -1;
+  count_present(e);
+  if (early) {
+    j->state = CELSLM_JOB_HELD;
+    if (!e->held.first) celslm_net_at(e->net, &e->release, e->rate_due - e->rate_tolerance);
+    celslm_list_append(&e->held, j);
+    return CELSLM_SUBMITTED;
+  }
+  if (e->rate_interval) e->rate_due = (now > e->rate_due ? now : e->rate_due) + e->rate_interval;
+  enqueue(e, j);
+  return CELSLM_SUBMITTED;
 }
 
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e) {
@@ -321,7 +432,26 @@ const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e) 
 }
 
 int64_t celslm_engine_blocks(const celslm_engine *e) {
-  return e->blocks;
+  return e->pool.total;
+}
+
+celslm_cache_counts celslm_engine_cache(const celslm_engine *e) {
+  return e->cache;
+}
+
+static __int128 waited(const celslm_job *j, celslm_ns now) {
+  __int128 sum = 0;
+  for (; j; j = j->after) sum += now - j->queued;
+  return sum;
+}
+
+celslm_little celslm_engine_little(const celslm_engine *e) {
+  celslm_ns now = celslm_net_now(e->net);
+  celslm_little l = {e->integral + (__int128)present(e) * (now - e->counted), e->sojourns};
+  const celslm_job *const lists[] = {e->held.first, e->swapped.first, e->running.first};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) l.sojourns += waited(lists[i], now);
+  l.sojourns += celslm_waiting_waited(&e->queue, now);
+  return l;
 }
 
 const celslm_sketch *celslm_engine_itl(const celslm_engine *e) {
@@ -330,22 +460,18 @@ const celslm_sketch *celslm_engine_itl(const celslm_engine *e) {
 
 void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row) {
   celslm_ns now = celslm_net_now(e->net);
-  int64_t done = 0; /* iterations of the jump that are over */
-  if (e->busy && e->count > 1) {
-    done = iterations_until(e, now);
-    if (boundary(e, done) > now) done--;
-  }
+  int64_t done = steps_over(e);
   celslm_ticks busy = e->busy_ticks + celslm_ramp_sum(&e->ramp, done);
-  if (e->busy) busy += (celslm_ticks)(now - boundary(e, done)) * TICKS_PER_NS;
+  if (e->busy && !e->moving) busy += (celslm_ticks)(now - boundary(e, done)) * TICKS_PER_NS;
   row->time = celslm_seconds(now);
   row->running = (uint32_t)e->running.n;
-  row->waiting = (uint32_t)e->waiting.n;
-  row->kv_blocks = (uint32_t)e->blocks;
+  row->waiting = (uint32_t)(present(e) - e->running.n);
+  row->kv_blocks = (uint32_t)e->pool.total;
   /* `done` steps are over and one is under way: it has its blocks */
   int64_t opened = e->busy && e->decodes && done
                        ? celslm_blocks_opened(e, e->step + 1, done < e->count ? done : e->count - 1)
                        : 0;
-  row->kv_blocks_used = (uint32_t)(e->blocks - e->blocks_free + opened);
+  row->kv_blocks_used = (uint32_t)(e->pool.total - e->pool.free + opened);
   row->busy = (double)busy * 0x1p-20 * 1e-9;
   row->iterations = e->iterations + done;
   row->prompt_tokens = e->prompt_tokens;

@@ -1,11 +1,16 @@
 /* engine.h - one model served on one host by continuous batching.
  *
- * The rules are those of vLLM's v1 scheduler (facts sheet "serving costs and rules"): each
- * iteration has a budget of tokens; running sequences go first, one token for a decode, a chunk for
- * a prefill; then waiting ones are admitted first come, first served while budget, slots and KV
- * blocks last; if a block is missing, the sequence admitted last is preempted and recomputed later.
- * A token is produced at the end of the iteration that completes the prompt, then one per
- * iteration.
+ * The rules are those of vLLM's v1 scheduler: each iteration has a budget of tokens; running
+ * sequences go first, one token for a decode, a chunk for a prefill; then waiting ones are admitted
+ * in the order of the engine's policy (waiting.h; first come, first served) while budget, slots and
+ * KV blocks last, each past the blocks of its prompt that are there already (pool.h); if a block is
+ * missing, the sequence admitted last is preempted, to be recomputed later, or swapped to another
+ * host's memory and back. A token is produced at the end of the iteration that completes the
+ * prompt, then one per iteration.
+ *
+ * Swapping is as in vLLM v0: what is swapped crosses the network between the engine's host and the
+ * swap host (its memory behind PCIe is a host and a link of the platform) before the iteration
+ * begins, out and in at the same time; swapped sequences go before waiting ones.
  *
  * A job may stand on a shared context whose KV cache lives outside of its own blocks (`shared`): it
  * is attended by every sequence and read once per iteration for all that share it. If that cache is
@@ -20,7 +25,8 @@
  * Several engines on one host share it: there each iteration is a SimGrid exec on that host.
  *
  * Invariants, checked in debug builds at every iteration:
- *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks
+ *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks, a block that
+ *   several jobs share counted once
  *   attended, read = the sums over the decoding jobs they stand for
  *   at most max_num_seqs jobs run; the queue never loses or doubles a job. */
 #ifndef CELSLM_SERVE_ENGINE_H
@@ -31,6 +37,7 @@
 #include "record/request.h"
 #include "record/sketch.h"
 #include "scenario/scenario.h"
+#include "serve/pool.h"
 
 typedef struct celslm_engine celslm_engine;
 
@@ -49,11 +56,20 @@ typedef struct celslm_stream {
 
 typedef enum celslm_job_state {
   CELSLM_JOB_NEW,
+  CELSLM_JOB_HELD, /* by the rate limit */
   CELSLM_JOB_WAITING,
   CELSLM_JOB_PREFILL,
   CELSLM_JOB_DECODE,
+  CELSLM_JOB_SWAPPED,
   CELSLM_JOB_ENDED
 } celslm_job_state;
+
+typedef enum celslm_submission {
+  CELSLM_SUBMITTED,
+  CELSLM_TOO_LONG,      /* it can never fit into the KV blocks or max_model_len */
+  CELSLM_QUEUE_FULL,    /* max_queue */
+  CELSLM_RATE_EXCEEDED, /* rate_limit, with rate_action="reject" */
+} celslm_submission;
 
 struct celslm_job;
 /* What the owner of a job wants to hear. */
@@ -70,15 +86,26 @@ typedef struct celslm_job {
   celslm_shared *shared;       /* NULL: none */
   const celslm_stream *stream; /* NULL: the context is all there */
   const celslm_job_owner *owner;
-  void *self; /* the owner's */
+  void *self;               /* the owner's */
+  int32_t tenant, priority; /* policies: lower goes first */
+  int32_t predicted;        /* output tokens that a policy may believe in */
+  celslm_ns deadline;       /* 0: none */
+  celslm_identity identity; /* of its tokens, for prefix caching; zero: nobody shares them */
+  bool given; /* its prompt's KV comes with it and it has its first token: the caller has set
+                 first_token and last_token; output >= 2 */
   /* read by the caller when the job has ended */
   celslm_ns queued, scheduled, first_token, last_token;
   int64_t itl_max; /* ticks */
   celslm_ns compute,
       hidden; /* ns of iterations that prefilled this job; of them before the stream was complete */
   uint32_t preemptions;
+  int32_t cached; /* tokens of the prompt found in the prefix cache when it was first scheduled */
   /* the engine's own */
   uint8_t state;
+  celslm_held held;
+  double urgency;
+  uint64_t arrived;     /* its number in the queue */
+  int64_t took;         /* decode step for which it took a block while blocks were short */
   int32_t generated;    /* tokens, at the last change of state */
   int32_t need;         /* own tokens to have KV for before the next token: prompt + generated */
   int32_t computed;     /* of them done */
@@ -87,9 +114,9 @@ typedef struct celslm_job {
   int64_t joined;       /* decode step at which it joined */
   int64_t finish;       /* decode step after which it has all its tokens */
   uint64_t order;       /* of admission */
-  uint32_t slot;        /* in the heap of decoding jobs */
-  struct celslm_job *before, *after; /* in the waiting or running list */
-  struct celslm_job *prefill_before, *prefill_after;
+  uint32_t slot;        /* in the heap of waiting or decoding jobs */
+  struct celslm_job *before, *after;                 /* in the list of its state */
+  struct celslm_job *prefill_before, *prefill_after; /* of those that prefill, or just resumed */
 } celslm_job;
 
 typedef struct celslm_engine_hooks {
@@ -107,8 +134,8 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
                                  const celslm_engine_hooks *hooks, celslm_error *err);
 void celslm_engine_free(celslm_engine *e);
 
-/* Queues a job now. False (and nothing done): it can never fit into the KV blocks. */
-bool celslm_engine_submit(celslm_engine *e, celslm_job *job);
+/* Queues a job now, or says why not (and does nothing). */
+celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *job);
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
 
@@ -119,6 +146,20 @@ void celslm_engine_flush_span(celslm_engine *e);
 /* The state at this instant, also in the midst of a jump. */
 void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row);
 const celslm_sketch *celslm_engine_itl(const celslm_engine *e); /* inter-token times, s */
+
+/* Little's law on this very run: the integral of the number of jobs here over time, and the sum of
+ * the times that each was here, cut at now. Both in ns; they must be equal. */
+typedef struct celslm_little {
+  __int128 integral, sojourns;
+} celslm_little;
+celslm_little celslm_engine_little(const celslm_engine *e);
+
+/* What the prefix cache did, and swaps. */
+typedef struct celslm_cache_counts {
+  int64_t asked, found;        /* tokens of admitted prompts; of them found */
+  int64_t swaps_out, swaps_in; /* jobs */
+} celslm_cache_counts;
+celslm_cache_counts celslm_engine_cache(const celslm_engine *e);
 
 static inline double celslm_tick_seconds(int64_t ticks) {
   return (double)ticks * 0x1p-20 * 1e-9;

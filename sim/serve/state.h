@@ -1,10 +1,11 @@
-/* state.h - the inside of an engine, shared by engine.c (time) and batch.c (who is in the batch).
- */
+/* state.h - the inside of an engine, shared by engine.c (time), batch.c (who is in the batch),
+ * decode.c (the sums over those that decode) and price.c (what it costs). */
 #ifndef CELSLM_SERVE_STATE_H
 #define CELSLM_SERVE_STATE_H
 
 #include "serve/engine.h"
 #include "serve/ramp.h"
+#include "serve/waiting.h"
 
 typedef struct job_list {
   celslm_job *first, *last;
@@ -36,14 +37,20 @@ struct celslm_engine {
   int64_t fixed; /* ticks of every iteration; < 0: what the op list says */
 
   /* who is here */
-  job_list waiting, running;                /* running: in order of admission */
+  celslm_waiting queue;
+  job_list held;                            /* back by the rate limit, in order of arrival */
+  job_list swapped, running;                /* running: in order of admission */
+  celslm_job *cursor, *prefill_cursor;      /* next to be looked at while blocks are taken */
   celslm_job *prefill_first, *prefill_last; /* those of `running` that still prefill, in order */
   celslm_job **decoding;                    /* a heap on (finish, order); [0, decodes) */
   int64_t decodes, heap_size;
   uint64_t admissions;
 
   /* KV blocks */
-  int64_t block, blocks, blocks_free;
+  celslm_pool pool;
+  int64_t block;    /* tokens: pool.block */
+  int64_t reserved; /* blocks that an admission leaves free: the watermark */
+  double block_bytes;
   int64_t *phase; /* [block]: decoding jobs by (own KV tokens - step) mod block: those whose next
                      token opens a block */
 
@@ -60,6 +67,22 @@ struct celslm_engine {
   int64_t count;        /* how many end with the event */
   int64_t batch_tokens; /* prefill tokens in it */
   bool partial;         /* some prefill did not span all layers */
+  celslm_job *resumed;  /* came back to decode with this iteration: chained by prefill_after */
+  int64_t n_resumed;
+
+  /* blocks on their way to the swap host and back before the iteration begins */
+  int64_t swap_room, swap_out, swap_in; /* blocks: free there; of the batch just formed */
+  celslm_transfer moves[2];
+  int moving;
+
+  /* the rate limit: a generic cell rate algorithm */
+  celslm_ns rate_interval, rate_tolerance, rate_due;
+  celslm_event release;
+
+  /* Little's law */
+  int64_t present;
+  celslm_ns counted;           /* up to when `integral` is */
+  __int128 integral, sojourns; /* ns: of jobs that have left; minus arrival times of those here */
 
   /* longest decode iteration since a step: a stack with falling lengths, oldest first */
   struct {
@@ -75,25 +98,43 @@ struct celslm_engine {
   /* counts */
   celslm_ticks busy_ticks;
   int64_t iterations, prompt_tokens, output_tokens;
+  celslm_cache_counts cache;
   celslm_sketch *itl;
 };
 
 /* batch.c: chooses the next batch and prices it into ramp and count. False: nothing to do now. */
 bool celslm_batch_form(celslm_engine *e);
-/* batch.c: own KV tokens of a running job after `step` decode steps. */
-int64_t celslm_job_kv(const celslm_engine *e, const celslm_job *j);
-/* batch.c: blocks that the next k decode steps (from step `from`) open. */
-int64_t celslm_blocks_opened(const celslm_engine *e, int64_t from, int64_t k);
-void celslm_decode_join(celslm_engine *e, celslm_job *j);
-void celslm_decode_leave(celslm_engine *e, celslm_job *j);
-void celslm_prefill_remove(celslm_engine *e, celslm_job *j);
-void celslm_list_append(job_list *l, celslm_job *j);
-void celslm_list_remove(job_list *l, celslm_job *j);
-int64_t celslm_longest_since(const celslm_engine *e, int64_t step);
 void celslm_batch_check(const celslm_engine *e); /* asserts the invariants */
 
+/* price.c: the batch's prefills are those with until > layer. */
+typedef struct celslm_batch {
+  int64_t tokens;  /* prefill tokens that begin (layer 0) */
+  int64_t outputs; /* prefills that yield a token */
+  int64_t begun;   /* prefills that begin a chunk */
+  int64_t members; /* prefills that take part */
+} celslm_batch;
+void celslm_batch_price(celslm_engine *e, const celslm_batch *b);
+
+/* decode.c: own KV tokens of a running job. */
+int64_t celslm_job_kv(const celslm_engine *e, const celslm_job *j);
+/* blocks that the next k decode steps (from step `from`) open */
+int64_t celslm_blocks_opened(const celslm_engine *e, int64_t from, int64_t k);
+/* decode steps after the next one (whose blocks are taken) that the free blocks allow, <= most */
+int64_t celslm_steps_that_fit(const celslm_engine *e, int64_t most);
+void celslm_decode_join(celslm_engine *e, celslm_job *j);
+void celslm_decode_leave(celslm_engine *e, celslm_job *j);
+/* the longest decode iteration since `step`, in ticks */
+int64_t celslm_longest_since(const celslm_engine *e, int64_t step);
+void celslm_longest_push(celslm_engine *e, int64_t step, int64_t ticks);
+
+void celslm_prefill_append(celslm_engine *e, celslm_job *j);
+void celslm_prefill_remove(celslm_engine *e, celslm_job *j);
+void celslm_list_append(job_list *l, celslm_job *j);
+void celslm_list_insert(job_list *l, celslm_job *after, celslm_job *j); /* NULL: at the front */
+void celslm_list_remove(job_list *l, celslm_job *j);
+
 static inline int64_t celslm_blocks_of(const celslm_engine *e, int64_t tokens) {
-  return (tokens + e->block - 1) / e->block;
+  return celslm_pool_blocks_of(&e->pool, tokens);
 }
 
 #endif

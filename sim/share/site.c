@@ -45,7 +45,7 @@ static void start_computation(celslm_site *site, int context, celslm_entry *e, c
   e->computed_here = true;
   celslm_store_wait(e, w);
   c->job = (celslm_job){.prompt = (int32_t)e->shared.tokens, .owner = &owner, .self = c};
-  if (celslm_engine_submit(site->engine, &c->job)) return;
+  if (celslm_engine_submit(site->engine, &c->job) == CELSLM_SUBMITTED) return;
   free(c);
   celslm_store_loaded(site->store, e, e->asked, false);
 }

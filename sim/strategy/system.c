@@ -215,7 +215,7 @@ static const celslm_job_owner owner = {on_first_token, on_done};
 
 static void submit(celslm_request *r) {
   celslm_site *site = &r->system->sites[r->site];
-  if (celslm_engine_submit(site->engine, &r->job)) return;
+  if (celslm_engine_submit(site->engine, &r->job) == CELSLM_SUBMITTED) return;
   if (r->entry) celslm_store_unpin(site->store, r->entry);
   celslm_reject(r);
 }

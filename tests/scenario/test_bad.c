@@ -226,7 +226,8 @@ static const struct {
      "profiles there: box, gpu, this-machine"},
     {PLATFORM, "platform-unknown-property",
      "bad/platform-unknown-property.xml:17: <prop> \"celslm.carier\" is not known; allowed: "
-     "celslm.role, celslm.profile, celslm.accelerators, celslm.serves, celslm.carrier, "
+     "celslm.role, celslm.profile, celslm.accelerators, celslm.interconnect, "
+     "celslm.interconnect_latency, celslm.serves, celslm.carrier, "
      "celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
      "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, "
      "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers"},
@@ -289,10 +290,36 @@ static const struct {
     {SCENARIO, "unclosed",
      "bad/unclosed.xml:17: not well-formed XML: Opening and ending tag mismatch: engines line 5 "
      "and scenario; every element must be closed and every value quoted"},
+    {SCENARIO, "engine-too-many-accelerators",
+     "bad/engine-too-many-accelerators.xml:6: <engine> tensor_parallel \"3\": out of range; it "
+     "must be a whole number of at least 1 and at most 2"},
+    {SCENARIO, "engine-swaps-to-nobody",
+     "bad/engine-swaps-to-nobody.xml:6: <engine> \"cloud\": swap_to \"dram\" is not a host of "
+     "bad/../small.xml; give the host that stands for the memory behind its PCIe link"},
+    {SCENARIO, "engine-watermark",
+     "bad/engine-watermark.xml:6: <engine> watermark \"0.7\": out of range; it must be at least 0 "
+     "and at most 0.5"},
+    {SCENARIO, "engine-rate-without-unit",
+     "bad/engine-rate-without-unit.xml:6: <engine> rate_limit \"5\": no unit; give a rate such as "
+     "8/s (/s, /min, /h)"},
+    {SCENARIO, "engine-admission",
+     "bad/engine-admission.xml:6: <engine> admission \"all\" is not allowed; allowed: prompt, "
+     "chunk"},
+    {SCENARIO, "engine-rate-action",
+     "bad/engine-rate-action.xml:6: <engine> rate_action \"drop\" is not allowed; allowed: wait, "
+     "reject"},
+    {SCENARIO, "scheduler-unknown",
+     "bad/scheduler-unknown.xml:6: <scheduler> has no <lottery> in it; allowed: <fcfs>, "
+     "<shortest-job>, <priority>, <deadline>, <fair>"},
+    {SCENARIO, "scheduler-negative-weight",
+     "bad/scheduler-negative-weight.xml:6: <fair> output_weight \"-1\": negative; it must be at "
+     "least 0"},
     {SCENARIO, "unknown-attribute",
      "bad/unknown-attribute.xml:6: <engine> has no attribute \"kvv\"; allowed: name, host, "
      "model, weights, kv, max_num_batched_tokens, max_num_seqs, block_size, kv_blocks, "
-     "memory_share, context_memory, step_overhead, sequence_overhead, client_overhead, "
+     "memory_share, context_memory, tensor_parallel, "
+     "prefix_caching, admission, watermark, swap_to, swap_memory, max_model_len, max_queue, "
+     "rate_limit, rate_burst, rate_action, step_overhead, sequence_overhead, client_overhead, "
      "fixed_iteration"},
     {SCENARIO, "unknown-cell",
      "bad/unknown-cell.xml:10: <ues> cell \"edge0\" is not a cell of bad/../small.xml; cells: "

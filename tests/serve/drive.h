@@ -165,7 +165,7 @@ static inline void driver_arrive(void *self) {
                       .output = d->load->outputs[i],
                       .owner = &driver_owner,
                       .self = d};
-    d->seen[e].requests[i].rejected = !celslm_engine_submit(d->engines[e], j);
+    d->seen[e].requests[i].rejected = celslm_engine_submit(d->engines[e], j) != CELSLM_SUBMITTED;
     d->ended += d->seen[e].requests[i].rejected;
   }
 }

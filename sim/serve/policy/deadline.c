@@ -1,0 +1,17 @@
+/* deadline.c - earliest deadline first; what has none comes last. */
+#include "serve/waiting.h"
+
+#include <math.h>
+
+static double urgency(const celslm_job *j, const celslm_token_weights *w) {
+  (void)w;
+  return j->deadline > 0 ? (double)j->deadline : INFINITY;
+}
+
+const celslm_policy celslm_policy_deadline = {
+    .name = "deadline",
+    .summary = "earliest deadline first, also when a block is missing",
+    .source = "Liu and Layland, J. ACM 20(1), 1973",
+    .urgency = urgency,
+    .preempts_by_urgency = true,
+};
