@@ -33,15 +33,18 @@ static void channels(void) {
 }
 
 static void arrivals(void) {
-  for (const celslm_process *const *p = celslm_processes; *p; p++) puts((*p)->name);
+  for (const celslm_process *const *p = celslm_processes; *p; p++)
+    printf("%-14s %s\n", (*p)->name, (*p)->summary);
 }
 
 static void distributions(void) {
-  for (const celslm_distribution *const *d = celslm_distributions; *d; d++) puts((*d)->name);
+  for (const celslm_distribution *const *d = celslm_distributions; *d; d++)
+    printf("%-14s %s\n", (*d)->name, (*d)->summary);
 }
 
 static void traces(void) {
-  for (const celslm_trace_format *const *f = celslm_trace_formats; *f; f++) puts((*f)->name);
+  for (const celslm_trace_format *const *f = celslm_trace_formats; *f; f++)
+    printf("%-14s %s\n", (*f)->name, (*f)->summary);
 }
 
 /* Files below platforms/ of the current folder, or else of the source tree. */

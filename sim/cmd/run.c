@@ -108,7 +108,9 @@ static void run_one(const celslm_scenario *s, int strategy, const arguments *a, 
 }
 
 static void draw_progress(const celslm_scenario *s, const report *reports, bool last) {
-  int64_t done = 0, all = s->workload.requests;
+  int64_t done = 0, all = 0;
+  for (int i = 0; i < s->n_workloads; i++)
+    if (__builtin_add_overflow(all, s->workloads[i].requests, &all)) all = INT64_MAX;
   for (int i = 0; i < s->n_strategies; i++) done += reports[i].finished;
   if (last)
     fprintf(stderr, "\r\033[K");

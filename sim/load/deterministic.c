@@ -13,4 +13,5 @@ static double gap(double p[8], double now, gsl_rng *r) {
   return p[0];
 }
 
-const celslm_process celslm_process_deterministic = {"deterministic", configure, gap};
+const celslm_process celslm_process_deterministic = {"deterministic", "at a fixed interval",
+                                                     configure, gap, false};

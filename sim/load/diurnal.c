@@ -24,4 +24,5 @@ static double gap(double s[8], double now, gsl_rng *r) {
   }
 }
 
-const celslm_process celslm_process_diurnal = {"diurnal", configure, gap};
+const celslm_process celslm_process_diurnal = {
+    "diurnal", "Poisson with a rate that follows the day", configure, gap, false};

@@ -22,4 +22,5 @@ static double gap(double s[8], double now, gsl_rng *r) {
   return gsl_ran_gamma(r, s[SHAPE], s[SCALE]);
 }
 
-const celslm_process celslm_process_gamma = {"gamma", configure, gap};
+const celslm_process celslm_process_gamma = {
+    "gamma", "gaps of a gamma distribution: bursts for cv above 1", configure, gap, false};

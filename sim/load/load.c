@@ -1,157 +1,156 @@
+/* load.c - the workloads of a scenario, mixed in order of time (see load.h).
+ *
+ * Requests that stand alone come straight from their workload, one drawn ahead. Conversations (of
+ * sessions and closed loops) that wait for their next turn are in a heap ordered by (time,
+ * session); one in which a request is under way is in none until that has ended. */
 #include "load/load.h"
 
-#include "base/rng.h"
+#include "load/parts.h"
 
-#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const celslm_process *const celslm_processes[] = {
-    &celslm_process_poisson, &celslm_process_deterministic, &celslm_process_gamma,
-    &celslm_process_mmpp,    &celslm_process_diurnal,       NULL,
-};
-
-const celslm_distribution *const celslm_distributions[] = {
-    &celslm_distribution_fixed,
-    &celslm_distribution_uniform,
-    &celslm_distribution_lognormal,
-    NULL,
-};
-
-const celslm_trace_format *const celslm_trace_formats[] = {
-    &celslm_trace_azure,
-    &celslm_trace_burstgpt,
-    NULL,
-};
-
-typedef struct lengths {
-  const celslm_distribution *kind;
-  double parameters[4];
-  gsl_rng *r;
-} lengths;
-
 struct celslm_load {
-  int64_t left; /* requests still to come */
-  double horizon, now, time_scale;
-  const celslm_process *process;
-  double state[8]; /* of the process */
-  gsl_rng *arrivals, *contexts, *places;
-  lengths prompt, output;
-  gsl_ran_discrete_t *popularity; /* NULL: no contexts */
-  celslm_trace_row *trace;        /* NULL: synthetic */
-  int64_t rows, row;
+  celslm_source *sources;
+  int n_sources;
+  celslm_ns horizon;
+  celslm_conversation **heap;
+  uint32_t n, size;
+  celslm_conversation *all; /* that last */
 };
 
-/* Every table's first member is its name. */
-static const void *find(const void *const *table, const char *name) {
+const void *celslm_load_find(const void *const *table, const char *name) {
   for (; *table; table++)
     if (strcmp(*(const char *const *)*table, name) == 0) return *table;
   return NULL;
 }
 
-static bool set_lengths(lengths *l, const celslm_element *e, uint64_t seed, const char *stream,
-                        celslm_error *err) {
-  l->kind = find((const void *const *)celslm_distributions, e->name);
-  if (!l->kind)
-    return celslm_element_fail(
-        e, err, "no distribution is called %s; see `celslm list distributions`", e->name);
-  l->r = celslm_rng(seed, stream);
-  return l->kind->configure(l->parameters, e, err);
+/* ---- the heap -------------------------------------------------------------------------------- */
+
+static bool earlier(const celslm_conversation *a, const celslm_conversation *b) {
+  return a->time != b->time ? a->time < b->time : a->session < b->session;
 }
 
-static int32_t draw_length(lengths *l) {
-  double tokens = round(l->kind->draw(l->parameters, l->r));
-  return tokens < 1 ? 1 : tokens > 1 << 24 ? 1 << 24 : (int32_t)tokens;
+static void push(celslm_load *l, celslm_conversation *c) {
+  if (l->n == l->size)
+    l->heap = celslm_realloc(l->heap, l->size = l->size ? 2 * l->size : 64, sizeof *l->heap);
+  uint32_t at = l->n++;
+  for (; at && earlier(c, l->heap[(at - 1) / 2]); at = (at - 1) / 2)
+    l->heap[at] = l->heap[(at - 1) / 2];
+  l->heap[at] = c;
 }
 
-/* zipf: the k-th context is asked for with probability proportional to 1/k^s. */
-static bool set_popularity(celslm_load *l, const celslm_scenario *s, celslm_error *err) {
-  const celslm_element *e = s->workload.popularity;
-  double exponent = 0;
-  if (strcmp(e->name, "zipf") == 0) {
-    if (!celslm_element_quantity(e, "s", CELSLM_UNIT_NUMBER, 0, 10, 1, &exponent, err))
-      return false;
-  } else if (strcmp(e->name, "uniform") != 0)
-    return celslm_element_fail(e, err, "no popularity is called %s; allowed are zipf and uniform",
-                               e->name);
-  double *weights = celslm_alloc((unsigned long)s->n_contexts, sizeof *weights);
-  for (int k = 0; k < s->n_contexts; k++) weights[k] = pow(k + 1, -exponent);
-  l->popularity = gsl_ran_discrete_preproc((size_t)s->n_contexts, weights);
-  free(weights);
-  l->contexts = celslm_rng(s->seed, "context");
-  return true;
+static celslm_conversation *pop(celslm_load *l) {
+  celslm_conversation *first = l->heap[0], *last = l->heap[--l->n];
+  uint32_t at = 0;
+  for (uint32_t child; (child = 2 * at + 1) < l->n; at = child) {
+    if (child + 1 < l->n && earlier(l->heap[child + 1], l->heap[child])) child++;
+    if (!earlier(l->heap[child], last)) break;
+    l->heap[at] = l->heap[child];
+  }
+  l->heap[at] = last;
+  return first;
 }
 
-static bool set_trace(celslm_load *l, const celslm_element *e, celslm_error *err) {
-  const char *format = celslm_element_attribute(e, "format");
-  const celslm_trace_format *f =
-      find((const void *const *)celslm_trace_formats, format ? format : "azure");
-  if (!f)
-    return celslm_element_fail(e, err, "no trace format is called %s; see `celslm list traces`",
-                               format);
-  int64_t limit;
-  if (!celslm_element_integer(e, "limit", 1, INT64_MAX, INT64_MAX, &limit, err) ||
-      !celslm_element_quantity(e, "time_scale", CELSLM_UNIT_NUMBER, 1e-9, 1e9, 1, &l->time_scale,
-                               err))
-    return false;
-  char *file = celslm_element_path(e, "file");
-  if (!file) return celslm_element_fail(e, err, "<trace> needs a file");
-  l->trace = celslm_trace_read(file, f, limit, &l->rows, err);
-  free(file);
-  return l->trace != NULL;
+/* ---- conversations --------------------------------------------------------------------------- */
+
+static void begin(celslm_load *l, celslm_source *w, int64_t user, int64_t round, celslm_ns now) {
+  celslm_conversation *c = celslm_conversation_new(w, user, round, now);
+  if (!c) return;
+  c->after = l->all;
+  if (l->all) l->all->before = c;
+  l->all = c;
+  push(l, c);
 }
 
-static bool set_arrivals(celslm_load *l, const celslm_scenario *s, celslm_error *err) {
-  const celslm_element *e = s->workload.arrivals;
-  l->process = find((const void *const *)celslm_processes, e->name);
-  if (!l->process)
-    return celslm_element_fail(
-        e, err, "no arrival process is called %s; see `celslm list arrivals`", e->name);
-  l->arrivals = celslm_rng(s->seed, "arrivals");
-  return l->process->configure(l->state, e, err) &&
-         set_lengths(&l->prompt, s->workload.prompt, s->seed, "prompt", err) &&
-         set_lengths(&l->output, s->workload.output, s->seed, "output", err);
+static void forget(celslm_load *l, celslm_conversation *c) {
+  *(c->before ? &c->before->after : &l->all) = c->after;
+  if (c->after) c->after->before = c->before;
+  celslm_conversation_free(c);
 }
+
+/* Conversations of a workload that has sent all its requests are over. */
+static void drop_exhausted(celslm_load *l) {
+  while (l->n && l->heap[0]->source->left <= 0) forget(l, pop(l));
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 celslm_load *celslm_load_new(const celslm_scenario *s, celslm_error *err) {
   celslm_load *l = celslm_alloc(1, sizeof *l);
-  l->left = s->workload.requests;
-  l->horizon = s->horizon;
-  l->places = celslm_rng(s->seed, "place");
-  bool ok = s->workload.trace ? set_trace(l, s->workload.trace, err) : set_arrivals(l, s, err);
-  if (ok && s->workload.popularity) ok = set_popularity(l, s, err);
-  if (ok) return l;
-  celslm_load_free(l);
-  return NULL;
+  l->horizon = celslm_ns_of(s->horizon);
+  l->sources = celslm_alloc((unsigned long)s->n_workloads, sizeof *l->sources);
+  for (int i = 0; i < s->n_workloads; i++) {
+    l->n_sources++;
+    if (!celslm_source_open(&l->sources[i], s, i, err)) {
+      celslm_load_free(l);
+      return NULL;
+    }
+  }
+  for (int i = 0; i < l->n_sources; i++) {
+    celslm_source *w = &l->sources[i];
+    int64_t users = w->process && w->process->closed ? (int64_t)w->state[0] : 0;
+    for (int64_t u = 0; u < users && u < w->left; u++) begin(l, w, u, 0, 0);
+    if (w->sessions && !users) begin(l, w, -1, 0, 0);
+    if (!w->sessions) celslm_source_advance(w);
+  }
+  return l;
 }
 
 void celslm_load_free(celslm_load *l) {
   if (!l) return;
-  gsl_rng *streams[] = {l->arrivals, l->contexts, l->places, l->prompt.r, l->output.r};
-  for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
-    if (streams[i]) gsl_rng_free(streams[i]);
-  if (l->popularity) gsl_ran_discrete_free(l->popularity);
-  free(l->trace);
+  while (l->all) forget(l, l->all);
+  for (int i = 0; i < l->n_sources; i++) celslm_source_close(&l->sources[i]);
+  free(l->sources);
+  free(l->heap);
   free(l);
 }
 
-bool celslm_load_next(celslm_load *l, celslm_arrival *a) {
-  if (l->left <= 0) return false;
-  if (l->trace) {
-    if (l->row == l->rows) return false;
-    const celslm_trace_row *row = &l->trace[l->row++];
-    a->time = row->time * l->time_scale;
-    a->prompt = row->prompt;
-    a->output = row->output;
-  } else {
-    a->time = l->now += l->process->gap(l->state, l->now, l->arrivals);
-    a->prompt = draw_length(&l->prompt);
-    a->output = draw_length(&l->output);
+/* The workload whose request without a conversation comes first; NULL: none has one. */
+static celslm_source *first_alone(const celslm_load *l) {
+  celslm_source *first = NULL;
+  for (int i = 0; i < l->n_sources; i++) {
+    celslm_source *w = &l->sources[i];
+    if (w->has_next && (!first || w->next.time < first->next.time)) first = w;
   }
-  if (a->time > l->horizon) return false;
-  a->context = l->popularity ? (int32_t)gsl_ran_discrete(l->contexts, l->popularity) : -1;
-  a->place = gsl_rng_uniform(l->places);
-  l->left--;
+  return first;
+}
+
+celslm_ns celslm_load_when(const celslm_load *l) {
+  const celslm_source *alone = first_alone(l);
+  celslm_ns time = alone ? alone->next.time : CELSLM_NEVER;
+  if (l->n && l->heap[0]->time < time) time = l->heap[0]->time;
+  return time > l->horizon ? CELSLM_NEVER : time;
+}
+
+bool celslm_load_next(celslm_load *l, celslm_arrival *a) {
+  celslm_ns time = celslm_load_when(l);
+  if (time == CELSLM_NEVER) return false;
+  celslm_source *w = first_alone(l);
+  if (w && w->next.time == time) {
+    *a = w->next;
+    w->left--;
+    celslm_source_advance(w);
+    return true;
+  }
+  celslm_conversation *c = pop(l);
+  c->source->left--;
+  celslm_conversation_ask(c, a);
+  if (c->turn == 1 && c->user < 0) begin(l, c->source, -1, 0, c->time); /* the one after it */
+  drop_exhausted(l);
   return true;
+}
+
+void celslm_load_ended(celslm_load *l, const celslm_demand *d, bool completed, celslm_ns now) {
+  celslm_conversation *c = d->conversation;
+  if (!c) return;
+  if (completed && c->turn < c->n_turns) {
+    c->time = now + c->turns[c->turn].think;
+    push(l, c);
+  } else {
+    if (c->user >= 0) begin(l, c->source, c->user, c->round + 1, now);
+    forget(l, c);
+  }
+  drop_exhausted(l);
 }

@@ -5,7 +5,8 @@
 #include <gsl/gsl_randist.h>
 #include <math.h>
 
-static bool configure(double p[4], const celslm_element *e, celslm_error *err) {
+static bool configure(celslm_lengths *l, const celslm_element *e, celslm_error *err) {
+  double *p = l->parameters;
   double mean, cv;
   int64_t low, high;
   if (!celslm_element_quantity(e, "mean", CELSLM_UNIT_NUMBER, 1, 1e7, NAN, &mean, err) ||
@@ -21,8 +22,10 @@ static bool configure(double p[4], const celslm_element *e, celslm_error *err) {
   return true;
 }
 
-static double draw(const double p[4], gsl_rng *r) {
+static double draw(celslm_lengths *l, gsl_rng *r) {
+  const double *p = l->parameters;
   return fmin(fmax(gsl_ran_lognormal(r, p[0], p[1]), p[2]), p[3]);
 }
 
-const celslm_distribution celslm_distribution_lognormal = {"lognormal", configure, draw};
+const celslm_distribution celslm_distribution_lognormal = {
+    "lognormal", "by mean and cv, then moved into [min, max]", configure, draw};

@@ -41,4 +41,5 @@ static double gap(double s[8], double now, gsl_rng *r) {
   }
 }
 
-const celslm_process celslm_process_mmpp = {"mmpp", configure, gap};
+const celslm_process celslm_process_mmpp = {
+    "mmpp", "Poisson, switching between a calm and a burst rate", configure, gap, false};

@@ -13,4 +13,5 @@ static double gap(double p[8], double now, gsl_rng *r) {
   return gsl_ran_exponential(r, 1 / p[0]);
 }
 
-const celslm_process celslm_process_poisson = {"poisson", configure, gap};
+const celslm_process celslm_process_poisson = {"poisson", "memoryless, at a mean rate", configure,
+                                               gap, false};

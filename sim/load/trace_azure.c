@@ -22,8 +22,9 @@ static double days(int year, int month, int day) {
   return era * 146097.0 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-static bool row(const char *line, const char *file, int number, celslm_trace_row *out,
-                celslm_error *err) {
+static bool row(const char *line, const char *file, int number, celslm_trace *t,
+                celslm_trace_row *out, celslm_error *err) {
+  (void)t;
   int year, month, day, hour, minute, end = 0;
   double second;
   long long prompt, output;
@@ -47,4 +48,5 @@ static bool row(const char *line, const char *file, int number, celslm_trace_row
   return true;
 }
 
-const celslm_trace_format celslm_trace_azure = {"azure", header, row};
+const celslm_trace_format celslm_trace_azure = {"azure", "Azure LLM inference traces (CSV)", header,
+                                                row};

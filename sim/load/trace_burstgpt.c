@@ -16,8 +16,9 @@ static bool header(const char *line, const char *file, celslm_error *err) {
                      line, columns);
 }
 
-static bool row(const char *line, const char *file, int number, celslm_trace_row *out,
-                celslm_error *err) {
+static bool row(const char *line, const char *file, int number, celslm_trace *t,
+                celslm_trace_row *out, celslm_error *err) {
+  (void)t;
   double time;
   long long prompt, output, total;
   int end = 0;
@@ -31,8 +32,11 @@ static bool row(const char *line, const char *file, int number, celslm_trace_row
   if (prompt < 0 || prompt > 1 << 24 || output < 0 || output > 1 << 24)
     return celslm_fail(err, file, number, "%lld and %lld tokens; allowed are 0 to %d each", prompt,
                        output, 1 << 24);
-  *out = (celslm_trace_row){time, (int32_t)prompt, prompt > 0 ? (int32_t)output : 0};
+  out->time = time;
+  out->prompt = (int32_t)prompt;
+  out->output = prompt > 0 ? (int32_t)output : 0;
   return true;
 }
 
-const celslm_trace_format celslm_trace_burstgpt = {"burstgpt", header, row};
+const celslm_trace_format celslm_trace_burstgpt = {"burstgpt", "BurstGPT releases 1 and 1.1 (CSV)",
+                                                   header, row};

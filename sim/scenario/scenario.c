@@ -93,7 +93,7 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, celslm_error *err) 
          celslm_read_engines(s, celslm_element_child(root, "engines"), err) &&
          (!contexts || celslm_read_contexts(s, contexts, err)) &&
          celslm_read_radio(s, celslm_element_child(root, "radio"), err) &&
-         celslm_read_workload(s, celslm_element_child(root, "workload"), err) &&
+         celslm_read_workloads(s, root, err) &&
          celslm_read_strategies(s, root, err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
          read_results(&s->results, celslm_element_child(root, "results"), err) &&
@@ -137,11 +137,16 @@ void celslm_scenario_free(celslm_scenario *s) {
   for (int i = 0; i < s->n_models; i++) celslm_model_clear(&s->models[i]);
   for (int i = 0; i < s->n_engines; i++) free(s->engines[i].name);
   for (int i = 0; i < s->n_contexts; i++) free(s->contexts[i].name);
+  for (int i = 0; i < s->n_classes; i++) free(s->classes[i].name);
+  for (int i = 0; i < s->n_tenants; i++) free(s->tenants[i]);
   for (int i = 0; i < s->n_strategies; i++) free(s->strategies[i].label);
   free(s->models);
   free(s->engines);
   free(s->contexts);
   free(s->strategies);
+  free(s->workloads);
+  free(s->classes);
+  free(s->tenants);
   free(s->radio.ues);
   celslm_element_free(s->root);
   free(s->file);

@@ -67,13 +67,27 @@ typedef struct celslm_radio_config {
   double packet_overhead;  /* B of headers per message */
 } celslm_radio_config;
 
+/* Requests of one kind: who sends them and how urgent they are. */
+typedef struct celslm_class_config {
+  char *name;       /* no two classes of a scenario share one */
+  int tenant;       /* index in scenario->tenants */
+  int32_t priority; /* lower is more urgent */
+  double deadline;  /* s from arrival to the last token; INFINITY: none */
+  double share;     /* of its workload's sessions, in proportion to those of its other classes */
+} celslm_class_config;
+
 typedef struct celslm_workload_config {
   const celslm_element *arrivals;   /* child of <arrivals>: the process. NULL if a trace is replayed */
   const celslm_element *prompt;     /* child of <prompt>: distribution of user prompt tokens */
   const celslm_element *output;     /* child of <output> */
+  const celslm_element *lengths;    /* <lengths>: prompt and output together; NULL: separate */
+  const celslm_element *sessions;   /* <sessions>; NULL: every request stands alone */
   const celslm_element *popularity; /* child of <popularity>: which context; NULL: none has one */
   const celslm_element *trace;      /* <trace file= format= ...>; NULL: none */
   int64_t requests;                 /* stop after so many; INT64_MAX: until the horizon */
+  int64_t block_size;               /* tokens of one block of its prefix identities */
+  double prediction_error; /* sigma of the logarithm of predicted over true output length; 0: exact */
+  int first_class, n_classes; /* in scenario->classes; at least one */
 } celslm_workload_config;
 
 typedef struct celslm_strategy_config {
@@ -106,7 +120,12 @@ typedef struct celslm_scenario {
   celslm_context_config *contexts;
   int n_contexts;
   celslm_radio_config radio;
-  celslm_workload_config workload;
+  celslm_workload_config *workloads; /* at least one; their requests are mixed */
+  int n_workloads;
+  celslm_class_config *classes; /* of all workloads */
+  int n_classes;
+  char **tenants; /* names, in order of their first class */
+  int n_tenants;
   celslm_strategy_config *strategies; /* several: a comparison, each run by itself on the same load */
   int n_strategies;
   celslm_slo_config slo;

@@ -11,7 +11,7 @@ bool celslm_read_models(celslm_scenario *s, const celslm_element *models, celslm
 bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, celslm_error *err);
 bool celslm_read_contexts(celslm_scenario *s, const celslm_element *contexts, celslm_error *err);
 bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_error *err);
-bool celslm_read_workload(celslm_scenario *s, const celslm_element *workload, celslm_error *err);
+bool celslm_read_workloads(celslm_scenario *s, const celslm_element *root, celslm_error *err);
 bool celslm_read_strategies(celslm_scenario *s, const celslm_element *root, celslm_error *err);
 
 /* The path of the file that <e file="..."> names; NULL and an error at `e` if it cannot be read,

@@ -1,4 +1,4 @@
-/* workload.c - contexts, users, requests and strategies of a scenario. */
+/* workload.c - contexts, users and strategies of a scenario. Its requests: requests.c. */
 #include "base/rng.h"
 #include "scenario/names.h"
 #include "scenario/sections.h"
@@ -199,59 +199,6 @@ bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_e
     if (strcmp(radio->children[i].name, "ues") == 0 &&
         !read_ues(s, &radio->children[i], &r->ues[r->n_ues++], err))
       return false;
-  return true;
-}
-
-/* ---- requests -------------------------------------------------------------------------------- */
-
-static const celslm_element *inner(const celslm_element *e, const char *name) {
-  const celslm_element *child = celslm_element_child(e, name);
-  return child ? &child->children[0] : NULL;
-}
-
-static bool check_trace(const celslm_element *trace, celslm_error *err) {
-  char *file = celslm_readable_file(trace, "a CSV file", err);
-  bool ok = file != NULL;
-  free(file);
-  double scale;
-  return ok && celslm_element_quantity(trace, "time_scale", CELSLM_UNIT_NUMBER, DBL_MIN, 1e9, 1,
-                                       &scale, err);
-}
-
-bool celslm_read_workload(celslm_scenario *s, const celslm_element *workload, celslm_error *err) {
-  celslm_workload_config *w = &s->workload;
-  w->arrivals = inner(workload, "arrivals");
-  w->prompt = inner(workload, "prompt");
-  w->output = inner(workload, "output");
-  w->popularity = inner(workload, "popularity");
-  w->trace = celslm_element_child(workload, "trace");
-  if (!celslm_element_integer(workload, "requests", 1, INT64_MAX, INT64_MAX, &w->requests, err))
-    return false;
-  const struct {
-    const char *name;
-    const celslm_element *given;
-  } parts[] = {{"arrivals", w->arrivals}, {"prompt", w->prompt}, {"output", w->output}};
-  for (size_t i = 0; i < 3; i++) {
-    if (w->trace && parts[i].given)
-      return celslm_element_fail(workload, err,
-                                 "<workload> has both <trace> and <%s>; give either a "
-                                 "trace, or arrivals, prompt and output",
-                                 parts[i].name);
-    if (!w->trace && !parts[i].given)
-      return celslm_element_fail(workload, err,
-                                 "<workload> lacks <%s>; give either a trace, or "
-                                 "arrivals, prompt and output",
-                                 parts[i].name);
-  }
-  if (w->trace && !check_trace(w->trace, err)) return false;
-  if (w->popularity && s->n_contexts == 0)
-    return celslm_element_fail(workload, err,
-                               "<popularity> without contexts; give <contexts>, or "
-                               "leave <popularity> out");
-  if (!w->trace && w->requests == INT64_MAX && isinf(s->horizon))
-    return celslm_element_fail(workload, err,
-                               "the load would never end; give "
-                               "requests=\"...\" here, or horizon=\"...\" in <scenario>");
   return true;
 }
 

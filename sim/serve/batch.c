@@ -57,7 +57,7 @@ static void preempt(celslm_engine *e, celslm_job *j, bool all_took) {
     celslm_prefill_remove(e, j);
   }
   celslm_list_remove(&e->running, j);
-  celslm_pool_release(&e->pool, &j->identity, &j->held, computed, beyond, !swaps);
+  celslm_pool_release(&e->pool, &j->content, &j->held, computed, beyond, !swaps);
   j->computed = j->chunk = 0;
   j->layer = j->until = 0;
   j->preemptions++;
@@ -179,17 +179,17 @@ static void swap_in(celslm_engine *e, int64_t *room) {
  * from the iteration that fills them. */
 static void publish(celslm_engine *e) {
   for (celslm_job *j = e->prefill_first; j; j = j->prefill_after)
-    if (j->identity.n)
-      celslm_pool_publish(&e->pool, &j->identity, &j->held, j->computed + j->chunk);
+    if (j->content.prefix.count)
+      celslm_pool_publish(&e->pool, &j->content, &j->held, j->computed + j->chunk);
   for (int64_t i = 0; i < e->decodes; i++) {
     celslm_job *j = e->decoding[i];
-    if (j->identity.n)
-      celslm_pool_publish(&e->pool, &j->identity, &j->held, celslm_job_kv(e, j) + 1);
+    if (j->content.prefix.count)
+      celslm_pool_publish(&e->pool, &j->content, &j->held, celslm_job_kv(e, j) + 1);
   }
 }
 
 static bool admit_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
-  int64_t revived, hit = celslm_pool_lookup(&e->pool, &j->identity, &j->held, j->need, &revived);
+  int64_t revived, hit = celslm_pool_lookup(&e->pool, &j->content, &j->held, j->need, &revived);
   int64_t tokens = j->need; /* its whole prompt must fit, or its first chunk */
   if (e->config->chunk_admission && tokens > hit + *room) tokens = hit + *room;
   if (celslm_blocks_of(e, tokens) - hit / e->block + revived > available(e)) return false;
@@ -198,12 +198,13 @@ static bool admit_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
   e->cache.asked += j->need;
   e->cache.found += hit;
   run(e, j);
-  celslm_pool_adopt(&e->pool, &j->identity, &j->held, hit);
+  celslm_pool_adopt(&e->pool, &j->content, &j->held, hit);
   j->computed = (int32_t)hit;
   j->state = CELSLM_JOB_PREFILL;
   celslm_prefill_append(e, j);
   take_prefill(e, j, room);
-  if (j->identity.n) celslm_pool_publish(&e->pool, &j->identity, &j->held, j->computed + j->chunk);
+  if (j->content.prefix.count)
+    celslm_pool_publish(&e->pool, &j->content, &j->held, j->computed + j->chunk);
   return true;
 }
 

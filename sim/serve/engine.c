@@ -274,7 +274,7 @@ static void count_present(celslm_engine *e) {
 static void leave(celslm_engine *e, celslm_job *j, int64_t tokens) {
   count_present(e);
   e->sojourns += e->counted - j->queued;
-  celslm_pool_release(&e->pool, &j->identity, &j->held, tokens, 0, false);
+  celslm_pool_release(&e->pool, &j->content, &j->held, tokens, 0, false);
   celslm_held_clear(&j->held);
   celslm_list_remove(&e->running, j);
   j->state = CELSLM_JOB_ENDED;

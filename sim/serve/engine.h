@@ -89,8 +89,8 @@ typedef struct celslm_job {
   void *self;               /* the owner's */
   int32_t tenant, priority; /* policies: lower goes first */
   int32_t predicted;        /* output tokens that a policy may believe in */
-  celslm_ns deadline;       /* 0: none */
-  celslm_identity identity; /* of its tokens, for prefix caching; zero: nobody shares them */
+  celslm_ns deadline;       /* CELSLM_NEVER: none */
+  celslm_content content;   /* of its tokens, for prefix caching; zero: nobody shares them */
   bool given; /* its prompt's KV comes with it and it has its first token: the caller has set
                  first_token and last_token; output >= 2 */
   /* read by the caller when the job has ended */

@@ -91,18 +91,14 @@ static void forget(celslm_pool *p, celslm_blocks *b) {
   free(b);
 }
 
-/* The identity of a job's block: the hash of the trace's block in which it ends, and where in it.
- * Hashes are of whole prefixes, so nothing else matters. */
-static uint64_t identity_of(const celslm_pool *p, const celslm_identity *id, int64_t block) {
-  int64_t end = (block + 1) * p->block, k = (end - 1) / id->size;
-  uint64_t x = id->hashes[k] ^ ((uint64_t)(end - k * id->size) * UINT64_C(0x9e3779b97f4a7c15));
-  x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9); /* splitmix64 (Steele et al. 2014) */
-  x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return x ^ (x >> 31);
+static uint64_t identity_of(const celslm_pool *p, const celslm_content *c, int64_t block) {
+  return celslm_prefix_identity(&c->prefix, c->skip + (block + 1) * p->block);
 }
 
-static int64_t identified(const celslm_pool *p, const celslm_identity *id) {
-  return id->n ? id->tokens / p->block : 0;
+/* How many of the job's blocks have an identity. */
+static int64_t identified(const celslm_pool *p, const celslm_content *c) {
+  int64_t tokens = c->prefix.tokens - c->skip;
+  return tokens > 0 ? tokens / p->block : 0;
 }
 
 /* ---- the outside ----------------------------------------------------------------------------- */
@@ -148,14 +144,14 @@ void celslm_pool_take_first(celslm_pool *p, int64_t n) {
   }
 }
 
-void celslm_pool_release(celslm_pool *p, const celslm_identity *id, celslm_held *h, int64_t tokens,
+void celslm_pool_release(celslm_pool *p, const celslm_content *c, celslm_held *h, int64_t tokens,
                          int64_t more, bool again) {
   int64_t blocks = celslm_pool_blocks_of(p, tokens) + more;
   if (!p->caching) {
     p->free += blocks;
     return;
   }
-  celslm_pool_publish(p, id, h, tokens);
+  celslm_pool_publish(p, c, h, tokens);
   int64_t own = again ? tokens / p->block - h->n : 0;
   append_nameless(p, blocks - h->n - own);
   if (own) {
@@ -171,13 +167,13 @@ void celslm_pool_release(celslm_pool *p, const celslm_identity *id, celslm_held 
   }
 }
 
-int64_t celslm_pool_lookup(const celslm_pool *p, const celslm_identity *id, const celslm_held *h,
+int64_t celslm_pool_lookup(const celslm_pool *p, const celslm_content *c, const celslm_held *h,
                            int64_t need, int64_t *revived) {
-  int64_t most = (need - 1) / p->block, shared = identified(p, id), n = 0;
+  int64_t most = (need - 1) / p->block, shared = identified(p, c), n = 0;
   *revived = 0;
   if (!p->caching) return 0;
   for (; n < most && n < shared; n++) {
-    const celslm_blocks *b = find(p, identity_of(p, id, n));
+    const celslm_blocks *b = find(p, identity_of(p, c, n));
     if (!b) return n * p->block;
     *revived += b->listed;
   }
@@ -198,11 +194,11 @@ static void hold(celslm_held *h, celslm_blocks *b) {
   b->references++;
 }
 
-void celslm_pool_adopt(celslm_pool *p, const celslm_identity *id, celslm_held *h, int64_t hit) {
+void celslm_pool_adopt(celslm_pool *p, const celslm_content *c, celslm_held *h, int64_t hit) {
   if (!p->caching) return;
-  int64_t blocks = hit / p->block, shared = identified(p, id);
+  int64_t blocks = hit / p->block, shared = identified(p, c);
   for (int64_t i = 0; i < blocks && i < shared; i++) {
-    celslm_blocks *b = find(p, identity_of(p, id, i));
+    celslm_blocks *b = find(p, identity_of(p, c, i));
     if (b->listed) unlist(p, b);
     hold(h, b);
   }
@@ -218,15 +214,14 @@ void celslm_pool_adopt(celslm_pool *p, const celslm_identity *id, celslm_held *h
   free(kept);
 }
 
-void celslm_pool_publish(celslm_pool *p, const celslm_identity *id, celslm_held *h,
-                         int64_t tokens) {
+void celslm_pool_publish(celslm_pool *p, const celslm_content *c, celslm_held *h, int64_t tokens) {
   if (!p->caching) return;
-  int64_t full = tokens / p->block, shared = identified(p, id);
+  int64_t full = tokens / p->block, shared = identified(p, c);
   if (shared < full) full = shared;
   for (int64_t i = h->n; i < full; i++) {
     celslm_blocks *b = celslm_alloc(1, sizeof *b);
     b->count = 1;
-    b->identity = identity_of(p, id, i);
+    b->identity = identity_of(p, c, i);
     grow(p);
     insert(p, b);
     hold(h, b);

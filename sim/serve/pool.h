@@ -17,19 +17,19 @@
 #ifndef CELSLM_SERVE_POOL_H
 #define CELSLM_SERVE_POOL_H
 
+#include "serve/prefix.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 
 typedef struct celslm_span_of_blocks celslm_blocks;
 
-/* What a job knows of its blocks; zero at first. `tokens` of `hashes` may be shared with others:
- * hash k identifies the tokens up to (k + 1) * size and everything before them. */
-typedef struct celslm_identity {
-  const uint64_t *hashes; /* not owned */
-  int32_t n, size;
-  int64_t tokens; /* how many the hashes cover, at most n * size */
-} celslm_identity;
+/* The content of a job's own blocks: its tokens are those of `prefix` after the first `skip`. */
+typedef struct celslm_content {
+  celslm_prefix prefix;
+  int64_t skip;
+} celslm_content;
 
+/* What a job holds of blocks that others may know; zero at first. */
 typedef struct celslm_held {
   celslm_blocks **shared; /* blocks 0..n-1 of the job, each with a reference; owned */
   int32_t n, room;
@@ -58,16 +58,16 @@ static inline void celslm_pool_take(celslm_pool *p, int64_t n) {
 
 /* Gives back the blocks of a job that holds KV of `tokens` tokens (and `more` blocks beyond them).
  * `again`: it will come back and may look for them. */
-void celslm_pool_release(celslm_pool *p, const celslm_identity *id, celslm_held *h, int64_t tokens,
+void celslm_pool_release(celslm_pool *p, const celslm_content *c, celslm_held *h, int64_t tokens,
                          int64_t more, bool again);
 
 /* Tokens of a prompt of `need` that are there already, and how many of their blocks are free. */
-int64_t celslm_pool_lookup(const celslm_pool *p, const celslm_identity *id, const celslm_held *h,
+int64_t celslm_pool_lookup(const celslm_pool *p, const celslm_content *c, const celslm_held *h,
                            int64_t need, int64_t *revived);
 /* Takes them over. `hit` as lookup said, nothing having happened since. */
-void celslm_pool_adopt(celslm_pool *p, const celslm_identity *id, celslm_held *h, int64_t hit);
+void celslm_pool_adopt(celslm_pool *p, const celslm_content *c, celslm_held *h, int64_t hit);
 /* Makes the blocks up to `tokens` known that can be shared. */
-void celslm_pool_publish(celslm_pool *p, const celslm_identity *id, celslm_held *h, int64_t tokens);
+void celslm_pool_publish(celslm_pool *p, const celslm_content *c, celslm_held *h, int64_t tokens);
 /* Frees what a job keeps; it holds no block any more. */
 void celslm_held_clear(celslm_held *h);
 

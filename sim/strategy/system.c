@@ -236,6 +236,11 @@ void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   r->job.output = r->output;
   r->job.shared = entry ? &entry->shared : NULL;
   r->job.stream = entry && entry->residence == CELSLM_LOADING ? &entry->stream : NULL;
+  r->job.tenant = r->demand.tenant;
+  r->job.priority = r->demand.priority;
+  r->job.predicted = r->demand.predicted;
+  r->job.deadline = r->demand.deadline;
+  r->job.content = (celslm_content){r->demand.prefix, entry ? entry->shared.tokens : 0};
   r->job.owner = &owner;
   r->job.self = r;
   if (entry) celslm_store_pin(site->store, entry);

@@ -12,6 +12,7 @@
 #ifndef CELSLM_STRATEGY_SYSTEM_H
 #define CELSLM_STRATEGY_SYSTEM_H
 
+#include "load/load.h"
 #include "net/air.h"
 #include "record/request.h"
 #include "share/site.h"
@@ -33,6 +34,7 @@ typedef struct celslm_request {
   int32_t context;        /* -1: none */
   int32_t site;           /* where it is served; -1: not decided */
   int32_t prompt, output; /* the user's own tokens; tokens asked for */
+  celslm_demand demand;   /* class, deadline, session, prefix ...: load/load.h */
   celslm_entry *entry;    /* of the context it stands on, pinned; NULL: none */
   celslm_ns arrival, uploaded, first_seen, last_seen;
   celslm_ns compute, hidden, loading_there, loading_here,

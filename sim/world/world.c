@@ -16,12 +16,10 @@ typedef struct world {
   const celslm_scenario *scenario;
   const celslm_run_options *options;
   celslm_load *load;
-  celslm_arrival next;
   celslm_event arrival, sample;
   celslm_request *live_first, *live_last;
   uint32_t arrived;
   uint64_t live;
-  bool all_arrived;
   celslm_books *books;
 } world;
 
@@ -99,23 +97,24 @@ static bool place_users(celslm_system *s, celslm_error *err) {
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void schedule_arrival(world *w) {
-  if (celslm_load_next(w->load, &w->next))
-    celslm_net_at(w->system.net, &w->arrival, celslm_ns_of(w->next.time));
-  else
-    w->all_arrived = true;
+  celslm_ns next = celslm_load_when(w->load);
+  if (next < CELSLM_NEVER) celslm_net_at(w->system.net, &w->arrival, next);
 }
 
 static void arrive(void *self) {
   world *w = self;
   celslm_system *s = &w->system;
+  celslm_arrival a;
+  if (!celslm_load_next(w->load, &a)) return;
   celslm_request *r = celslm_alloc(1, sizeof *r);
   r->system = s;
+  r->demand = a.demand;
   r->id = w->arrived++;
-  r->user = (uint32_t)(w->next.place * s->n_users);
-  r->context = w->next.context;
+  r->user = (uint32_t)(a.place * s->n_users);
+  r->context = a.context;
   r->site = -1;
-  r->prompt = w->next.prompt;
-  r->output = w->next.output;
+  r->prompt = a.prompt;
+  r->output = a.output;
   r->arrival = celslm_net_now(s->net);
   r->uploaded = r->first_seen = r->last_seen = -1;
   r->job.scheduled = -1;
@@ -146,9 +145,13 @@ static void forget(world *w, celslm_request *r) {
 static void ended(void *self, celslm_request *r) {
   world *w = self;
   record(w, r);
+  celslm_load_ended(w->load, &r->demand, r->end == CELSLM_COMPLETED,
+                    celslm_net_now(w->system.net));
+  schedule_arrival(w);
   forget(w, r);
   if (w->options->finished) ++*w->options->finished;
-  if (w->all_arrived && !w->live) celslm_net_cancel(w->system.net, &w->sample);
+  if (!w->live && celslm_load_when(w->load) == CELSLM_NEVER)
+    celslm_net_cancel(w->system.net, &w->sample);
 }
 
 static void take_sample(void *self) {

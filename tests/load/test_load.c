@@ -32,8 +32,8 @@ static sums draw(const char *workload) {
   sums t = {0};
   double last = 0;
   while (celslm_load_next(l, &a)) {
-    double gap = a.time - last;
-    last = a.time;
+    double gap = celslm_seconds(a.time) - last;
+    last = celslm_seconds(a.time);
     t.n++, t.gap += gap, t.gap2 += gap * gap, t.prompt += a.prompt,
         t.prompt2 += (double)a.prompt * a.prompt, t.output += a.output;
     t.first += a.context == 0;
@@ -89,12 +89,13 @@ END_TEST
 
 START_TEST(test_burstgpt) {
   celslm_error err = {0};
-  celslm_trace_row r;
-  ck_assert(celslm_trace_burstgpt.row("5,ChatGPT,472,18,490,Conversation log", "f", 2, &r, &err));
+  celslm_trace_row r = {0};
+  ck_assert(
+      celslm_trace_burstgpt.row("5,ChatGPT,472,18,490,Conversation log", "f", 2, NULL, &r, &err));
   ck_assert(r.time == 5 && r.prompt == 472 && r.output == 18);
-  ck_assert(celslm_trace_burstgpt.row("6.5,GPT-4,0,0,0,API log", "f", 3, &r, &err) &&
+  ck_assert(celslm_trace_burstgpt.row("6.5,GPT-4,0,0,0,API log", "f", 3, NULL, &r, &err) &&
             r.output == 0);
-  ck_assert(!celslm_trace_burstgpt.row("6.5,GPT-4,1,2", "f", 3, &r, &err));
+  ck_assert(!celslm_trace_burstgpt.row("6.5,GPT-4,1,2", "f", 3, NULL, &r, &err));
   ck_assert_str_eq(
       err.text,
       "f:3: cannot read \"6.5,GPT-4,1,2\"; a row is seconds,model,tokens,tokens,tokens,type");
@@ -114,10 +115,10 @@ static const char header[] = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
 static const struct {
   const char *text, *error;
 } traces[] = {
-    {"", "F: the trace is empty"},
+    {"", "F: the trace is empty; give a file with one row per request"},
     {"a,b,c\n", "F:1: the header is \"a,b,c\"; an Azure trace begins with "
                 "\"TIMESTAMP,ContextTokens,GeneratedTokens\""},
-    {"H", "F: the trace has no rows"},
+    {"H", "F: the trace has no rows; give one per request"},
     {"H2023-11-16 18:15:46.68,374\n", "F:2: cannot read \"2023-11-16 18:15:46.68,374\"; a row is "
                                       "YYYY-MM-DD hh:mm:ss.fffffff,tokens,tokens"},
     {"H2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:46.67,374,44\n",
@@ -133,13 +134,13 @@ static const struct {
                                          "row is YYYY-MM-DD hh:mm:ss.fffffff,tokens,tokens"},
 };
 
-static celslm_trace_row *read_text(const char *text, int64_t *rows, celslm_error *err, char *name) {
+static celslm_trace *read_text(const char *text, celslm_error *err, char *name) {
   int fd = mkstemp(name);
   FILE *f = fdopen(fd, "w");
   if (text[0] == 'H') fputs(header, f), text++;
   fputs(text, f);
   fclose(f);
-  celslm_trace_row *out = celslm_trace_read(name, &celslm_trace_azure, INT64_MAX, rows, err);
+  celslm_trace *out = celslm_trace_read(name, &celslm_trace_azure, 16, INT64_MAX, err);
   unlink(name);
   return out;
 }
@@ -147,8 +148,7 @@ static celslm_trace_row *read_text(const char *text, int64_t *rows, celslm_error
 START_TEST(test_bad_trace) {
   char name[] = "/tmp/celslm-trace-XXXXXX";
   celslm_error err = {0};
-  int64_t rows;
-  ck_assert_ptr_null(read_text(traces[_i].text, &rows, &err, name));
+  ck_assert_ptr_null(read_text(traces[_i].text, &err, name));
   char *expected = celslm_format("%s%s", name, traces[_i].error + 1);
   ck_assert_str_eq(err.text, expected);
   free(expected);
@@ -158,15 +158,15 @@ END_TEST
 START_TEST(test_good_trace) {
   char name[] = "/tmp/celslm-trace-XXXXXX";
   celslm_error err = {0};
-  int64_t rows;
-  celslm_trace_row *t = read_text("H2024-02-28 23:59:59.5,374,44\r\n2024-03-01 00:00:00.25,1,2\n\n",
-                                  &rows, &err, name);
-  ck_assert_msg(t != NULL, "%s", err.text);
-  ck_assert_int_eq(rows, 2);
+  celslm_trace *read =
+      read_text("H2024-02-28 23:59:59.5,374,44\r\n2024-03-01 00:00:00.25,1,2\n\n", &err, name);
+  ck_assert_msg(read != NULL, "%s", err.text);
+  ck_assert_int_eq(read->n_rows, 2);
+  const celslm_trace_row *t = read->rows;
   ck_assert(t[0].time == 0 && fabs(t[1].time - (86400 + 0.75)) < 1e-6); /* a leap year */
   ck_assert_int_eq(t[1].prompt, 1);
   ck_assert_int_eq(t[1].output, 2);
-  free(t);
+  celslm_trace_free(read);
 }
 END_TEST
 

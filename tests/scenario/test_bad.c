@@ -131,10 +131,10 @@ static const struct {
      "one KV block 0.00 GB exceed the 18.00 GB that memory_share 0.9 of host \"cloud\" is: 1.00 "
      "GB are missing; lower one of them"},
     {SCENARIO, "no-strategy",
-     "bad/no-strategy.xml:2: <scenario> is not complete; it needs <strategy>"},
+     "bad/no-strategy.xml:2: <scenario> is not complete; it needs <workload> or <strategy>"},
     {SCENARIO, "no-trace-file",
      "bad/no-trace-file.xml:11: <trace> file \"bad/none.csv\" cannot be read: No such file or "
-     "directory; give a CSV file"},
+     "directory; give a CSV or JSONL file"},
     {SCENARIO, "not-xml",
      "bad/not-xml.xml:1: not well-formed XML: Start tag expected, '<' not found; every element "
      "must be closed and every value quoted"},
@@ -326,7 +326,7 @@ static const struct {
      "gnb0"},
     {SCENARIO, "unknown-element",
      "bad/unknown-element.xml:12: <prompt> has no <gamma> in it; allowed: <fixed>, <lognormal>, "
-     "<uniform>"},
+     "<uniform>, <zipf>, <empirical>"},
     {SCENARIO, "unknown-entity",
      "bad/unknown-entity.xml:11: not well-formed XML: Entity 'x' not defined; every element must "
      "be closed and every value quoted"},
@@ -347,7 +347,7 @@ static const struct {
      "memory_share 0.1 of host \"edge1\" is 1.00 GB: 1.00 GB are missing; choose a smaller model "
      "or precision, or more accelerators"},
     {SCENARIO, "wrong-order",
-     "bad/wrong-order.xml:16: <slo> cannot stand here; allowed: <strategy>"},
+     "bad/wrong-order.xml:16: <slo> cannot stand here; allowed: <workload> or <strategy>"},
     {SCENARIO, "wrong-root",
      "bad/wrong-root.xml:2: the file is a <experiment>; it must be a <scenario>"},
     {SCENARIO, "wrong-unit",

@@ -124,14 +124,14 @@ START_TEST(test_the_rest) {
   ck_assert(s->radio.ues[0].min_distance == 10 && s->radio.ues[0].max_distance == 200);
   ck_assert(s->radio.ues[0].height == 2);
 
-  ck_assert_int_eq(s->workload.requests, 500);
-  ck_assert_str_eq(s->workload.arrivals->name, "poisson");
-  ck_assert_str_eq(s->workload.prompt->name, "lognormal");
-  ck_assert_str_eq(s->workload.output->name, "fixed");
-  ck_assert_str_eq(s->workload.popularity->name, "zipf");
-  ck_assert_ptr_null(s->workload.trace);
+  ck_assert_int_eq(s->workloads[0].requests, 500);
+  ck_assert_str_eq(s->workloads[0].arrivals->name, "poisson");
+  ck_assert_str_eq(s->workloads[0].prompt->name, "lognormal");
+  ck_assert_str_eq(s->workloads[0].output->name, "fixed");
+  ck_assert_str_eq(s->workloads[0].popularity->name, "zipf");
+  ck_assert_ptr_null(s->workloads[0].trace);
   double rate;
-  ck_assert(celslm_element_quantity(s->workload.arrivals, "rate", CELSLM_UNIT_COUNTS, DBL_MIN,
+  ck_assert(celslm_element_quantity(s->workloads[0].arrivals, "rate", CELSLM_UNIT_COUNTS, DBL_MIN,
                                     INFINITY, NAN, &rate, &err));
   ck_assert(rate == 4);
 
@@ -161,11 +161,11 @@ START_TEST(test_defaults) {
   ck_assert_ptr_null(s->radio.channel);
   ck_assert_int_eq(s->radio.n_ues, 0);
   ck_assert(s->radio.bytes_per_token == 4 && s->radio.packet_overhead == 60);
-  ck_assert_ptr_null(s->workload.popularity);
-  ck_assert_ptr_null(s->workload.arrivals);
-  ck_assert_str_eq(s->workload.trace->name, "trace");
-  ck_assert_int_eq(s->workload.requests, INT64_MAX);
-  char *trace = celslm_element_path(s->workload.trace, "file");
+  ck_assert_ptr_null(s->workloads[0].popularity);
+  ck_assert_ptr_null(s->workloads[0].arrivals);
+  ck_assert_str_eq(s->workloads[0].trace->name, "trace");
+  ck_assert_int_eq(s->workloads[0].requests, INT64_MAX);
+  char *trace = celslm_element_path(s->workloads[0].trace, "file");
   ck_assert_str_eq(trace, "bad/../scenario/trace.csv");
   free(trace);
   ck_assert(isinf(s->slo.ttft) && isinf(s->slo.tpot) && isinf(s->slo.e2e));
@@ -193,7 +193,7 @@ START_TEST(test_set) {
   ck_assert_int_eq(s->engines[0].max_num_seqs, 64); /* in an included file */
   celslm_scenario_free(s);
   s = load("scenario/good.xml", "workload/@requests=3"); /* relative to the root element */
-  ck_assert_int_eq(s->workload.requests, 3);
+  ck_assert_int_eq(s->workloads[0].requests, 3);
   ck_assert_ptr_nonnull(strstr(s->text, "<workload requests=\"3\"")); /* for the provenance */
   celslm_scenario_free(s);
 }

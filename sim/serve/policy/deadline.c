@@ -1,11 +1,9 @@
 /* deadline.c - earliest deadline first; what has none comes last. */
 #include "serve/waiting.h"
 
-#include <math.h>
-
 static double urgency(const celslm_job *j, const celslm_token_weights *w) {
   (void)w;
-  return j->deadline > 0 ? (double)j->deadline : INFINITY;
+  return (double)j->deadline; /* CELSLM_NEVER is the greatest */
 }
 
 const celslm_policy celslm_policy_deadline = {
