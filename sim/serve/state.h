@@ -12,14 +12,21 @@ typedef struct job_list {
   int64_t n;
 } job_list;
 
-/* Costs in ticks, of one layer or one pass, filled when first needed: -1 (or compute < 0) is empty.
+/* Decode attention of all layers while `from` <= tokens read < the next piece's (cost.h): the lines
+ * at 0 tokens attended and `from` tokens read, slopes per token. */
+typedef struct decode_piece {
+  int64_t from;
+  celslm_ramp ramp;
+} decode_piece;
+
+/* Costs in ticks, of one layer or one pass, filled when first needed: -1 is empty.
  */
 typedef struct cost_tables {
   int64_t *layer; /* [tokens] one layer's dense ops */
   int64_t *embed; /* [tokens] */
   int64_t *head;  /* [outputs] */
-  celslm_ramp
-      *decode; /* [sequences] attention of all layers: compute, memory per step; slopes per token */
+  decode_piece **decode; /* [sequences][pieces] attention of all layers; NULL: not yet */
+  int pieces;
   int64_t step, sequence;
 } cost_tables;
 
@@ -114,6 +121,8 @@ typedef struct celslm_batch {
   int64_t members; /* prefills that take part */
 } celslm_batch;
 void celslm_batch_price(celslm_engine *e, const celslm_batch *b);
+/* price.c: decode iterations from now on whose lengths are on one ramp */
+int64_t celslm_steps_of_one_price(celslm_engine *e);
 
 /* decode.c: own KV tokens of a running job. */
 int64_t celslm_job_kv(const celslm_engine *e, const celslm_job *j);
