@@ -287,6 +287,10 @@ void celslm_batch_check(const celslm_engine *e) {
       if (k == j) read += j->shared->tokens;
     }
   }
+  for (const celslm_job *j = e->kept.first; j; j = j->after) {
+    used += celslm_blocks_of(e, j->need) - j->held.n;
+    shared += celslm_held_share(&j->held);
+  }
   used += (int64_t)(shared + 0.5);
   assert(used == e->pool.total - e->pool.free && e->pool.free >= 0);
   assert(decodes == e->decodes && attended == e->attended && read == e->read);

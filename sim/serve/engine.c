@@ -177,7 +177,14 @@ void celslm_engine_flush_span(celslm_engine *e) {
   e->span_begin = e->span_end = 0;
 }
 
+/* Who wants to know when its chunk will have been computed. */
+static void tell_chunks(celslm_engine *e, celslm_ns end) {
+  for (celslm_job *j = e->prefill_first; j; j = j->prefill_after)
+    if (j->owner->chunk && j->layer == 0 && j->until == e->layers) j->owner->chunk(j, end);
+}
+
 static void start(celslm_engine *e) {
+  if (e->batch_tokens && !e->shares_host) tell_chunks(e, boundary(e, 1));
   if (e->shares_host) {
     e->exec.seconds = celslm_tick_seconds(celslm_ramp_at(&e->ramp, 0));
     celslm_net_compute(e->net, &e->exec);
@@ -185,12 +192,18 @@ static void start(celslm_engine *e) {
     celslm_net_at(e->net, &e->event, boundary(e, e->count));
 }
 
+/* An iteration that begins in the ns in which the last one ended goes on from its fraction. */
+static void begin_at(celslm_engine *e, celslm_ns now) {
+  if (e->start == now) return;
+  e->start = now;
+  e->fraction = 0;
+}
+
 /* What was swapped is where it has to be: the iteration begins. */
 static void moved(void *self) {
   celslm_engine *e = self;
   if (--e->moving) return;
-  e->start = celslm_net_now(e->net);
-  e->fraction = 0;
+  begin_at(e, celslm_net_now(e->net));
   start(e);
 }
 
@@ -260,26 +273,41 @@ static celslm_ns advance(celslm_engine *e, int64_t k) {
   return begun;
 }
 
-static int64_t present(const celslm_engine *e) {
+int64_t celslm_engine_present(const celslm_engine *e) {
   return e->held.n + e->queue.n + e->swapped.n + e->running.n;
 }
 
 /* Before a job comes or goes. */
 static void count_present(celslm_engine *e) {
   celslm_ns now = celslm_net_now(e->net);
-  e->integral += (__int128)present(e) * (now - e->counted);
+  e->integral += (__int128)celslm_engine_present(e) * (now - e->counted);
   e->counted = now;
+}
+
+static void give_up(celslm_engine *e, celslm_job *j, int64_t tokens) {
+  celslm_pool_release(&e->pool, &j->content, &j->held, tokens, 0, false);
+  celslm_held_clear(&j->held);
+  j->state = CELSLM_JOB_ENDED;
 }
 
 /* `tokens`: with KV. */
 static void leave(celslm_engine *e, celslm_job *j, int64_t tokens) {
   count_present(e);
   e->sojourns += e->counted - j->queued;
-  celslm_pool_release(&e->pool, &j->content, &j->held, tokens, 0, false);
-  celslm_held_clear(&j->held);
   celslm_list_remove(&e->running, j);
-  j->state = CELSLM_JOB_ENDED;
+  if (j->keeps) {
+    celslm_list_append(&e->kept, j);
+    j->state = CELSLM_JOB_KEPT;
+  } else {
+    give_up(e, j, tokens);
+  }
   j->owner->done(j);
+}
+
+void celslm_engine_let_go(celslm_engine *e, celslm_job *j) {
+  celslm_list_remove(&e->kept, j);
+  give_up(e, j, j->need);
+  celslm_engine_poke(e);
 }
 
 /* Decodes that have all their tokens go. */
@@ -341,6 +369,7 @@ static void end_of_iterations(void *self) {
     e->ramp = (celslm_ramp){.base = (celslm_net_now(e->net) - e->start) * TICKS_PER_NS};
   }
   celslm_ns begun = advance(e, e->count);
+  if (e->batch_tokens && e->shares_host) tell_chunks(e, e->start);
   e->busy = false;
   e->inside = true; /* owners may submit: nothing begins before all have been told */
   if (e->decodes) finish_decodes(e, e->step);
@@ -355,8 +384,7 @@ static void end_of_iterations(void *self) {
  * is batched together. */
 static void wake_up(void *self) {
   celslm_engine *e = self;
-  e->start = celslm_net_now(e->net);
-  e->fraction = 0;
+  begin_at(e, celslm_net_now(e->net));
   begin(e);
 }
 
@@ -448,7 +476,8 @@ static __int128 waited(const celslm_job *j, celslm_ns now) {
 
 celslm_little celslm_engine_little(const celslm_engine *e) {
   celslm_ns now = celslm_net_now(e->net);
-  celslm_little l = {e->integral + (__int128)present(e) * (now - e->counted), e->sojourns};
+  celslm_little l = {e->integral + (__int128)celslm_engine_present(e) * (now - e->counted),
+                     e->sojourns};
   const celslm_job *const lists[] = {e->held.first, e->swapped.first, e->running.first};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) l.sojourns += waited(lists[i], now);
   l.sojourns += celslm_waiting_waited(&e->queue, now);
@@ -466,7 +495,7 @@ void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row) {
   if (e->busy && !e->moving) busy += (celslm_ticks)(now - boundary(e, done)) * TICKS_PER_NS;
   row->time = celslm_seconds(now);
   row->running = (uint32_t)e->running.n;
-  row->waiting = (uint32_t)(present(e) - e->running.n);
+  row->waiting = (uint32_t)(celslm_engine_present(e) - e->running.n);
   row->kv_blocks = (uint32_t)e->pool.total;
   /* `done` steps are over and one is under way: it has its blocks */
   int64_t opened = e->busy && e->decodes && done

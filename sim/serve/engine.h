@@ -61,6 +61,7 @@ typedef enum celslm_job_state {
   CELSLM_JOB_PREFILL,
   CELSLM_JOB_DECODE,
   CELSLM_JOB_SWAPPED,
+  CELSLM_JOB_KEPT, /* done, with blocks */
   CELSLM_JOB_ENDED
 } celslm_job_state;
 
@@ -76,6 +77,10 @@ struct celslm_job;
 typedef struct celslm_job_owner {
   void (*first_token)(struct celslm_job *job); /* now; not called for output 0 */
   void (*done)(struct celslm_job *job);        /* now; the job is the owner's again */
+  /* An iteration that computes job->chunk tokens of its prompt in all layers begins now and ends at
+   * `end`; where the host is shared, whose execs end when SimGrid says, it is told at the end.
+   * NULL: not wanted. */
+  void (*chunk)(struct celslm_job *job, celslm_ns end);
 } celslm_job_owner;
 
 /* One sequence. The caller fills the first part, and keeps the struct until `done`. */
@@ -91,6 +96,7 @@ typedef struct celslm_job {
   int32_t predicted;        /* output tokens that a policy may believe in */
   celslm_ns deadline;       /* CELSLM_NEVER: none */
   celslm_content content;   /* of its tokens, for prefix caching; zero: nobody shares them */
+  bool keeps;               /* its KV blocks stay taken after `done`, until celslm_engine_let_go */
   bool given; /* its prompt's KV comes with it and it has its first token: the caller has set
                  first_token and last_token; output >= 2 */
   /* read by the caller when the job has ended */
@@ -136,6 +142,9 @@ void celslm_engine_free(celslm_engine *e);
 
 /* Queues a job now, or says why not (and does nothing). */
 celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *job);
+/* Frees the blocks of a job that is done and keeps them. */
+void celslm_engine_let_go(celslm_engine *e, celslm_job *job);
+int64_t celslm_engine_present(const celslm_engine *e); /* jobs waiting or running */
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
 

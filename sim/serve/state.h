@@ -22,9 +22,9 @@ typedef struct decode_piece {
 /* Costs in ticks, of one layer or one pass, filled when first needed: -1 is empty.
  */
 typedef struct cost_tables {
-  int64_t *layer; /* [tokens] one layer's dense ops */
-  int64_t *embed; /* [tokens] */
-  int64_t *head;  /* [outputs] */
+  int64_t *layer;        /* [tokens] one layer's dense ops */
+  int64_t *embed;        /* [tokens] */
+  int64_t *head;         /* [outputs] */
   decode_piece **decode; /* [sequences][pieces] attention of all layers; NULL: not yet */
   int pieces;
   int64_t step, sequence;
@@ -47,6 +47,7 @@ struct celslm_engine {
   celslm_waiting queue;
   job_list held;                            /* back by the rate limit, in order of arrival */
   job_list swapped, running;                /* running: in order of admission */
+  job_list kept;                            /* done, but their KV is still being read */
   celslm_job *cursor, *prefill_cursor;      /* next to be looked at while blocks are taken */
   celslm_job *prefill_first, *prefill_last; /* those of `running` that still prefill, in order */
   celslm_job **decoding;                    /* a heap on (finish, order); [0, decodes) */

@@ -21,7 +21,7 @@ static void computed(celslm_job *job) {
   free(c);
 }
 
-static const celslm_job_owner owner = {NULL, computed};
+static const celslm_job_owner owner = {.done = computed};
 
 static void room_again(void *self, bool ok) {
   (void)ok;

@@ -3,12 +3,13 @@
 #include <string.h>
 
 extern const celslm_strategy celslm_strategy_cloud_only, celslm_strategy_edge_only,
-    celslm_strategy_ce_lslm;
+    celslm_strategy_ce_lslm, celslm_strategy_disaggregated;
 
 const celslm_strategy *const celslm_strategies[] = {
     &celslm_strategy_cloud_only,
     &celslm_strategy_edge_only,
     &celslm_strategy_ce_lslm,
+    &celslm_strategy_disaggregated,
     NULL,
 };
 

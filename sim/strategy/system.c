@@ -133,7 +133,7 @@ static void token_seen(void *self) {
   if (m->way == WAY_LAST || r->output == 1) r->last_seen = now;
   drop_message(m);
   if (--r->messages || !r->done) return;
-  r->end = CELSLM_COMPLETED;
+  r->end = r->refused ? CELSLM_REJECTED : CELSLM_COMPLETED;
   r->system->ended(r->system->self, r);
 }
 
@@ -197,13 +197,14 @@ static void break_down(celslm_request *r) {
   r->moving = complete > r->uploaded ? complete - r->uploaded - source : 0;
 }
 
-static void on_first_token(celslm_job *job) {
-  break_down(job->self);
-  send_token(job->self, WAY_FIRST);
+void celslm_first_token(celslm_job *job) {
+  celslm_request *r = job->self;
+  r->first_site = r->site;
+  break_down(r);
+  send_token(r, WAY_FIRST);
 }
 
-static void on_done(celslm_job *job) {
-  celslm_request *r = job->self;
+void celslm_answered(celslm_request *r) {
   if (r->entry) celslm_store_unpin(r->system->sites[r->site].store, r->entry);
   r->done = true;
   if (r->output == 1) return; /* its first token is its last */
@@ -211,7 +212,11 @@ static void on_done(celslm_job *job) {
   count_tokens_between(r);
 }
 
-static const celslm_job_owner owner = {on_first_token, on_done};
+static void on_done(celslm_job *job) {
+  celslm_answered(job->self);
+}
+
+static const celslm_job_owner owner = {.first_token = celslm_first_token, .done = on_done};
 
 static void submit(celslm_request *r) {
   celslm_site *site = &r->system->sites[r->site];
@@ -227,9 +232,20 @@ static void overhead_over(void *self) {
   submit(r);
 }
 
-void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
+/* To the engine of its site, after the client's overhead. */
+static void queue(celslm_request *r) {
   celslm_system *s = r->system;
-  celslm_site *site = &s->sites[r->site];
+  double overhead = s->scenario->engines[r->site].client_overhead;
+  if (overhead <= 0) {
+    submit(r);
+    return;
+  }
+  message *m = new_message(r, WAY_QUEUE);
+  m->timer = (celslm_event){.fire = overhead_over, .self = m, .cls = CELSLM_AT_TIMER, .id = r->id};
+  celslm_net_at(s->net, &m->timer, celslm_net_now(s->net) + celslm_ns_of(overhead));
+}
+
+static void prepare(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   r->entry = entry;
   r->job.id = r->id;
   r->job.prompt = tokens;
@@ -243,18 +259,25 @@ void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   r->job.content = (celslm_content){r->demand.prefix, entry ? entry->shared.tokens : 0};
   r->job.owner = &owner;
   r->job.self = r;
-  if (entry) celslm_store_pin(site->store, entry);
-  double overhead = s->scenario->engines[site->index].client_overhead;
-  if (overhead <= 0) {
-    submit(r);
-    return;
-  }
-  message *m = new_message(r, WAY_QUEUE);
-  m->timer = (celslm_event){.fire = overhead_over, .self = m, .cls = CELSLM_AT_TIMER, .id = r->id};
-  celslm_net_at(s->net, &m->timer, celslm_net_now(s->net) + celslm_ns_of(overhead));
+}
+
+void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
+  prepare(r, tokens, entry);
+  if (entry) celslm_store_pin(r->system->sites[r->site].store, entry);
+  queue(r);
+}
+
+void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *who) {
+  prepare(r, tokens, NULL);
+  r->job.owner = who;
+  r->job.output = 1;
+  r->job.keeps = true;
+  queue(r);
 }
 
 void celslm_reject(celslm_request *r) {
+  r->done = r->refused = true;
+  if (r->messages) return; /* its first token is on the way */
   r->end = CELSLM_REJECTED;
   r->system->ended(r->system->self, r);
 }
@@ -294,7 +317,7 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   row->ttft = celslm_seconds(r->first_seen - r->arrival);
   row->t_up = celslm_seconds(r->uploaded - r->arrival);
   row->t_down = celslm_seconds(r->first_seen - j->first_token);
-  bool in_cloud = s->scenario->platform->hosts[s->sites[r->site].host].role == CELSLM_CLOUD;
+  bool in_cloud = s->scenario->platform->hosts[s->sites[r->first_site].host].role == CELSLM_CLOUD;
   celslm_ns here = r->compute + r->loading_here;
   row->t_cloud = celslm_seconds(r->loading_there + (in_cloud ? here : 0));
   row->t_edge = celslm_seconds(in_cloud ? 0 : here);

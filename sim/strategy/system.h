@@ -33,6 +33,7 @@ typedef struct celslm_request {
   uint32_t id, user;
   int32_t context;        /* -1: none */
   int32_t site;           /* where it is served; -1: not decided */
+  int32_t first_site;     /* where its first token was computed */
   int32_t prompt, output; /* the user's own tokens; tokens asked for */
   celslm_demand demand;   /* class, deadline, session, prefix ...: load/load.h */
   celslm_entry *entry;    /* of the context it stands on, pinned; NULL: none */
@@ -41,11 +42,13 @@ typedef struct celslm_request {
       moving;          /* ns until the first token: system.c, break_down */
   uint8_t source, end; /* celslm_context_source, celslm_end */
   uint8_t messages;    /* on their way to the user */
-  bool done;           /* the engine has produced its last token */
+  bool done;           /* nothing more will be produced for it */
+  bool refused;        /* ... since it was rejected after its first token */
   uint64_t to_cloud;   /* B of user data that reached a cloud host */
   double kv_bytes;     /* fetched on this request's behalf */
   void (*then)(struct celslm_request *r);
   celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
+  void *handover;                        /* the strategy's */
   struct celslm_request *before, *after; /* among the live ones */
 } celslm_request;
 
@@ -59,7 +62,9 @@ typedef struct celslm_strategy {
    * the engines which the strategy needs was checked when it was read (scenario/workload.c). */
   bool (*configure)(void *options, const celslm_system *s, const celslm_element *e,
                     celslm_error *err);
+  void (*clear)(void *options); /* frees what options own; NULL: nothing */
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
+  void (*forget)(celslm_request *r); /* frees what it keeps for a request; NULL: nothing */
 } celslm_strategy;
 
 extern const celslm_strategy *const celslm_strategies[]; /* NULL-terminated */
@@ -89,7 +94,14 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
 /* Queues the request at its site's engine with `tokens` tokens to prefill, standing on `entry`
  * (NULL: on nothing; otherwise pinned for it until it ends), whose KV may still be on its way. */
 void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry);
-/* Ends a request that will not be served. */
+/* The same for its prefill and first token only; its KV blocks stay until celslm_engine_let_go.
+ * `owner` is told; it calls celslm_first_token, and celslm_answered once all tokens are there, with
+ * r->site where the last one comes from. */
+void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *owner);
+void celslm_first_token(celslm_job *job); /* job->self is the request */
+void celslm_answered(celslm_request *r);
+
+/* Ends a request that will not be served (any further). */
 void celslm_reject(celslm_request *r);
 
 void celslm_system_free_messages(celslm_system *s);

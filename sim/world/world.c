@@ -135,18 +135,23 @@ static void record(world *w, const celslm_request *r) {
   if (w->options->on_request) w->options->on_request(w->options->self, &row);
 }
 
+static void free_request(celslm_request *r) {
+  const celslm_strategy *strategy = r->system->strategy;
+  if (strategy->forget) strategy->forget(r);
+  free(r);
+}
+
 static void forget(world *w, celslm_request *r) {
   *(r->before ? &r->before->after : &w->live_first) = r->after;
   *(r->after ? &r->after->before : &w->live_last) = r->before;
   w->live--;
-  free(r);
+  free_request(r);
 }
 
 static void ended(void *self, celslm_request *r) {
   world *w = self;
   record(w, r);
-  celslm_load_ended(w->load, &r->demand, r->end == CELSLM_COMPLETED,
-                    celslm_net_now(w->system.net));
+  celslm_load_ended(w->load, &r->demand, r->end == CELSLM_COMPLETED, celslm_net_now(w->system.net));
   schedule_arrival(w);
   forget(w, r);
   if (w->options->finished) ++*w->options->finished;
@@ -224,7 +229,7 @@ static void destroy(world *w) {
   celslm_system *s = &w->system;
   for (celslm_request *r = w->live_first, *next; r; r = next) {
     next = r->after;
-    free(r);
+    free_request(r);
   }
   for (int i = 0; s->sites && i < w->scenario->n_engines; i++) {
     celslm_engine_free(s->sites[i].engine);
@@ -243,6 +248,7 @@ static void destroy(world *w) {
   free(s->down);
   free(s->bytes_up);
   free(s->bytes_down);
+  if (s->options && s->strategy->clear) s->strategy->clear(s->options);
   free(s->options);
 }
 

@@ -1,0 +1,293 @@
+/* disaggregated.c - one engine prefills and gives the first token, another decodes; in between the
+ * KV cache crosses the network, whole or as it is computed.
+ *
+ * Zhong et al., DistServe (arXiv 2401.09670); Patel et al., Splitwise (arXiv 2311.18677). Both
+ * engines serve the same model. KV leaves the prefill engine chunk by chunk at the end of the
+ * iteration that computed it; of the last chunk layer l of L leaves when (l + 1) / L of the
+ * iteration are over (layers take equal shares of it: an approximation). It waits at the decode
+ * engine's host until blocks are free there, in memory that is not accounted for. */
+#include "share/codec.h"
+#include "strategy/at_site.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct options {
+  int *prefill, *decode; /* engines; decode NULL: the edge nearest to the user */
+  int n_prefill, n_decode, turn, turn_back;
+  bool layers, least_loaded;
+  const celslm_codec *codec;
+} options;
+
+/* ---- choosing engines ------------------------------------------------------------------------ */
+
+/* The engines named in a list, which serve the same model as *model (-1: any so far). */
+static bool read_engines(const celslm_scenario *s, const celslm_element *e, const char *name,
+                         int **list, int *n, int *model, celslm_error *err) {
+  char *names = celslm_strdup(celslm_element_attribute(e, name)), *rest = NULL;
+  bool ok = true;
+  *list = celslm_alloc((unsigned long)s->n_engines + 1, sizeof **list);
+  for (char *word = strtok_r(names, " ", &rest); ok && word; word = strtok_r(NULL, " ", &rest)) {
+    int i = 0;
+    while (i < s->n_engines && strcmp(s->engines[i].name, word)) i++;
+    if (i == s->n_engines)
+      ok = celslm_element_fail(e, err, "<%s> %s \"%s\" is not an engine; give names of <engines>",
+                               e->name, name, word);
+    else if (*n == s->n_engines)
+      ok = celslm_element_fail(e, err, "<%s> %s names an engine twice", e->name, name);
+    else if (*model >= 0 && s->engines[i].model != *model)
+      ok = celslm_element_fail(e, err,
+                               "<%s> engine \"%s\" serves %s, others %s; KV only moves between "
+                               "engines of one model",
+                               e->name, word, s->models[s->engines[i].model].name,
+                               s->models[*model].name);
+    if (!ok) break;
+    *model = s->engines[i].model;
+    (*list)[(*n)++] = i;
+  }
+  free(names);
+  return ok && (*n || celslm_element_fail(e, err, "<%s> %s is empty; name at least one engine",
+                                          e->name, name));
+}
+
+static bool configure(void *to, const celslm_system *s, const celslm_element *e,
+                      celslm_error *err) {
+  static const char *const transfers[] = {"layers", "whole", NULL};
+  static const char *const selections[] = {"least-loaded", "round-robin", NULL};
+  options *o = to;
+  int transfer, selection, model = -1;
+  if (!celslm_element_choice(e, "transfer", transfers, 0, &transfer, err) ||
+      !celslm_element_choice(e, "select", selections, 0, &selection, err) ||
+      !read_engines(s->scenario, e, "prefill", &o->prefill, &o->n_prefill, &model, err))
+    return false;
+  o->layers = transfer == 0;
+  o->least_loaded = selection == 0;
+  const char *codec = celslm_element_attribute(e, "codec");
+  o->codec = celslm_codec_find(codec ? codec : "f16");
+  if (celslm_element_attribute(e, "decode"))
+    return read_engines(s->scenario, e, "decode", &o->decode, &o->n_decode, &model, err);
+  for (int u = 0; u < s->n_users; u++) {
+    int site = s->users[u].site;
+    if (site < 0 || s->scenario->engines[site].model != model)
+      return celslm_element_fail(e, err,
+                                 "<%s> without decode=\"...\" decodes at the users' edges: each "
+                                 "needs an engine of %s",
+                                 e->name, s->scenario->models[model].name);
+  }
+  return true;
+}
+
+static void clear(void *o) {
+  free(((options *)o)->prefill);
+  free(((options *)o)->decode);
+}
+
+static int choose(const celslm_system *s, const options *o, const int *list, int n, int *turn) {
+  int best = list[*turn];
+  *turn = (*turn + 1) % n;
+  for (int i = 0; o->least_loaded && i < n; i++)
+    if (celslm_engine_present(s->sites[list[i]].engine) <
+        celslm_engine_present(s->sites[best].engine))
+      best = list[i];
+  return best;
+}
+
+/* ---- handing a request over ------------------------------------------------------------------ */
+
+typedef struct handover handover;
+
+typedef struct piece { /* of its KV; from `ready` on it may leave */
+  celslm_transfer transfer;
+  celslm_ns ready;
+  struct piece *next;
+  handover *handover;
+} piece;
+
+struct handover {
+  celslm_request *r;
+  celslm_job job;      /* the decoding one */
+  piece *first, *last; /* all pieces, in order */
+  piece *next;         /* to leave next; NULL: none known */
+  celslm_event wait;   /* until it is ready */
+  int64_t known;       /* tokens that have pieces */
+  int64_t under_way;   /* pieces that have not arrived */
+  bool leaving, waiting, prefilled, decoding;
+  int decode; /* site */
+};
+
+static void forget(celslm_request *r) {
+  handover *h = r->handover;
+  if (!h) return;
+  for (piece *p = h->first, *next; p; p = next) {
+    next = p->next;
+    free(p);
+  }
+  free(h);
+}
+
+static void decoded(celslm_job *job) {
+  handover *h = job->self;
+  celslm_request *r = h->r;
+  r->job.last_token = job->last_token;
+  r->job.preemptions += job->preemptions;
+  if (job->itl_max > r->job.itl_max) r->job.itl_max = job->itl_max;
+  celslm_answered(r);
+}
+
+static const celslm_job_owner decode_owner = {.done = decoded};
+
+/* All its KV is there. */
+static void decode(handover *h) {
+  celslm_request *r = h->r;
+  r->site = h->decode;
+  h->job = (celslm_job){.id = r->id,
+                        .prompt = r->job.prompt,
+                        .output = r->output,
+                        .tenant = r->job.tenant,
+                        .priority = r->job.priority,
+                        .predicted = r->job.predicted,
+                        .deadline = r->job.deadline,
+                        .content = r->job.content,
+                        .given = true,
+                        .first_token = r->job.first_token,
+                        .last_token = r->job.last_token,
+                        .owner = &decode_owner,
+                        .self = h};
+  h->decoding = true;
+  if (celslm_engine_submit(r->system->sites[r->site].engine, &h->job) != CELSLM_SUBMITTED)
+    celslm_reject(r);
+}
+
+static void go_on(handover *h) {
+  bool all_left = h->prefilled && !h->next && !h->leaving;
+  if (all_left && h->r->job.state == CELSLM_JOB_KEPT)
+    celslm_engine_let_go(h->r->system->sites[h->r->site].engine, &h->r->job);
+  if (all_left && !h->under_way && !h->decoding) decode(h);
+}
+
+static void leave(handover *h);
+
+static void piece_left(void *self) {
+  handover *h = ((piece *)self)->handover;
+  h->leaving = false;
+  leave(h);
+}
+
+static void piece_arrived(void *self) {
+  handover *h = ((piece *)self)->handover;
+  const celslm_site *to = &h->r->system->sites[h->decode];
+  if (to->on_transfer) to->on_transfer(to->self, &((piece *)self)->transfer);
+  h->under_way--;
+  go_on(h);
+}
+
+static void ready(void *self) {
+  handover *h = self;
+  h->waiting = false;
+  leave(h);
+}
+
+/* Sends the next piece if it is ready; one at a time. */
+static void leave(handover *h) {
+  celslm_net *net = h->r->system->net;
+  piece *p = h->next;
+  if (p && !h->leaving && !h->waiting && p->ready > celslm_net_now(net)) {
+    h->waiting = true;
+    celslm_net_at(net, &h->wait, p->ready);
+  } else if (p && !h->leaving && !h->waiting) {
+    h->next = p->next;
+    h->leaving = true;
+    celslm_net_send(net, &p->transfer);
+    return;
+  }
+  go_on(h);
+}
+
+static void add_piece(handover *h, double bytes, celslm_ns when) {
+  celslm_request *r = h->r;
+  piece *p = celslm_alloc(1, sizeof *p);
+  *p = (piece){.ready = when,
+               .handover = h,
+               .transfer = {.from = r->system->sites[r->site].host,
+                            .to = r->system->sites[h->decode].host,
+                            .bytes = (uint64_t)ceil(bytes),
+                            .traffic = CELSLM_KV,
+                            .sent = piece_left,
+                            .delivered = piece_arrived,
+                            .self = p}};
+  *(h->last ? &h->last->next : &h->first) = p;
+  h->last = p;
+  if (!h->next) h->next = p;
+  h->under_way++;
+  r->kv_bytes += ceil(bytes);
+}
+
+static void chunk(celslm_job *job, celslm_ns when) {
+  celslm_request *r = job->self;
+  const options *o = r->system->options;
+  handover *h = r->handover;
+  const celslm_model *m = r->system->sites[r->site].model;
+  celslm_ns now = celslm_net_now(r->system->net);
+  int64_t upto = job->computed + job->chunk, tokens = upto - h->known;
+  if (r->output == 1 || !o->layers || tokens <= 0) return; /* computed again: it is there */
+  h->known = upto;
+  double layer = o->codec->layer_bytes(m, (double)tokens);
+  if (upto < job->need)
+    add_piece(h, (double)m->layers * layer, when);
+  else
+    for (int64_t l = 1; l <= m->layers; l++)
+      add_piece(h, layer, now + (when - now) * l / m->layers);
+  leave(h);
+}
+
+static void prefilled(celslm_job *job) {
+  celslm_request *r = job->self;
+  const options *o = r->system->options;
+  handover *h = r->handover;
+  const celslm_site *site = &r->system->sites[r->site];
+  if (r->output == 1) {
+    celslm_engine_let_go(site->engine, job);
+    celslm_answered(r);
+    return;
+  }
+  h->prefilled = true;
+  if (!o->layers)
+    add_piece(h, (double)site->model->layers * o->codec->layer_bytes(site->model, job->need),
+              celslm_net_now(r->system->net));
+  leave(h);
+}
+
+static const celslm_job_owner prefill_owner = {
+    .first_token = celslm_first_token, .done = prefilled, .chunk = chunk};
+
+static void uploaded(celslm_request *r) {
+  const celslm_scenario *s = r->system->scenario;
+  int64_t context = r->context < 0 ? 0 : s->contexts[r->context].tokens;
+  options *o = r->system->options;
+  handover *h = celslm_alloc(1, sizeof *h);
+  *h = (handover){.r = r,
+                  .decode = o->decode ? choose(r->system, o, o->decode, o->n_decode, &o->turn_back)
+                                      : r->system->users[r->user].site,
+                  .wait = {.fire = ready, .self = h, .cls = CELSLM_AT_TIMER, .id = r->id}};
+  r->handover = h;
+  r->source = r->context < 0 ? CELSLM_CONTEXT_NONE : CELSLM_CONTEXT_RECOMPUTED;
+  celslm_serve_prefill(r, r->prompt + (int32_t)context, &prefill_owner);
+}
+
+static void arrive(const void *unused, celslm_request *r) {
+  (void)unused;
+  options *o = r->system->options;
+  celslm_upload(r, choose(r->system, o, o->prefill, o->n_prefill, &o->turn), uploaded);
+}
+
+const celslm_strategy celslm_strategy_disaggregated = {
+    .name = "disaggregated",
+    .summary = "one engine prefills, another decodes; KV crosses the network whole or by layers",
+    .paper = "arXiv 2401.09670, 2311.18677",
+    .options_size = sizeof(options),
+    .configure = configure,
+    .clear = clear,
+    .arrive = arrive,
+    .forget = forget,
+};
