@@ -228,7 +228,8 @@ static void carry(int argc, char **argv) {
                      (double)w->transfer->bytes);
     } else {
       sg_host_t host = n->hosts[w->compute->host];
-      sg_exec_t exec = sg_actor_exec_init(w->compute->seconds * sg_host_get_speed(host));
+      sg_exec_t exec =
+          sg_actor_exec_init(w->compute->seconds * n->platform->hosts[w->compute->host].speed);
       sg_exec_set_host(exec, host);
       sg_exec_start(exec);
       sg_exec_wait(exec);

@@ -54,11 +54,11 @@ typedef struct celslm_transfer {
   celslm_event event;
 } celslm_transfer;
 
-/* Work on a host that several share: a SimGrid exec of seconds x speed. The caller fills the first
+/* Work on a host that several share, or whose speed varies: a SimGrid exec of seconds x speed. The caller fills the first
  * part, keeps the struct until `done`, and sets event.cls and event.id, which order ties. */
 typedef struct celslm_compute {
   int host;
-  double seconds; /* alone on one core */
+  double seconds; /* alone on one core, in the first performance state */
   void (*done)(void *self);
   void *self;
   /* net's own */

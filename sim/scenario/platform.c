@@ -5,6 +5,7 @@
  * is refused by name, so that nothing in the file is silently without effect. */
 #include "scenario/platform.h"
 
+#include "scenario/speeds.h"
 #include "scenario/topology.h"
 #include "scenario/xml.h"
 
@@ -240,25 +241,17 @@ static bool read_role(celslm_platform *p, const celslm_topology *t, int place,
 }
 
 static bool read_host(celslm_platform *p, const celslm_element *e, celslm_error *err) {
-  static const char *const allowed[] = {"id", "speed", "core", NULL};
-  static const char *const later[] = {"availability_file", "speed_file", "state_file",
-                                      "coordinates",       "pstate",     NULL};
+  static const char *const allowed[] = {"id", "speed", "core", "pstate", "speed_file", NULL};
+  static const char *const later[] = {"availability_file", "state_file", "coordinates", NULL};
   celslm_host *h = &p->hosts[p->n_hosts];
-  const char *id = NULL, *speed;
+  const char *id = NULL;
   int64_t cores;
   if (!celslm_only_attributes(e, allowed, later, err) || !(id = celslm_required_text(e, "id", err)))
     return false;
   p->n_hosts++;
   h->name = celslm_strdup(id);
   h->line = e->line;
-  speed = celslm_element_attribute(e, "speed");
-  if (speed && strchr(speed, ','))
-    return celslm_element_fail(e, err,
-                               "<host> speed \"%s\": several performance states are not "
-                               "supported yet; give one speed such as 312Tf",
-                               speed);
-  if (!celslm_element_quantity(e, "speed", CELSLM_UNIT_FLOPS, DBL_MIN, INFINITY, NAN, &h->speed,
-                               err) ||
+  if (!celslm_host_read_speeds(h, e, err) ||
       !celslm_element_integer(e, "core", 1, 1000000, 1, &cores, err))
     return false;
   h->cores = (int)cores;
@@ -446,7 +439,9 @@ static char *normalise(const celslm_platform *p, const celslm_topology *t,
     if (strcmp(e->name, "host")) continue;
     const celslm_host *h = &p->hosts[place++];
     name = celslm_xml_escape(h->name);
-    fprintf(f, "    <host id=\"%s\" speed=\"%.17gf\" core=\"%d\">", name, h->speed, h->cores);
+    fprintf(f, "    <host id=\"%s\" core=\"%d\"", name, h->cores);
+    celslm_host_write_speeds(h, f);
+    fputs(">", f);
     free(name);
     for (int k = 0; k < e->n_children; k++) {
       char *id = celslm_xml_escape(celslm_element_attribute(&e->children[k], "id"));
@@ -475,7 +470,9 @@ static char *normalise(const celslm_platform *p, const celslm_topology *t,
     free(name);
   }
   celslm_topology_write_routes(t, p, f);
-  fputs("  </zone>\n</platform>\n", f);
+  fputs("  </zone>\n", f);
+  for (int i = 0; i < p->n_hosts; i++) celslm_host_write_profile(&p->hosts[i], i, f);
+  fputs("</platform>\n", f);
   fclose(f);
   return text;
 }
@@ -548,7 +545,11 @@ celslm_platform *celslm_platform_load(const char *file, const char *profile_dir,
 
 void celslm_platform_free(celslm_platform *p) {
   if (!p) return;
-  for (int i = 0; i < p->n_hosts; i++) free(p->hosts[i].name);
+  for (int i = 0; i < p->n_hosts; i++) {
+    free(p->hosts[i].name);
+    free(p->hosts[i].states);
+    free(p->hosts[i].changes);
+  }
   for (int i = 0; i < p->n_links; i++) free(p->links[i].name);
   for (int i = 0; i < p->n_profiles; i++) celslm_profile_free(p->profiles[i]);
   celslm_index_free(p->index);

@@ -13,6 +13,7 @@
  *                  .ue_tx_power, .ue_antenna_gain, .ue_noise_figure, .height, .x, .y,
  *                  .dl_share, .ul_share (TDD shares of time), .dl_layers, .ul_layers
  *
+ * Of SimGrid's own attributes a host may have several speeds (DVFS), pstate and speed_file (speeds.h).
  * One zone, routing Full, Floyd, Dijkstra or DijkstraCache; what we do not support is refused by name. */
 #ifndef CELSLM_SCENARIO_PLATFORM_H
 #define CELSLM_SCENARIO_PLATFORM_H
@@ -27,7 +28,12 @@ typedef enum celslm_role {
 typedef struct celslm_host {
   char *name;
   celslm_role role;
-  double speed; /* FLOP/s, SimGrid's */
+  double speed; /* FLOP/s, SimGrid's; of the first performance state */
+  char *states; /* all of them, as SimGrid reads them; NULL: one */
+  int pstate;
+  char *changes; /* "TIME FACTOR" lines; NULL: the speed is constant */
+  double period; /* s after which they repeat; NaN: never */
+  bool varies;   /* not always the speed for which the profile holds */
   int cores;
   celslm_profile *profile; /* NULL: cannot serve a model */
   int accelerators;

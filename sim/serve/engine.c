@@ -64,7 +64,7 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   int used = 0; /* accelerators */
   for (int i = 0; i < scenario->n_engines; i++)
     if (scenario->engines[i].host == config->host) used += scenario->engines[i].tensor_parallel;
-  e->shares_host = used > host->accelerators;
+  e->shares_host = used > host->accelerators || host->varies;
   e->stepping |= e->shares_host;
   e->exec = (celslm_compute){.host = config->host,
                              .done = end_of_iterations,

@@ -39,7 +39,8 @@ struct celslm_engine {
   cost_tables ticks;
   int64_t layers;
   bool stepping;
-  bool shares_host; /* with other engines: its iterations are SimGrid execs, one at a time */
+  bool shares_host; /* with other engines, or its speed varies: its iterations are SimGrid execs, one
+                       at a time */
   celslm_compute exec;
   int64_t fixed; /* ticks of every iteration; < 0: what the op list says */
 

@@ -209,15 +209,21 @@ static const struct {
     {PLATFORM, "platform-serves-nobody",
      "bad/platform-serves-nobody.xml:14: cell \"gnb0\" serves \"cloud\", which has the role "
      "cloud; give a host with the role edge"},
-    {PLATFORM, "platform-several-speeds",
-     "bad/platform-several-speeds.xml:10: <host> speed \"200Gf,100Gf\": several performance "
-     "states are not supported yet; give one speed such as 312Tf"},
     {PLATFORM, "platform-state-file",
      "bad/platform-state-file.xml:34: <link> state_file is not supported yet; allowed: id, "
      "bandwidth, latency, sharing_policy"},
     {PLATFORM, "platform-trace-element",
      "bad/platform-trace-element.xml:39: <trace_connect> inside <zone> is not supported yet; "
      "allowed: host, router, link, route, prop"},
+    {PLATFORM, "platform-speed-file",
+     "bad/falling.speed:4: a line of a speed file is TIME FACTOR with rising times of at least 0 "
+     "and factors above 0 and up to 1000, PERIODICITY d, LOOPAFTER d, or # comment"},
+    {PLATFORM, "platform-pstate",
+     "bad/platform-pstate.xml:10: <host> pstate \"2\": out of range; it must be a whole number of "
+     "at least 0 and at most 1"},
+    {PLATFORM, "platform-several-speeds",
+     "bad/platform-several-speeds.xml:10: <host> speed \"fast\": \"fast\": not a number; give a "
+     "speed such as 312Tf (f, Mf, Gf, Tf)"},
     {PLATFORM, "platform-unconnected",
      "bad/platform-unconnected.xml:5: host \"cloud\" has no route to \"edge0\"; every pair of "
      "hosts must be connected"},
