@@ -40,12 +40,19 @@ const celslm_column celslm_request_columns[] = {
     NAMED(celslm_request_row, context_source, "1", sources,
           "where the KV of its shared context came from: it has none; recomputed with its own "
           "prefill; a hit in the engine's store; fetched for it; joined to a fetch another began"),
-    REQUEST(id, "1", "number of the request in order of arrival, the same in every strategy"),
+    REQUEST(id, "1",
+            "number of the request in order of arrival; where users wait for answers (sessions, "
+            "closed loops) session and turn tell it in every strategy"),
     REQUEST(ue, "1", "user equipment that sent it"),
     REQUEST(cell, "1", "radio cell of the user equipment; 0xffffffff: none"),
     REQUEST(engine, "1", "engine that generated its tokens; 0xffffffff: it never reached one"),
     REQUEST(context, "1", "shared context it builds on; 0xffffffff: none"),
-    REQUEST(prompt_tokens, "token", "length of the user's private prompt"),
+    REQUEST(class, "1", "class of requests it is of"),
+    REQUEST(tenant, "1", "tenant who pays for it"),
+    REQUEST(session, "1", "session it belongs to; a request without turns is one by itself"),
+    REQUEST(turn, "1", "turn of the session, from 0"),
+    REQUEST(prompt_tokens, "token",
+            "length of the user's private prompt; in a session, with all that was said before"),
     REQUEST(context_tokens, "token", "length of the shared context"),
     REQUEST(output_tokens, "token", "tokens generated"),
     REQUEST(preemptions, "1", "times its KV blocks were taken away and computed again"),
@@ -54,12 +61,15 @@ const celslm_column celslm_request_columns[] = {
     REQUEST(scheduled, "s", "when the engine first computed for it"),
     REQUEST(first_token, "s", "when the user had the first token"),
     REQUEST(last_token, "s", "when the user had the last token"),
+    REQUEST(deadline, "s", "by when its class wants the last token; NaN: no deadline"),
     REQUEST(ttft, "s",
             "time to first token = first_token - arrival = t_up + t_wait + t_cloud + t_comm + "
             "t_edge - t_hidden + t_down"),
     REQUEST(tpot, "s", "time per output token after the first; NaN with fewer than two tokens"),
     REQUEST(e2e, "s", "end-to-end latency = last_token - arrival"),
     REQUEST(itl_max, "s", "longest pause between two of its tokens"),
+    REQUEST(queueing, "s", "queueing time = scheduled - queued"),
+    REQUEST(normalised, "s", "normalised latency = e2e / output_tokens"),
     REQUEST(t_up, "s", "part of ttft: the prompt on its way to the engine"),
     REQUEST(t_wait, "s", "part of ttft: in the engine's queue"),
     REQUEST(t_cloud, "s", "part of ttft: computing in the cloud (T_com_C)"),
@@ -87,6 +97,9 @@ const celslm_column celslm_engine_columns[] = {
     ENGINE(kv_blocks, "block", "KV blocks it has"),
     ENGINE(context_bytes, "B", "KV of shared contexts in its store"),
     ENGINE(busy, "s", "time spent computing so far"),
+    ENGINE(utilisation, "1",
+           "share of the time since the sample before in which it was computing; NaN in the first "
+           "sample"),
     ENGINE(iterations, "1", "iterations so far"),
     ENGINE(prompt_tokens, "token", "prompt and context tokens computed so far"),
     ENGINE(output_tokens, "token", "tokens generated so far"),
@@ -167,14 +180,43 @@ const size_t celslm_iteration_n_columns = LENGTH(celslm_iteration_columns);
 
 /* ---- /summary -------------------------------------------------------------------------------- */
 
-#define SUMMARY(field, units, description) COLUMN(celslm_summary_row, field, units, description)
 /* Mean with its interval and three quantiles of one latency. */
-#define LATENCY(of, text)                                                                          \
-  SUMMARY(of##_mean, "s", text ", mean of the requests completed after the warm-up"),              \
-      SUMMARY(of##_low, "s", text ", lower end of the mean's 95 % confidence interval"),           \
-      SUMMARY(of##_high, "s", text ", upper end of the mean's 95 % confidence interval"),          \
-      SUMMARY(of##_p50, "s", text ", median"), SUMMARY(of##_p95, "s", text ", 95th percentile"),   \
-      SUMMARY(of##_p99, "s", text ", 99th percentile")
+#define LATENCY(row, of, text)                                                                     \
+  COLUMN(row, of##_mean, "s", text ", mean of the requests completed after the warm-up"),          \
+      COLUMN(row, of##_low, "s", text ", lower end of the mean's 95 % confidence interval"),       \
+      COLUMN(row, of##_high, "s", text ", upper end of the mean's 95 % confidence interval"),      \
+      COLUMN(row, of##_p50, "s", text ", median"),                                                 \
+      COLUMN(row, of##_p95, "s", text ", 95th percentile"),                                        \
+      COLUMN(row, of##_p99, "s", text ", 99th percentile")
+#define LATENCIES(row)                                                                             \
+  LATENCY(row, ttft, "time to first token"), LATENCY(row, tpot, "time per output token"),          \
+      LATENCY(row, e2e, "end-to-end latency"), LATENCY(row, queueing, "queueing time"),            \
+      LATENCY(row, normalised, "normalised latency")
+
+#define CLASS(field, units, description) COLUMN(celslm_class_row, field, units, description)
+const celslm_column celslm_class_columns[] = {
+    CLASS(strategy, "1", strategy),
+    CLASS(class, "1", "class of requests"),
+    CLASS(tenant, "1", "tenant who pays for it"),
+    CLASS(priority, "1", "its priority; lower is more urgent"),
+    CLASS(arrived, "1", "requests that arrived"),
+    CLASS(completed, "1", "requests that got all their tokens"),
+    CLASS(rejected, "1", "requests turned away at arrival"),
+    CLASS(dropped, "1", "requests lost to a fault"),
+    CLASS(in_flight, "1", "requests unfinished when the run ended"),
+    CLASS(preemptions, "1", "times a request's KV blocks were taken away"),
+    CLASS(late, "1", "requests completed after the warm-up, but past their deadline"),
+    CLASS(prompt_tokens, "token", "prompt tokens of the requests completed after the warm-up"),
+    CLASS(output_tokens, "token", "tokens generated for the requests completed after the warm-up"),
+    CLASS(served, "token/s", "those prompt and output tokens over the time after the warm-up"),
+    CLASS(goodput, "1/s", "requests that met every objective over the time after the warm-up"),
+    CLASS(slo_share, "1",
+          "share of the requests completed after the warm-up that met every objective"),
+    LATENCIES(celslm_class_row),
+};
+const size_t celslm_class_n_columns = LENGTH(celslm_class_columns);
+
+#define SUMMARY(field, units, description) COLUMN(celslm_summary_row, field, units, description)
 const celslm_column celslm_summary_columns[] = {
     SUMMARY(strategy, "1", strategy),
     SUMMARY(arrived, "1", "requests that arrived"),
@@ -189,9 +231,7 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(goodput, "1/s", "requests that met every objective over the time after the warm-up"),
     SUMMARY(slo_share, "1",
             "share of the requests completed after the warm-up that met every objective"),
-    LATENCY(ttft, "time to first token"),
-    LATENCY(tpot, "time per output token"),
-    LATENCY(e2e, "end-to-end latency"),
+    LATENCIES(celslm_summary_row),
     SUMMARY(itl_p50, "s", "time between tokens, median over all tokens (from a sketch)"),
     SUMMARY(itl_p95, "s", "time between tokens, 95th percentile (from a sketch)"),
     SUMMARY(itl_p99, "s", "time between tokens, 99th percentile (from a sketch)"),
@@ -208,6 +248,17 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(recomputed, "1", "requests that computed their context with their own prefill"),
     SUMMARY(preemptions, "1", "times a request's KV blocks were taken away"),
     SUMMARY(iterations, "1", "iterations of all engines"),
+    SUMMARY(late, "1", "requests completed after the warm-up, but past their deadline"),
+    SUMMARY(fairness, "1",
+            "Jain's index of the tenants' served (see /classes, summed over a tenant's classes), "
+            "over tenants with requests that arrived after the warm-up: 1 if all got the same, 1/n "
+            "if one of n got all"),
+    SUMMARY(utilisation, "1", "time spent computing over the duration, mean of all engines"),
+    SUMMARY(running_mean, "1",
+            "requests in the batches of all engines, mean of the samples after the warm-up; NaN "
+            "without samples"),
+    SUMMARY(waiting_mean, "1", "requests in the queues of all engines, likewise"),
+    SUMMARY(kv_share_mean, "1", "KV blocks in use over those there are, likewise"),
     SUMMARY(user_bytes_to_cloud, "B", "user data that reached the cloud"),
     SUMMARY(kv_bytes, "B", "KV moved over the network"),
     SUMMARY(wan_bytes, "B", "all bytes to and from hosts in the cloud"),

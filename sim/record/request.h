@@ -23,11 +23,14 @@ typedef enum celslm_context_source {
 typedef struct celslm_request_row {
   uint8_t strategy, end, context_source;
   uint32_t id, ue, cell, engine, context;
+  uint32_t class, tenant, session, turn;
   uint32_t prompt_tokens, context_tokens, output_tokens; /* user prompt; shared context; generated */
   uint32_t preemptions;
   double arrival, queued, scheduled, first_token, last_token; /* absolute; first/last as the user sees them;
                                                                  queued: prompt complete at the engine */
+  double deadline; /* absolute, for the last token */
   double ttft, tpot, e2e, itl_max;
+  double queueing, normalised;
   double t_up, t_wait, t_cloud, t_comm, t_edge, t_hidden, t_down;
   double user_bytes_to_cloud, kv_bytes; /* from the ledger: B of user data that reached the cloud, KV fetched for it */
 } celslm_request_row;
@@ -43,6 +46,7 @@ typedef struct celslm_engine_row {
   uint32_t running, waiting, kv_blocks_used, kv_blocks;
   double context_bytes; /* B held in the context store */
   double busy;          /* s computed so far */
+  double utilisation;   /* share of the time since the last sample that was busy */
   int64_t iterations, prompt_tokens, output_tokens; /* so far */
 } celslm_engine_row;
 extern const celslm_column celslm_engine_columns[];
@@ -102,6 +106,22 @@ typedef struct celslm_iteration_row {
 extern const celslm_column celslm_iteration_columns[];
 extern const size_t celslm_iteration_n_columns;
 
+/* A latency in a table of figures: mean, 95 % confidence interval of the mean, quantiles. */
+#define CELSLM_LATENCY(of) of##_mean, of##_low, of##_high, of##_p50, of##_p95, of##_p99
+
+/* One row per class of requests at the end of the run: /classes */
+typedef struct celslm_class_row {
+  uint8_t strategy;
+  uint32_t class, tenant, priority;
+  int64_t arrived, completed, rejected, dropped, in_flight, preemptions, late;
+  int64_t prompt_tokens, output_tokens;
+  double served, goodput, slo_share;
+  double CELSLM_LATENCY(ttft), CELSLM_LATENCY(tpot), CELSLM_LATENCY(e2e);
+  double CELSLM_LATENCY(queueing), CELSLM_LATENCY(normalised);
+} celslm_class_row;
+extern const celslm_column celslm_class_columns[];
+extern const size_t celslm_class_n_columns;
+
 /* One row per strategy: /summary */
 typedef struct celslm_summary_row {
   uint8_t strategy;
@@ -111,12 +131,14 @@ typedef struct celslm_summary_row {
   double offered;    /* requests per s */
   double goodput;    /* requests per s that met every objective */
   double slo_share;  /* of the completed ones */
-  double ttft_mean, ttft_low, ttft_high, ttft_p50, ttft_p95, ttft_p99;
-  double tpot_mean, tpot_low, tpot_high, tpot_p50, tpot_p95, tpot_p99;
-  double e2e_mean, e2e_low, e2e_high, e2e_p50, e2e_p95, e2e_p99;
+  double CELSLM_LATENCY(ttft), CELSLM_LATENCY(tpot), CELSLM_LATENCY(e2e);
+  double CELSLM_LATENCY(queueing), CELSLM_LATENCY(normalised);
   double itl_p50, itl_p95, itl_p99; /* from the sketch */
   double wait_mean, up_mean, cloud_mean, comm_mean, edge_mean, hidden_mean, down_mean;
-  int64_t hits, fetches, joins, recomputed, preemptions, iterations;
+  int64_t hits, fetches, joins, recomputed, preemptions, iterations, late;
+  double fairness;    /* Jain's index over tenants */
+  double utilisation; /* of the engines */
+  double running_mean, waiting_mean, kv_share_mean; /* of the samples */
   double user_bytes_to_cloud, kv_bytes, wan_bytes; /* B */
   double energy; /* J of all hosts with engines: idle power plus (max - idle) x busy share */
 } celslm_summary_row;

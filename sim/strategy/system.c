@@ -296,22 +296,29 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
       .cell = u->cell < 0 ? UINT32_MAX : (uint32_t)u->cell,
       .engine = r->site < 0 ? UINT32_MAX : (uint32_t)r->site,
       .context = r->context < 0 ? UINT32_MAX : (uint32_t)r->context,
+      .class = (uint32_t)r->demand.cls,
+      .tenant = (uint32_t)r->demand.tenant,
+      .session = r->demand.session,
+      .turn = r->demand.turn,
       .prompt_tokens = (uint32_t)r->prompt,
       .context_tokens = r->context < 0 ? 0 : (uint32_t)s->scenario->contexts[r->context].tokens,
       .output_tokens = (uint32_t)r->output,
       .preemptions = j->preemptions,
       .arrival = celslm_seconds(r->arrival),
+      .deadline = r->demand.deadline == CELSLM_NEVER ? NAN : celslm_seconds(r->demand.deadline),
       .user_bytes_to_cloud = (double)r->to_cloud,
       .kv_bytes = r->kv_bytes,
   };
-  double *unknown[] = {&row->queued, &row->scheduled, &row->first_token, &row->last_token,
-                       &row->ttft,   &row->tpot,      &row->e2e,         &row->itl_max,
-                       &row->t_up,   &row->t_wait,    &row->t_cloud,     &row->t_comm,
-                       &row->t_edge, &row->t_hidden,  &row->t_down};
+  double *unknown[] = {&row->queued,   &row->scheduled,  &row->first_token, &row->last_token,
+                       &row->ttft,     &row->tpot,       &row->e2e,         &row->itl_max,
+                       &row->queueing, &row->normalised, &row->t_up,        &row->t_wait,
+                       &row->t_cloud,  &row->t_comm,     &row->t_edge,      &row->t_hidden,
+                       &row->t_down};
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) *unknown[i] = NAN;
   if (r->uploaded >= 0) row->queued = celslm_seconds(r->uploaded);
   if (r->uploaded >= 0 && j->owner && j->scheduled >= 0)
     row->scheduled = celslm_seconds(j->scheduled);
+  row->queueing = row->scheduled - row->queued;
   if (r->first_seen < 0) return;
   row->first_token = celslm_seconds(r->first_seen);
   row->ttft = celslm_seconds(r->first_seen - r->arrival);
@@ -328,6 +335,7 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   if (r->end != CELSLM_COMPLETED) return;
   row->last_token = celslm_seconds(r->last_seen);
   row->e2e = celslm_seconds(r->last_seen - r->arrival);
+  row->normalised = row->e2e / r->output;
   if (r->output < 2) return;
   row->tpot = celslm_seconds(r->last_seen - r->first_seen) / (r->output - 1);
   row->itl_max = celslm_tick_seconds(j->itl_max);

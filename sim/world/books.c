@@ -1,31 +1,29 @@
 #include "world/books.h"
 
-#include "record/statistics.h"
+#include "world/tally.h"
 
 #include <gsl/gsl_version.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct series { /* one latency of the completed requests, in order of completion */
-  double *values;
-  size_t n, size;
-} series;
-
 struct celslm_books {
   const celslm_scenario *scenario;
   const celslm_run_options *options;
   celslm_system *system;
   celslm_results *results; /* NULL: nothing is written */
-  celslm_table *requests, *engines, *links, *cells, *contexts, *timeline, *iterations, *summary;
-  celslm_column *columns[8]; /* copies with names filled in; names[] owns the arrays */
-  const char **names[6];
+  celslm_table *requests, *engines, *links, *cells, *contexts, *timeline, *iterations, *classes,
+      *summary;
+  celslm_column *columns[9]; /* copies with names filled in; names[] owns the arrays */
+  const char **names[8];
   int n_columns, n_names;
-  int64_t ends[4];
   int64_t sources[5];
-  series ttft, tpot, e2e;
-  int64_t warm, good; /* completed after the warm-up; of them within every objective */
-  int64_t preemptions;
+  celslm_tally all;
+  celslm_tally **of_class; /* a single class is all */
+  double *busy;            /* s, by engine, at the last sample */
+  double sampled_at;       /* s; negative: there was none */
+  int64_t samples;         /* after the warm-up, and sums over them: */
+  double running, waiting, kv_share;
   double breakdown[7];
   double user_bytes, kv_bytes;
   celslm_ns window_from, window_to;
@@ -81,17 +79,22 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
   const char **strategies = new_names(b, s->n_strategies), **engines = new_names(b, s->n_engines);
   const char **contexts = new_names(b, s->n_contexts), **cells = new_names(b, s->platform->n_cells);
   const char **hosts = new_names(b, s->platform->n_hosts), **links = new_names(b, n_links);
+  const char **classes = new_names(b, s->n_classes), **tenants = new_names(b, s->n_tenants);
   for (int i = 0; i < s->n_strategies; i++) strategies[i] = s->strategies[i].label;
   for (int i = 0; i < s->n_engines; i++) engines[i] = s->engines[i].name;
   for (int i = 0; i < s->n_contexts; i++) contexts[i] = s->contexts[i].name;
   for (int i = 0; i < s->platform->n_cells; i++)
     cells[i] = s->platform->hosts[s->platform->cells[i].host].name;
   for (int i = 0; i < s->platform->n_hosts; i++) hosts[i] = s->platform->hosts[i].name;
+  for (int i = 0; i < s->n_classes; i++) classes[i] = s->classes[i].name;
+  for (int i = 0; i < s->n_tenants; i++) tenants[i] = s->tenants[i];
   for (int i = 0; i < n_links; i++) links[i] = celslm_net_link_name(b->system->net, i);
   naming namings[] = {{"strategy", strategies},
                       {"engine", engines},
                       {"context", contexts},
                       {"cell", cells},
+                      {"class", classes},
+                      {"tenant", tenants},
                       {"index", hosts},
                       {"link", links},
                       {"traffic", celslm_traffic_names},
@@ -108,6 +111,7 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
          OPEN(timeline, span, "what engines, routes and cells did in the timeline window") &&
          (!s->results.iterations ||
           OPEN(iterations, iteration, "every iteration of every engine")) &&
+         OPEN(classes, class, "one row per class of requests, at the end") &&
          OPEN(summary, summary, "one row per strategy");
 #undef OPEN
 }
@@ -120,6 +124,11 @@ celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_optio
   b->system = system;
   b->window_from = celslm_ns_of(s->results.timeline_from);
   b->window_to = celslm_ns_of(s->results.timeline_to);
+  b->of_class = celslm_alloc((unsigned long)s->n_classes, sizeof *b->of_class);
+  for (int c = 0; c < s->n_classes; c++)
+    b->of_class[c] = s->n_classes == 1 ? &b->all : celslm_alloc(1, sizeof **b->of_class);
+  b->busy = celslm_alloc((unsigned long)s->n_engines, sizeof *b->busy);
+  b->sampled_at = -1;
   if (!o->file) return b;
   b->results = celslm_results_create(o->file, err);
   if (b->results && write_provenance(b, err) && open_tables(b, err)) return b;
@@ -187,51 +196,38 @@ void celslm_books_watch(celslm_books *b, celslm_site *site) {
   site->self = b;
 }
 
-static void add(series *s, double value) {
-  if (isnan(value)) return;
-  if (s->n == s->size)
-    s->values = celslm_realloc(s->values, s->size = s->size ? 2 * s->size : 1024, sizeof(double));
-  s->values[s->n++] = value;
-}
-
 void celslm_books_request(celslm_books *b, const celslm_request_row *r) {
-  const celslm_slo_config *slo = &b->scenario->slo;
   if (b->results) celslm_table_append(b->requests, r);
-  b->ends[r->end]++;
+  celslm_tally_add(&b->all, b->scenario, r);
+  if (b->scenario->n_classes > 1) celslm_tally_add(b->of_class[r->class], b->scenario, r);
   b->sources[r->context_source]++;
-  b->preemptions += r->preemptions;
   b->user_bytes += r->user_bytes_to_cloud;
   b->kv_bytes += r->kv_bytes;
   if (r->end != CELSLM_COMPLETED || r->arrival < b->scenario->results.warmup) return;
-  b->warm++;
-  b->good += r->ttft <= slo->ttft && !(r->tpot > slo->tpot) && r->e2e <= slo->e2e;
-  add(&b->ttft, r->ttft);
-  add(&b->tpot, r->tpot);
-  add(&b->e2e, r->e2e);
   const double parts[] = {r->t_wait, r->t_up,     r->t_cloud, r->t_comm,
                           r->t_edge, r->t_hidden, r->t_down};
   for (int i = 0; i < 7; i++) b->breakdown[i] += parts[i];
 }
 
 void celslm_books_sample(celslm_books *b, const celslm_system *s) {
-  for (int i = 0; b->results && i < b->scenario->n_engines; i++) {
+  double now = celslm_seconds(celslm_net_now(s->net)), used = 0, blocks = 0;
+  bool warm = now >= b->scenario->results.warmup;
+  for (int i = 0; i < b->scenario->n_engines; i++) {
     celslm_engine_row row = {.strategy = (uint8_t)b->options->strategy, .engine = (uint32_t)i};
     celslm_engine_observe(s->sites[i].engine, &row);
     row.context_bytes = celslm_store_used(s->sites[i].store);
-    celslm_table_append(b->engines, &row);
+    row.utilisation = b->sampled_at < 0 ? NAN : (row.busy - b->busy[i]) / (now - b->sampled_at);
+    b->busy[i] = row.busy;
+    used += row.kv_blocks_used;
+    blocks += row.kv_blocks;
+    if (warm) b->running += row.running, b->waiting += row.waiting;
+    if (b->results) celslm_table_append(b->engines, &row);
   }
+  if (warm) b->samples++, b->kv_share += used / blocks;
+  b->sampled_at = now;
 }
 
 /* ---- at the end ------------------------------------------------------------------------------ */
-
-static void latency(const series *s, double *mean, double *low, double *high, double quantiles[3]) {
-  static const double at[] = {0.5, 0.95, 0.99};
-  celslm_estimate e = celslm_batch_means(s->values, s->n, 20, 0.95);
-  *mean = e.mean;
-  *low = e.low;
-  *high = e.high;
-  celslm_quantiles(s->values, s->n, at, 3, quantiles);
-}
 
 static bool is_cloud(const celslm_books *b, int host) {
   return b->scenario->platform->hosts[host].role == CELSLM_CLOUD;
@@ -270,31 +266,24 @@ static double energy(const celslm_books *b, const celslm_system *s, double durat
 }
 
 static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *row) {
-  double duration = celslm_seconds(celslm_net_now(s->net)), n = b->warm ? (double)b->warm : NAN;
-  double window = duration - b->scenario->results.warmup;
-  int64_t arrived = b->ends[0] + b->ends[1] + b->ends[2] + b->ends[3], tokens = 0, iterations = 0;
+  double duration = celslm_seconds(celslm_net_now(s->net)), busy = 0;
+  double n = b->all.warm ? (double)b->all.warm : NAN, n_engines = b->scenario->n_engines;
+  double samples = b->samples ? (double)b->samples : NAN;
+  int64_t tokens = 0, iterations = 0;
   celslm_sketch *gaps = celslm_sketch_new(0.005);
   for (int i = 0; i < b->scenario->n_engines; i++) {
     celslm_engine_row engine;
     celslm_engine_observe(s->sites[i].engine, &engine);
     tokens += engine.output_tokens;
     iterations += engine.iterations;
+    busy += engine.busy;
     celslm_sketch_merge(gaps, celslm_engine_itl(s->sites[i].engine));
   }
-  double ttft[3], tpot[3], e2e[3];
   *row = (celslm_summary_row){
       .strategy = (uint8_t)b->options->strategy,
-      .arrived = arrived,
-      .completed = b->ends[CELSLM_COMPLETED],
-      .rejected = b->ends[CELSLM_REJECTED],
-      .dropped = b->ends[CELSLM_DROPPED],
-      .in_flight = b->ends[CELSLM_IN_FLIGHT],
       .duration = duration,
-      .throughput = (double)b->ends[CELSLM_COMPLETED] / duration,
+      .throughput = (double)b->all.ends[CELSLM_COMPLETED] / duration,
       .token_throughput = (double)tokens / duration,
-      .offered = (double)arrived / duration,
-      .goodput = window > 0 ? (double)b->good / window : NAN,
-      .slo_share = (double)b->good / n,
       .itl_p50 = celslm_sketch_quantile(gaps, 0.5),
       .itl_p95 = celslm_sketch_quantile(gaps, 0.95),
       .itl_p99 = celslm_sketch_quantile(gaps, 0.99),
@@ -309,19 +298,19 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
       .fetches = b->sources[CELSLM_CONTEXT_FETCHED],
       .joins = b->sources[CELSLM_CONTEXT_JOINED],
       .recomputed = b->sources[CELSLM_CONTEXT_RECOMPUTED],
-      .preemptions = b->preemptions,
       .iterations = iterations,
+      .fairness = celslm_tally_fairness(b->of_class, b->scenario),
+      .utilisation = busy / (duration * n_engines),
+      .running_mean = b->running / samples,
+      .waiting_mean = b->waiting / samples,
+      .kv_share_mean = b->kv_share / samples,
       .user_bytes_to_cloud = b->user_bytes,
       .kv_bytes = b->kv_bytes,
       .wan_bytes = wan_bytes(b, s),
       .energy = energy(b, s, duration),
   };
-  latency(&b->ttft, &row->ttft_mean, &row->ttft_low, &row->ttft_high, ttft);
-  latency(&b->tpot, &row->tpot_mean, &row->tpot_low, &row->tpot_high, tpot);
-  latency(&b->e2e, &row->e2e_mean, &row->e2e_low, &row->e2e_high, e2e);
-  row->ttft_p50 = ttft[0], row->ttft_p95 = ttft[1], row->ttft_p99 = ttft[2];
-  row->tpot_p50 = tpot[0], row->tpot_p95 = tpot[1], row->tpot_p99 = tpot[2];
-  row->e2e_p50 = e2e[0], row->e2e_p95 = e2e[1], row->e2e_p99 = e2e[2];
+  celslm_tally_summary(&b->all, duration - b->scenario->results.warmup, row);
+  row->offered = (double)row->arrived / duration;
   celslm_sketch_free(gaps);
 }
 
@@ -370,6 +359,18 @@ static void write_contexts(celslm_books *b, const celslm_system *s) {
     }
 }
 
+static void write_classes(celslm_books *b, double duration) {
+  for (int c = 0; c < b->scenario->n_classes; c++) {
+    const celslm_class_config *config = &b->scenario->classes[c];
+    celslm_class_row row = {.strategy = (uint8_t)b->options->strategy,
+                            .class = (uint32_t)c,
+                            .tenant = (uint32_t)config->tenant,
+                            .priority = (uint32_t)config->priority};
+    celslm_tally_class(b->of_class[c], duration - b->scenario->results.warmup, &row);
+    celslm_table_append(b->classes, &row);
+  }
+}
+
 void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary_row *summary) {
   celslm_summary_row row;
   sum_up(b, s, &row);
@@ -380,10 +381,12 @@ void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary
   write_links(b, s, row.duration);
   write_cells(b, s);
   write_contexts(b, s);
+  write_classes(b, row.duration);
 }
 
 bool celslm_books_balanced(const celslm_books *b, uint64_t arrived, celslm_error *err) {
-  int64_t recorded = b->ends[0] + b->ends[1] + b->ends[2] + b->ends[3];
+  const int64_t *ends = b->all.ends;
+  int64_t recorded = ends[0] + ends[1] + ends[2] + ends[3];
   if (recorded == (int64_t)arrived) return true;
   return celslm_fail(err, b->scenario->file, 0,
                      "%llu requests arrived but %lld were recorded; this is a bug, please report "
@@ -397,9 +400,13 @@ bool celslm_books_close(celslm_books *b, celslm_outcome outcome, celslm_error *e
                                                 outcome == CELSLM_INTERRUPTED, err);
   for (int i = 0; i < b->n_columns; i++) free(b->columns[i]);
   for (int i = 0; i < b->n_names; i++) free(b->names[i]);
-  free(b->ttft.values);
-  free(b->tpot.values);
-  free(b->e2e.values);
+  for (int c = 0; b->scenario->n_classes > 1 && c < b->scenario->n_classes; c++) {
+    celslm_tally_clear(b->of_class[c]);
+    free(b->of_class[c]);
+  }
+  celslm_tally_clear(&b->all);
+  free(b->of_class);
+  free(b->busy);
   free(b);
   return ok;
 }

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_MAX_COLUMNS = 64, SAMPLE_EDGES = 4, SAMPLE_CONTEXTS = 4, SAMPLE_MAX_STRATEGIES = 8 };
+enum { SAMPLE_MAX_COLUMNS = 128, SAMPLE_EDGES = 4, SAMPLE_CONTEXTS = 4, SAMPLE_MAX_STRATEGIES = 8 };
 
 static const char *const sample_strategies[] = {"cloud-only",       "edge-only",   "ce-lslm",
                                                 "ce-lslm serial",   "routing",     "cascade",
