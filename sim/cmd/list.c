@@ -47,6 +47,36 @@ static void traces(void) {
     printf("%-14s %s\n", (*f)->name, (*f)->summary);
 }
 
+/* What a <workload> is made of, and which tables have its parts. */
+static void loads(void) {
+  fputs(
+      "A scenario has one <workload> or several, whose requests are mixed. Each is one of:\n"
+      "\n"
+      "open         <arrivals> (arrivals), <prompt> and <output> (distributions), or <lengths>:\n"
+      "             both from one row of a CSV file\n"
+      "closed       <arrivals><closed users=\"50\" think=\"5s\"/></arrivals>: each user has one "
+      "request\n"
+      "             at a time, the next comes a think time after the end of the last\n"
+      "sessions     either of them with <sessions turns=\"5\" think=\"20s\"/>: a turn's prompt is "
+      "all\n"
+      "             that was said before and new tokens\n"
+      "trace        <trace file=\"...\" format=\"...\"/> (traces); time_scale stretches its "
+      "times,\n"
+      "             rate_scale thins it (below 1) or lays shifted copies over each other\n"
+      "\n"
+      "All of them may have\n"
+      "<popularity>        which shared context a request (or session) stands on\n"
+      "<class>             tenant, priority, deadline, share of the requests; several are drawn "
+      "by share\n"
+      "prediction_error    how wrong foretold output lengths are: sigma of the logarithm of\n"
+      "                    foretold over true; 0: exact\n"
+      "block_size          tokens per block of the prefix identities that requests carry: from\n"
+      "                    hash_ids (mooncake), the session, or the context\n"
+      "\n"
+      "Examples: scenarios/chat_sessions.xml, closed_loop.xml, tenants.xml\n",
+      stdout);
+}
+
 /* Files below platforms/ of the current folder, or else of the source tree. */
 static void each_file(const char *pattern, void (*print)(const char *file)) {
   glob_t found = {0};
@@ -101,6 +131,7 @@ static const struct {
     {"schedulers", "who is served first in an engine", schedulers},
     {"codecs", "encodings of context KV", codecs},
     {"channels", "radio propagation models", channels},
+    {"loads", "what a <workload> can be", loads},
     {"arrivals", "arrival processes", arrivals},
     {"distributions", "of prompt and output lengths", distributions},
     {"traces", "formats of recorded loads", traces},

@@ -5,6 +5,7 @@
  * --json gives the same numbers in full precision, as they are in the file. */
 #include "cmd/show.h"
 
+#include "cmd/figures.h"
 #include "record/request.h"
 
 #include <inttypes.h>
@@ -22,6 +23,7 @@ typedef enum style {
   COUNT,    /* 12,345 */
   RATE,     /* 8.01/s */
   SHARE,    /* 93.1 % */
+  NUMBER,   /* 12.3 */
   TIME,     /* 142 ms */
   MINUS,    /* a time that is subtracted: -142 ms */
   INTERVAL, /* three fields, mean, low, high: 138 - 146 ms */
@@ -63,6 +65,12 @@ static const line lines[] = {
     {"goodput", RATE, FIELD(goodput)},
     {"within the objectives", SHARE, FIELD(slo_share)},
     {"output tokens", RATE, FIELD(token_throughput)},
+    {"completed past a deadline", COUNT, FIELD(late)},
+    {"fairness between tenants", NUMBER, FIELD(fairness)},
+    {"engines busy", SHARE, FIELD(utilisation)},
+    {"in batches (mean)", NUMBER, FIELD(running_mean)},
+    {"in queues (mean)", NUMBER, FIELD(waiting_mean)},
+    {"KV blocks in use (mean)", SHARE, FIELD(kv_share_mean)},
     LATENCY("time to first token (TTFT)", ttft),
     LATENCY("time per output token (TPOT)", tpot),
     {"time between tokens (ITL)", HEADING, 0},
@@ -70,6 +78,8 @@ static const line lines[] = {
     {"95th percentile", TIME, FIELD(itl_p95)},
     {"99th percentile", TIME, FIELD(itl_p99)},
     LATENCY("end to end (E2E)", e2e),
+    LATENCY("per output token (E2E over tokens)", normalised),
+    LATENCY("queueing in the engine", queueing),
     {"what TTFT is made of (means)", HEADING, 0},
     {"prompt up", TIME, FIELD(up_mean)},
     {"waiting in the queue", TIME, FIELD(wait_mean)},
@@ -106,6 +116,10 @@ static const char help[] =
     "How to read it\n"
     "  requests offered and completed: equal while the system keeps up; a gap means that it is\n"
     "    past its capacity, and then latencies grow for as long as the run lasts.\n"
+    "  fairness between tenants: Jain's index of the prompt and output tokens of their completed\n"
+    "    requests: 1 if all got the same, 1/n if one of n got everything.\n"
+    "  in batches, in queues, KV blocks: means of the samples that <results sample> asks for.\n"
+    "  With several classes of requests, a table of classes follows for each strategy.\n"
     "  goodput: requests per second that met every objective of the scenario's <slo>.\n"
     "  95 % interval: where the true mean lies, as far as this run can tell (20 batch means).\n"
     "    Two strategies whose intervals overlap are not told apart: simulate longer.\n"
@@ -122,66 +136,21 @@ static const char help[] =
     "Every table of the file is described in docs/results-format.md; analysis/plot.py draws it.\n"
     "Exit status: 0 shown, 2 the file cannot be read.\n";
 
-/* ---- numbers as people write them ------------------------------------------------------------ */
-
-enum { CELL_SIZE = 64 };
-
-typedef struct scale {
-  double at_least;
-  const char *unit;
-} scale; /* from large to small; the last one takes the rest */
-
-static const scale times[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
-static const scale bytes[] = {{1e12, "TB"}, {1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}, {1, "B"}};
-static const scale joules[] = {{1e9, "GJ"}, {1e6, "MJ"}, {1e3, "kJ"}, {1, "J"}, {1e-3, "mJ"}};
-#define SCALES(array) (array), sizeof(array) / sizeof *(array)
-
-/* The scale in which |x|, rounded to three digits, has a digit before the point; zero is plain. */
-static scale scale_of(double x, const scale *scales, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (x == 0 ? scales[i].at_least == 1 : fabs(x) * 1.0005 >= scales[i].at_least) return scales[i];
-  return scales[n - 1];
-}
-
-/* Three significant digits, but every digit before the point. */
-static void write_digits(char *out, size_t size, double x) {
-  double a = fabs(x);
-  int decimals = a == 0 || a >= 99.95 ? 0 : a >= 9.995 ? 1 : 2;
-  snprintf(out, size, "%.*f", decimals, x);
-}
-
-static void write_scaled(char out[CELL_SIZE], double x, const scale *scales, size_t n) {
-  scale in = scale_of(x, scales, n);
-  char digits[24];
-  write_digits(digits, sizeof digits, x / in.at_least);
-  snprintf(out, CELL_SIZE, "%s %s", digits, in.unit);
-}
-
-/* 1234567 as 1,234,567. */
-static void write_count(char out[CELL_SIZE], int64_t x) {
-  char digits[24];
-  int n = snprintf(digits, sizeof digits, "%" PRId64, x), at = 0;
-  for (int i = 0; i < n; i++) {
-    out[at++] = digits[i];
-    int left = n - 1 - i;
-    if (left && left % 3 == 0 && digits[i] != '-') out[at++] = ',';
-  }
-  out[at] = 0;
-}
+/* ---- the cells ------------------------------------------------------------------------------- */
 
 /* Both ends in the unit that suits the mean. */
-static void write_interval(char out[CELL_SIZE], double mean, double low, double high) {
-  scale in = scale_of(mean, SCALES(times));
+static void write_interval(char out[CELSLM_CELL], double mean, double low, double high) {
+  celslm_scale in = celslm_scale_of(mean, celslm_times, CELSLM_TIMES);
   char digits[2][24];
-  write_digits(digits[0], sizeof digits[0], low / in.at_least);
-  write_digits(digits[1], sizeof digits[1], high / in.at_least);
-  snprintf(out, CELL_SIZE, isnan(low) ? "-" : "%s - %s %s", digits[0], digits[1], in.unit);
+  celslm_write_digits(digits[0], sizeof digits[0], low / in.at_least);
+  celslm_write_digits(digits[1], sizeof digits[1], high / in.at_least);
+  snprintf(out, CELSLM_CELL, isnan(low) ? "-" : "%s - %s %s", digits[0], digits[1], in.unit);
 }
 
-static void write_cell(char out[CELL_SIZE], const line *l, const celslm_summary_row *row) {
+static void write_cell(char out[CELSLM_CELL], const line *l, const celslm_summary_row *row) {
   const void *field = (const char *)row + l->offset;
   if (l->style == COUNT) {
-    write_count(out, *(const int64_t *)field);
+    celslm_write_count(out, *(const int64_t *)field);
     return;
   }
   char digits[24];
@@ -189,32 +158,35 @@ static void write_cell(char out[CELL_SIZE], const line *l, const celslm_summary_
   memcpy(x, field, l->style == INTERVAL ? sizeof x : sizeof *x);
   double value = l->style != EACH ? x[0] : row->completed ? x[0] / (double)row->completed : NAN;
   if (isnan(value)) {
-    snprintf(out, CELL_SIZE, "-");
+    snprintf(out, CELSLM_CELL, "-");
     return;
   }
   switch (l->style) {
   case RATE:
-    write_digits(digits, sizeof digits, value);
-    snprintf(out, CELL_SIZE, "%s/s", digits);
+    celslm_write_digits(digits, sizeof digits, value);
+    snprintf(out, CELSLM_CELL, "%s/s", digits);
+    break;
+  case NUMBER:
+    celslm_write_digits(out, CELSLM_CELL, value);
     break;
   case SHARE:
-    snprintf(out, CELL_SIZE, "%.1f %%", value * 100);
+    snprintf(out, CELSLM_CELL, "%.1f %%", value * 100);
     break;
   case TIME:
-    write_scaled(out, value, SCALES(times));
+    celslm_write_scaled(out, value, celslm_times, CELSLM_TIMES);
     break;
   case MINUS:
-    write_scaled(out, value == 0 ? 0 : -value, SCALES(times));
+    celslm_write_scaled(out, value == 0 ? 0 : -value, celslm_times, CELSLM_TIMES);
     break;
   case INTERVAL:
     write_interval(out, x[0], x[1], x[2]);
     break;
   case BYTES:
-    write_scaled(out, value, SCALES(bytes));
+    celslm_write_scaled(out, value, celslm_bytes, CELSLM_BYTES);
     break;
   case ENERGY:
   case EACH:
-    write_scaled(out, value, SCALES(joules));
+    celslm_write_scaled(out, value, celslm_joules, CELSLM_JOULES);
     break;
   case HEADING:
   case COUNT:
@@ -312,8 +284,8 @@ static void print_provenance(celslm_reader *from, const char *file) {
 }
 
 /* Lines for the strategies [from, to), each in a column of its own width. */
-static void print_block(const summary *s, char (*cells)[CELL_SIZE], const int *widths, size_t from,
-                        size_t to, bool bold) {
+static void print_block(const summary *s, char (*cells)[CELSLM_CELL], const int *widths,
+                        size_t from, size_t to, bool bold) {
   printf("\n%-*s", LABEL_WIDTH, "");
   for (size_t j = from; j < to; j++) printf("%*s%*s", GAP, "", widths[j], s->labels[j]);
   putchar('\n');
@@ -329,7 +301,7 @@ static void print_block(const summary *s, char (*cells)[CELL_SIZE], const int *w
 }
 
 static void print_summary(const summary *s) {
-  char(*cells)[CELL_SIZE] = celslm_alloc(s->n * N_LINES, sizeof *cells);
+  char(*cells)[CELSLM_CELL] = celslm_alloc(s->n * N_LINES, sizeof *cells);
   int *widths = celslm_alloc(s->n, sizeof *widths);
   for (size_t j = 0; j < s->n; j++) {
     widths[j] = (int)strlen(s->labels[j]);
@@ -363,7 +335,7 @@ bool celslm_show_print(const char *file, celslm_error *err) {
   if (ok) {
     print_provenance(from, file);
     print_summary(&s);
-    ok = flush_output(err);
+    ok = celslm_show_classes(from, err) && flush_output(err);
   }
   free_summary(&s);
   celslm_reader_close(from);
