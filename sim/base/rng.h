@@ -11,5 +11,8 @@
 
 /* A fresh generator; the caller frees it with gsl_rng_free. */
 gsl_rng *celslm_rng(uint64_t seed, const char *name);
+/* The same for the many streams that give a few numbers each: TAUS2 (P. L'Ecuyer, Math. Comp. 68,
+ * 1999), which begins in 24 bytes and 100 ns where MT19937 takes 5 kB and 5 us. */
+gsl_rng *celslm_rng_small(uint64_t seed, const char *name);
 
 #endif

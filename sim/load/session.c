@@ -46,7 +46,7 @@ celslm_conversation *celslm_conversation_new(celslm_source *w, int64_t user, int
   c->round = round;
   int64_t number = user < 0 ? w->started++ : user + (int64_t)w->state[0] * round;
   char *name = celslm_format("session %u %lld", w->index, (long long)number);
-  gsl_rng *r = celslm_rng(w->scenario->seed, name);
+  gsl_rng *r = celslm_rng_small(w->scenario->seed, name);
   free(name);
   c->session = (uint32_t)number * (uint32_t)w->scenario->n_workloads + w->index;
   if (user < 0)
@@ -55,7 +55,7 @@ celslm_conversation *celslm_conversation_new(celslm_source *w, int64_t user, int
     c->time = now + celslm_ns_of(w->process->gap(w->state, celslm_seconds(now), r));
   c->context = celslm_source_context(w, r);
   c->cls = celslm_source_class(w, r);
-  c->place = gsl_rng_uniform(r);
+  c->place = user < 0 ? gsl_rng_uniform(r) : ((double)user + 0.5) / w->state[0]; /* stays there */
   draw_turns(c, r);
   gsl_rng_free(r);
   return c;
