@@ -27,8 +27,8 @@ static bool row(const char *line, const char *file, int number, celslm_trace *t,
     return celslm_fail(err, file, number,
                        "cannot read \"%.80s\"; a row is seconds,model,tokens,tokens,tokens,type",
                        line);
-  if (!isfinite(time) || time < 0)
-    return celslm_fail(err, file, number, "the time \"%.30s\" is not 0 s or later", line);
+  if (!(time >= 0 && time <= 1e9))
+    return celslm_fail(err, file, number, "the time \"%.30s\" is not 0 s to 1e9 s", line);
   if (prompt < 0 || prompt > 1 << 24 || output < 0 || output > 1 << 24)
     return celslm_fail(err, file, number, "%lld and %lld tokens; allowed are 0 to %d each", prompt,
                        output, 1 << 24);

@@ -105,7 +105,7 @@ static bool skip_value(scanner *s) {
 static bool tokens_in_range(const scanner *s, const char *name, double tokens, int least) {
   return (tokens >= least && tokens <= 1 << 24 && tokens == floor(tokens)) ||
          celslm_fail(s->err, s->file, s->number,
-                     "%s %.17g; allowed are whole numbers from %d to %d", name, tokens, least,
+                     "%s %.12g; allowed are whole numbers from %d to %d", name, tokens, least,
                      1 << 24);
 }
 
