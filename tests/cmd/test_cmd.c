@@ -67,6 +67,19 @@ static const struct {
     {"run cmd/whole.xml --set //nothing/@x=1 -o %s/x.h5", NULL},
     {"run cmd/trace.xml -o %s/x.h5",
      "cmd/late.csv:3: earlier than the row before it; sort the trace by time\n"},
+    {"run cmd/trace.xml --set //trace/@file=cut.jsonl --set //trace/@format=mooncake -o %s/x.h5",
+     NULL}, /* its contexts: a mooncake trace brings its own */
+    {"run cmd/mooncake.xml -o %s/x.h5",
+     "cmd/cut.jsonl:2: the row is cut short; a row is {\"timestamp\": ms, \"input_length\": n, "
+     "\"output_length\": n, \"hash_ids\": [...]}\n"},
+    {"run cmd/mooncake.xml --set //trace/@file=/dev/null -o %s/x.h5",
+     "/dev/null: the trace is empty; give a file with one row per request\n"},
+    {"run cmd/mooncake.xml --set //trace/@file=/dev/zero -o %s/x.h5",
+     "/dev/zero:1: not a line of text; a trace is a text file with lines of up to 1048576 "
+     "bytes\n"},
+    {"run cmd/mooncake.xml --set //trace/@rate_scale=1000 -o %s/x.h5", NULL},
+    {"run cmd/mooncake.xml --set //trace/@rate_scale=0 -o %s/x.h5", NULL},
+    {"run cmd/mooncake.xml --set //trace/@time_scale=nan -o %s/x.h5", NULL},
     {"run cmd/far.xml -o %s/x.h5", NULL},
     {"run bad/nan.xml -o %s/x.h5", NULL},
     {"run bad/unknown-attribute.xml -o %s/x.h5", NULL},
@@ -108,8 +121,8 @@ START_TEST(test_help) {
 }
 END_TEST
 
-static const char *const listed[] = {"strategies", "codecs",        "channels",
-                                     "arrivals",   "distributions", "traces"};
+static const char *const listed[] = {"strategies", "codecs", "channels",     "loads",
+                                     "arrivals",   "traces", "distributions"};
 
 START_TEST(test_list) {
   int status;

@@ -161,6 +161,47 @@ START_TEST(test_bad_file) {
 }
 END_TEST
 
+/* Settings that only the load understands. */
+static const struct {
+  const char *parts, *error;
+} settings[] = {
+    {"<arrivals><poisson rate=\"1/s\"/></arrivals><prompt><zipf s=\"1\" min=\"9\" "
+     "max=\"8\"/></prompt><output><fixed tokens=\"1\"/></output>",
+     "<zipf> max \"8\": out of range; it must be a whole number of at least 9 and at most 1048584"},
+    {"<arrivals><poisson rate=\"1/s\"/></arrivals><prompt><zipf s=\"1\" "
+     "max=\"1048577\"/></prompt><output><fixed tokens=\"1\"/></output>",
+     "<zipf> max \"1048577\": out of range; it must be a whole number of at least 1 and at most "
+     "1048576"},
+    {"<arrivals><poisson rate=\"1/s\"/></arrivals><prompt><fixed tokens=\"1\"/></prompt><output>"
+     "<fixed tokens=\"1\"/></output><sessions turns=\"2.5\" think=\"1s\"/>",
+     "<sessions> turns 2.5 is no whole number; give one, or turns_law=\"geometric\""},
+    {"<arrivals><closed users=\"2\" think=\"1s\"/></arrivals><lengths file=\"scenario/trace.csv\" "
+     "prompt=\"ContextTokens\" output=\"GeneratedTokens\" order=\"file\"/>",
+     "order=\"file\" in a closed loop, where strategies would get the rows in different orders; "
+     "give order=\"drawn\""},
+    {"<arrivals><closed users=\"20000000\" think=\"1s\"/></arrivals><prompt><fixed "
+     "tokens=\"1\"/></prompt><output><fixed tokens=\"1\"/></output>",
+     "<closed> users \"20000000\": out of range; it must be a whole number of at least 1 and at "
+     "most 10000000"},
+    {"<trace file=\"load/mooncake.jsonl\" format=\"mooncake\" time_scale=\"1e9\"/>",
+     "s after time_scale; at most 9e9 s can be simulated"},
+};
+
+START_TEST(test_bad_setting) {
+  celslm_error err = {0};
+  char *text = celslm_format("<workload requests=\"9\">%s</workload>", settings[_i].parts);
+  celslm_scenario *s = scenario_with("", "", text);
+  celslm_load *l = celslm_load_new(s, &err);
+  if (l) ck_abort_msg("%s is not refused", text);
+  ck_assert_msg(strstr(err.text, settings[_i].error) != NULL, "%s", err.text);
+  ck_assert_int_eq(
+      strncmp(err.text, CELSLM_TEST_DATA "/test.xml:1: ", strlen(CELSLM_TEST_DATA "/test.xml:1: ")),
+      0);
+  celslm_scenario_free(s);
+  free(text);
+}
+END_TEST
+
 /* Foretold lengths: exact without an error, else off by a log-normal factor with that sigma. */
 START_TEST(test_predictions) {
   enum { N = 20000 };
@@ -238,6 +279,7 @@ int main(void) {
   tcase_add_test(tcase, test_drawn_rows);
   tcase_add_test(tcase, test_predictions);
   tcase_add_test(tcase, test_workloads);
+  tcase_add_loop_test(tcase, test_bad_setting, 0, (int)(sizeof settings / sizeof *settings));
   tcase_add_loop_test(tcase, test_bad_file, 0, (int)(sizeof bad / sizeof *bad));
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);

@@ -27,9 +27,29 @@ static const struct {
      "bad/billion-laughs.xml:3: a declaration inside <!DOCTYPE ...>; entities and other "
      "declarations are not allowed, write the values out"},
     {SCENARIO, "blank", "bad/blank.xml: the file is empty; give an XML document"},
+    {SCENARIO, "block-size",
+     "bad/block-size.xml:10: <workload> block_size \"2000000\": out of range; it must be a whole "
+     "number of at least 1 and at most 1048576"},
     {SCENARIO, "budget-below-seqs",
      "bad/budget-below-seqs.xml:6: <engine> \"cloud\": max_num_batched_tokens 128 is below "
      "max_num_seqs 256; it must be at least that"},
+    {SCENARIO, "class-named-twice",
+     "bad/class-named-twice.xml:15: a second class named \"a\"; names must differ"},
+    {SCENARIO, "class-negative-deadline",
+     "bad/class-negative-deadline.xml:14: <class> deadline \"-1s\": negative; it must be at least "
+     "0"},
+    {SCENARIO, "class-priority",
+     "bad/class-priority.xml:14: <class> priority \"-1\" is not allowed; give a whole number of at "
+     "least 0"},
+    {SCENARIO, "class-without-share",
+     "bad/class-without-share.xml:14: <class> share \"0\": out of range; it must be more than 0 "
+     "and at most 1e+09"},
+    {SCENARIO, "closed-think",
+     "bad/closed-think.xml:11: <closed> think \"5\": no unit; give a time such as 5ms (ns, us, ms, "
+     "s, min, h, d)"},
+    {SCENARIO, "closed-without-users",
+     "bad/closed-without-users.xml:11: <closed> users \"0\" is not allowed; give a whole number of "
+     "at least 1"},
     {SCENARIO, "context-too-long",
      "bad/context-too-long.xml:9: context \"a\" has 5000 tokens, but small on engine \"edge0\" "
      "reads at most 4096; shorten it or choose another model"},
@@ -80,6 +100,9 @@ static const struct {
      "parse=\"xml\""},
     {SCENARIO, "infinite",
      "bad/infinite.xml:14: <zipf> s \"inf\": not a number; give a plain number such as 0.5"},
+    {SCENARIO, "lengths-and-prompt",
+     "bad/lengths-and-prompt.xml:10: <workload> has both <lengths> and <prompt>; give either "
+     "lengths, or prompt and output"},
     {SCENARIO, "min-above-max",
      "bad/min-above-max.xml:9: <uniform> min 20 is above max 10; it must not be"},
     {SCENARIO, "missing-include",
@@ -107,6 +130,9 @@ static const struct {
     {MODEL, "model-zero-layers",
      "bad/model-zero-layers.xml:4: <model> layers \"0\" is not allowed; give a whole number of "
      "at least 1"},
+    {SCENARIO, "mooncake-and-popularity",
+     "bad/mooncake-and-popularity.xml:10: <popularity> with a mooncake trace, whose hash_ids say "
+     "what its prompts share; leave <popularity> out"},
     {SCENARIO, "nan",
      "bad/nan.xml:14: <zipf> s \"nan\": not a number; give a plain number such as 0.5"},
     {SCENARIO, "negative",
@@ -123,6 +149,9 @@ static const struct {
     {SCENARIO, "no-engine-at-the-cell",
      "bad/no-engine-at-the-cell.xml:17: <ce-lslm> needs an engine on host \"edge0\", whose cell "
      "has users; add one to <engines>"},
+    {SCENARIO, "no-lengths-file",
+     "bad/no-lengths-file.xml:12: <lengths> file \"bad/none.csv\" cannot be read: No such file or "
+     "directory; give a CSV file"},
     {SCENARIO, "no-name",
      "bad/no-name.xml:2: <scenario> lacks the attribute \"name\"; give name=\"...\" (Its name, "
      "for titles and result files)"},
@@ -250,6 +279,9 @@ static const struct {
     {SCENARIO, "population-twice",
      "bad/population-twice.xml:9: <population> needs either tokens=\"...\" or a distribution; "
      "distributions: fixed, lognormal, uniform"},
+    {SCENARIO, "prediction-error",
+     "bad/prediction-error.xml:10: <workload> prediction_error \"11\": out of range; it must be at "
+     "least 0 and at most 10"},
     {PROFILE, "profile-above-bandwidth",
      "bad/profile-above-bandwidth.xml:17: <curve kind=\"decode-attention\"> byte_rate is above "
      "the device's bandwidth; it must be at most 1000GBps"},
@@ -273,9 +305,15 @@ static const struct {
     {PROFILE, "profile-unknown-dtype",
      "bad/profile-unknown-dtype.xml:4: <peak> dtype \"int3\" is not allowed; allowed: f32, f16, "
      "bf16, fp8, int8, int4"},
+    {SCENARIO, "rate-scale",
+     "bad/rate-scale.xml:11: <trace> rate_scale \"101\": out of range; it must be at least 1e-06 "
+     "and at most 100"},
     {SCENARIO, "ring-inside-out",
      "bad/ring-inside-out.xml:10: <ues> min_distance 20m is above max_distance 10m; it must not "
      "be"},
+    {SCENARIO, "sessions-law",
+     "bad/sessions-law.xml:14: <sessions> turns_law \"poisson\" is not allowed; allowed: fixed, "
+     "geometric"},
     {SCENARIO, "share-above-one",
      "bad/share-above-one.xml:6: <engine> memory_share \"1.5\": out of range; it must be more "
      "than 0 and at most 1"},
@@ -289,6 +327,9 @@ static const struct {
      "(/s, /min, /h)"},
     {SCENARIO, "trace-and-arrivals",
      "bad/trace-and-arrivals.xml:10: <workload> has both <trace> and <arrivals>; give either a "
+     "trace, or arrivals, prompt and output"},
+    {SCENARIO, "trace-and-sessions",
+     "bad/trace-and-sessions.xml:10: <workload> has both <trace> and <sessions>; give either a "
      "trace, or arrivals, prompt and output"},
     {SCENARIO, "two-strategies-in-one",
      "bad/two-strategies-in-one.xml:16: <cloud-only> cannot stand here; nothing more is allowed "
@@ -362,6 +403,9 @@ static const struct {
     {SCENARIO, "zero-rate-of-tokens",
      "bad/zero-rate-of-tokens.xml:13: <fixed> tokens \"0\" is not allowed; give a whole number "
      "of at least 1"},
+    {SCENARIO, "zipf-context",
+     "bad/zipf-context.xml:9: <zipf> is not a distribution for contexts; allowed: fixed, "
+     "lognormal, uniform"},
 };
 
 /* True: it loads. */
