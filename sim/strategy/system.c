@@ -74,7 +74,8 @@ static void send_wire(message *m, int from, int to, double bytes, celslm_traffic
 static void send_air(message *m, celslm_air *air, double bytes, double rate, celslm_ns latency,
                      void (*done)(void *)) {
   m->begun = celslm_net_now(m->request->system->net);
-  m->air = (celslm_air_flow){.airtime = bytes / rate, .latency = latency, .done = done, .self = m};
+  m->air = (celslm_air_flow){
+      .bytes = bytes, .rate = rate, .latency = latency, .done = done, .self = m};
   celslm_air_send(air, &m->air);
 }
 
