@@ -323,7 +323,7 @@ static void pump(int argc, char **argv) {
   celslm_net *n = sg_actor_self_get_data();
   while (!(n->interrupt && *n->interrupt)) {
     celslm_event *e = celslm_queue_first(n->queue);
-    if (!e && !n->active) break;
+    if (celslm_net_idle(n)) break;
     celslm_ns next = e && e->time <= n->horizon ? e->time : n->horizon;
     if (n->active) { /* whichever comes first: `next`, or the end of a transfer */
       double ahead = next == CELSLM_NEVER ? INFINITY : celslm_seconds(next) - simgrid_get_clock();
@@ -360,7 +360,7 @@ void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag) 
 }
 
 bool celslm_net_idle(const celslm_net *n) {
-  return !n->active && !celslm_queue_first(n->queue);
+  return !n->active && celslm_queue_idle(n->queue);
 }
 
 celslm_ns celslm_net_now(const celslm_net *n) {

@@ -85,7 +85,8 @@ void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_tr
 /* Fires events until none is left and nothing is in flight, until `horizon` (events at the horizon
  * itself still fire). Call once, outside of any actor. */
 void celslm_net_run(celslm_net *n, celslm_ns horizon);
-bool celslm_net_idle(const celslm_net *n); /* no event is queued and nothing is in flight */
+bool celslm_net_idle(const celslm_net *n); /* no event but background ones is queued and nothing is
+                                              in flight: nothing will happen */
 void celslm_net_interruptible(celslm_net *n,
                               const volatile sig_atomic_t *flag); /* stops when *flag is set */
 

@@ -11,6 +11,8 @@ bool celslm_read_models(celslm_scenario *s, const celslm_element *models, celslm
 bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, celslm_error *err);
 bool celslm_read_contexts(celslm_scenario *s, const celslm_element *contexts, celslm_error *err);
 bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_error *err);
+bool celslm_read_faults(celslm_scenario *s, const celslm_element *faults,
+                        const celslm_element *wires, celslm_error *err);
 bool celslm_read_workload(celslm_scenario *s, const celslm_element *workload, celslm_error *err);
 bool celslm_read_strategies(celslm_scenario *s, const celslm_element *root, celslm_error *err);
 

@@ -10,7 +10,7 @@ typedef enum way { WAY_UP, WAY_FIRST, WAY_LAST, WAY_QUEUE } way;
 
 typedef struct message {
   celslm_transfer wire;
-  celslm_air_flow air;
+  celslm_hop air;
   celslm_event timer;
   celslm_request *request;
   way way;
@@ -71,12 +71,41 @@ static void send_wire(message *m, int from, int to, double bytes, celslm_traffic
   celslm_net_send(m->request->system->net, &m->wire);
 }
 
-static void send_air(message *m, celslm_air *air, double bytes, double rate, celslm_ns latency,
-                     void (*done)(void *)) {
-  m->begun = celslm_net_now(m->request->system->net);
-  m->air = (celslm_air_flow){
-      .bytes = bytes, .rate = rate, .latency = latency, .done = done, .self = m};
-  celslm_air_send(air, &m->air);
+static void lost_in_air(void *self);
+
+static void send_air(message *m, bool uplink, double bytes, void (*done)(void *)) {
+  celslm_system *s = m->request->system;
+  m->begun = celslm_net_now(s->net);
+  m->air = (celslm_hop){.ue = (int)m->request->user,
+                        .uplink = uplink,
+                        .bytes = bytes,
+                        .done = done,
+                        .failed = lost_in_air,
+                        .self = m};
+  celslm_ran_send(s->ran, &m->air);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* When nothing of it is left anywhere. */
+static void settle(celslm_request *r) {
+  if (r->messages || !r->done) return;
+  r->end = r->reason ? CELSLM_DROPPED : CELSLM_COMPLETED;
+  r->system->ended(r->system->self, r);
+}
+
+void celslm_drop(celslm_request *r, celslm_reason reason) {
+  if (!r->reason) r->reason = (uint8_t)reason;
+  if (!r->job.owner) r->done = true; /* it has not reached an engine, and will not */
+  settle(r);
+}
+
+static void lost_in_air(void *self) {
+  message *m = self;
+  celslm_request *r = m->request;
+  if (m->way != WAY_UP) r->messages--;
+  drop_message(m);
+  celslm_drop(r, CELSLM_REASON_SIGNAL);
 }
 
 /* ---- up -------------------------------------------------------------------------------------- */
@@ -119,7 +148,7 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
     return;
   }
   s->bytes_up[u->cell] += bytes;
-  send_air(m, s->up[u->cell], bytes, u->up, u->latency_up, prompt_in_cell);
+  send_air(m, true, bytes, prompt_in_cell);
 }
 
 /* ---- down ------------------------------------------------------------------------------------ */
@@ -133,9 +162,8 @@ static void token_seen(void *self) {
   if (m->way == WAY_FIRST) r->first_seen = now;
   if (m->way == WAY_LAST || r->output == 1) r->last_seen = now;
   drop_message(m);
-  if (--r->messages || !r->done) return;
-  r->end = CELSLM_COMPLETED;
-  r->system->ended(r->system->self, r);
+  r->messages--;
+  settle(r);
 }
 
 static double token_bytes(const celslm_request *r) {
@@ -143,11 +171,14 @@ static double token_bytes(const celslm_request *r) {
   return c->bytes_per_token + c->packet_overhead;
 }
 
+/* At a base station: the user's, or one that it has left meanwhile. */
 static void token_in_cell(void *self) {
   message *m = self;
-  const celslm_user *u = user_of(m->request);
-  send_air(m, m->request->system->down[u->cell], token_bytes(m->request), u->down, u->latency_down,
-           token_seen);
+  celslm_request *r = m->request;
+  if (m->wire.to == access_host(r))
+    send_air(m, false, token_bytes(r), token_seen);
+  else
+    send_wire(m, m->wire.to, access_host(r), token_bytes(r), CELSLM_TOKENS, token_in_cell);
 }
 
 static void send_token(celslm_request *r, way w) {

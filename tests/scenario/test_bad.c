@@ -229,7 +229,8 @@ static const struct {
      "celslm.role, celslm.profile, celslm.accelerators, celslm.serves, celslm.carrier, "
      "celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
      "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, "
-     "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers"},
+     "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, celslm.tdd, celslm.numerology, "
+     "celslm.azimuth, celslm.downtilt, celslm.interference_gain, celslm.band"},
     {PLATFORM, "platform-version",
      "bad/platform-version.xml:3: <platform> version \"4\" is not supported; give version=\"4.1\""},
     {PLATFORM, "platform-wifi",
