@@ -60,6 +60,7 @@ struct celslm_job;
 typedef struct celslm_job_owner {
   void (*first_token)(struct celslm_job *job); /* now; not called for output 0 */
   void (*done)(struct celslm_job *job);        /* now; the job is the owner's again */
+  void (*aborted)(struct celslm_job *job);     /* now, instead of done: see celslm_engine_abort */
 } celslm_job_owner;
 
 /* One sequence. The caller fills the first part, and keeps the struct until `done`. */
@@ -111,6 +112,13 @@ void celslm_engine_free(celslm_engine *e);
 bool celslm_engine_submit(celslm_engine *e, celslm_job *job);
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
+
+/* A crash: every job is aborted, waiting or running; what they had is lost. The engine is as new and
+ * could go on at once: that nobody submits while its host is down is the callers' business. */
+void celslm_engine_abort(celslm_engine *e);
+/* Takes back one job that waits or prefills, which is told nothing: the context it streams will not
+ * come. An iteration that it takes part in lasts as long as planned. */
+void celslm_engine_withdraw(celslm_engine *e, celslm_job *job);
 
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
 int64_t celslm_engine_blocks(const celslm_engine *e);

@@ -1,4 +1,4 @@
-#include "strategy/system.h"
+#include "strategy/at_site.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -59,15 +59,20 @@ static void moved(const message *m, celslm_span_kind kind, int place, int index)
   if (s->moved) s->moved(s->watcher, kind, place, index, m->request->id, m->begun);
 }
 
+static void lost_on_wire(void *self);
+
 static void send_wire(message *m, int from, int to, double bytes, celslm_traffic traffic,
                       void (*done)(void *)) {
   m->begun = celslm_net_now(m->request->system->net);
-  m->wire = (celslm_transfer){.from = from,
-                              .to = to,
-                              .bytes = (uint64_t)ceil(bytes),
-                              .traffic = traffic,
-                              .delivered = done,
-                              .self = m};
+  m->wire =
+      (celslm_transfer){.from = from,
+                        .to = to,
+                        .bytes = (uint64_t)ceil(bytes),
+                        .traffic = traffic,
+                        .delivered = done,
+                        .failed = lost_on_wire,
+                        .patience = celslm_ns_of(m->request->system->scenario->radio.patience),
+                        .self = m};
   celslm_net_send(m->request->system->net, &m->wire);
 }
 
@@ -100,12 +105,21 @@ void celslm_drop(celslm_request *r, celslm_reason reason) {
   settle(r);
 }
 
-static void lost_in_air(void *self) {
-  message *m = self;
+static void lose_message(message *m, celslm_reason reason) {
   celslm_request *r = m->request;
   if (m->way != WAY_UP) r->messages--;
   drop_message(m);
-  celslm_drop(r, CELSLM_REASON_SIGNAL);
+  celslm_drop(r, reason);
+}
+
+static void lost_in_air(void *self) {
+  lose_message(self, CELSLM_REASON_SIGNAL);
+}
+
+static void lost_on_wire(void *self) {
+  const message *m = self;
+  bool crashed = m->request->system->sites[m->request->site].down;
+  lose_message(self, crashed ? CELSLM_REASON_HOST : CELSLM_REASON_LINK);
 }
 
 /* ---- up -------------------------------------------------------------------------------------- */
@@ -124,7 +138,10 @@ static void prompt_arrived(void *self) {
   if (s->scenario->platform->hosts[host].role == CELSLM_CLOUD) r->to_cloud += m->wire.bytes;
   r->uploaded = celslm_net_now(s->net);
   drop_message(m);
-  r->then(r);
+  if (s->sites[r->site].down)
+    celslm_drop(r, CELSLM_REASON_HOST);
+  else
+    r->then(r);
 }
 
 static void prompt_in_cell(void *self) {
@@ -160,7 +177,8 @@ static void token_seen(void *self) {
   if (u->cell >= 0) moved(m, CELSLM_SPAN_TOKENS, 2, u->cell);
   celslm_ns now = celslm_net_now(r->system->net);
   if (m->way == WAY_FIRST) r->first_seen = now;
-  if (m->way == WAY_LAST || r->output == 1) r->last_seen = now;
+  /* a last token that overtook the first one is of use when that is there too */
+  if (m->way == WAY_LAST || r->output == 1 || r->last_seen >= 0) r->last_seen = now;
   drop_message(m);
   r->messages--;
   settle(r);
@@ -243,12 +261,51 @@ static void on_done(celslm_job *job) {
   count_tokens_between(r);
 }
 
-static const celslm_job_owner owner = {on_first_token, on_done};
+/* It stands on no context any more, and is with no engine. */
+static void step_back(celslm_request *r) {
+  celslm_site *site = &r->system->sites[r->site];
+  celslm_entry *e = r->entry;
+  r->entry = NULL;
+  r->job.owner = NULL;
+  if (!e) return;
+  if (r->job.stream) celslm_store_unwait(e, &r->waiter);
+  celslm_store_unpin(site->store, e);
+}
+
+static void on_aborted(celslm_job *job) {
+  celslm_request *r = job->self;
+  step_back(r);
+  celslm_drop(r, CELSLM_REASON_HOST);
+}
+
+static const celslm_job_owner owner = {on_first_token, on_done, on_aborted};
+
+/* The context that a request's prefill follows has come, or it will not: then it is recomputed. */
+static void stream_over(void *self, bool ok) {
+  celslm_request *r = self;
+  if (ok) return;
+  celslm_site *site = &r->system->sites[r->site];
+  if (r->job.state != CELSLM_JOB_NEW) celslm_engine_withdraw(site->engine, &r->job);
+  r->failed_stream = r->job.state == CELSLM_JOB_NEW; /* it is before the queue: see submit */
+  if (r->failed_stream) return;
+  step_back(r);
+  celslm_serve_recomputing(r);
+}
 
 static void submit(celslm_request *r) {
   celslm_site *site = &r->system->sites[r->site];
+  if (site->down || r->failed_stream) {
+    bool again = !site->down;
+    r->failed_stream = false;
+    step_back(r);
+    if (again)
+      celslm_serve_recomputing(r);
+    else
+      celslm_drop(r, CELSLM_REASON_HOST);
+    return;
+  }
   if (celslm_engine_submit(site->engine, &r->job)) return;
-  if (r->entry) celslm_store_unpin(site->store, r->entry);
+  step_back(r);
   celslm_reject(r);
 }
 
@@ -270,7 +327,12 @@ void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   r->job.stream = entry && entry->residence == CELSLM_LOADING ? &entry->stream : NULL;
   r->job.owner = &owner;
   r->job.self = r;
+  r->job.state = CELSLM_JOB_NEW;
   if (entry) celslm_store_pin(site->store, entry);
+  if (r->job.stream) {
+    r->waiter = (celslm_waiter){.then = stream_over, .self = r};
+    celslm_store_wait(entry, &r->waiter);
+  }
   double overhead = s->scenario->engines[site->index].client_overhead;
   if (overhead <= 0) {
     submit(r);

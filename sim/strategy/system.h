@@ -22,9 +22,9 @@
 typedef struct celslm_system celslm_system;
 
 typedef struct celslm_user {
-  int cell;        /* -1: sits at the edge host itself */
-  int site;        /* the engine at the edge that is nearest; -1: none */
-  int host;        /* of that edge */
+  int cell; /* -1: sits at the edge host itself */
+  int site; /* the engine at the edge that is nearest; -1: none */
+  int host; /* of that edge */
 } celslm_user;
 
 typedef struct celslm_request {
@@ -41,7 +41,8 @@ typedef struct celslm_request {
   uint8_t source, end; /* celslm_context_source, celslm_end */
   uint8_t messages;    /* on their way to the user */
   uint8_t reason;      /* celslm_reason: why it will not be completed */
-  bool done;           /* the engine has produced its last token */
+  bool done;           /* the engine has produced its last token, or will not */
+  bool failed_stream;  /* the context that it was to follow does not come */
   uint64_t to_cloud;   /* B of user data that reached a cloud host */
   double kv_bytes;     /* fetched on this request's behalf */
   void (*then)(struct celslm_request *r);

@@ -4,6 +4,7 @@
 #include "load/load.h"
 #include "strategy/system.h"
 #include "world/books.h"
+#include "world/faults.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ typedef struct world {
   uint64_t live;
   bool all_arrived;
   celslm_books *books;
+  celslm_breaker *breaker;
 } world;
 
 /* ---- users ----------------------------------------------------------------------------------- */
@@ -164,8 +166,11 @@ static bool build_sites(world *w, celslm_error *err) {
   for (int i = 0; i < sc->n_engines; i++) {
     const celslm_engine_config *c = &sc->engines[i];
     celslm_site *site = &s->sites[i];
-    *site =
-        (celslm_site){.index = i, .host = c->host, .model = &sc->models[c->model], .net = s->net};
+    *site = (celslm_site){.index = i,
+                          .host = c->host,
+                          .model = &sc->models[c->model],
+                          .net = s->net,
+                          .patience = celslm_ns_of(sc->radio.patience)};
     celslm_books_watch(w->books, site);
     site->engine = celslm_engine_new(i, c, sc, s->net, w->options->step, &hooks, err);
     if (!site->engine) return false;
@@ -212,6 +217,7 @@ static void destroy(world *w) {
     celslm_store_free(s->sites[i].store);
   }
   celslm_ran_free(s->ran);
+  celslm_breaker_free(w->breaker);
   celslm_system_free_messages(s);
   celslm_load_free(w->load);
   celslm_net_free(s->net);
@@ -239,13 +245,14 @@ static bool conserved(const world *w, celslm_error *err) {
       received += celslm_net_received(s->net, h, (celslm_traffic)c);
     uint64_t sent = celslm_net_sent(s->net, (celslm_traffic)c),
              flying = celslm_net_in_flight(s->net, (celslm_traffic)c);
-    if (sent != received + flying)
+    uint64_t lost = celslm_net_lost(s->net, (celslm_traffic)c);
+    if (sent != received + flying + lost)
       return celslm_fail(
           err, w->scenario->file, 0,
-          "bytes are not conserved: %llu B of %s sent, %llu received, %llu in flight; "
+          "bytes are not conserved: %llu B of %s sent, %llu received, %llu in flight, %llu lost; "
           "this is a bug, please report it with the scenario",
           (unsigned long long)sent, celslm_traffic_names[c], (unsigned long long)received,
-          (unsigned long long)flying);
+          (unsigned long long)flying, (unsigned long long)lost);
   }
   if (s->ran && !celslm_ran_balanced(s->ran))
     return celslm_fail(err, w->scenario->file, 0,
@@ -256,6 +263,7 @@ static bool conserved(const world *w, celslm_error *err) {
 
 static celslm_outcome run(world *w, celslm_summary_row *summary, celslm_error *err) {
   celslm_system *s = &w->system;
+  w->breaker = celslm_breaker_new(s, w->books);
   w->arrival = (celslm_event){.fire = arrive, .self = w, .cls = CELSLM_AT_ARRIVAL};
   w->sample = (celslm_event){.fire = take_sample, .self = w, .cls = CELSLM_AT_SAMPLE};
   schedule_arrival(w);

@@ -153,7 +153,7 @@ static inline void driver_done(celslm_job *job) {
   ++((driver *)job->self)->ended;
 }
 
-static const celslm_job_owner driver_owner = {driver_first_token, driver_done};
+static const celslm_job_owner driver_owner = {driver_first_token, driver_done, NULL};
 
 static inline void driver_arrive(void *self) {
   driver *d = self;
