@@ -84,6 +84,7 @@ static const suffix suffixes[] = {
     {CELSLM_UNIT_MONEY, "cent", 1, 1},
     {CELSLM_UNIT_MONEY, "EUR", 100, 1},
     {CELSLM_UNIT_MONEY, "USD", 100, 1},
+    {CELSLM_UNIT_RAIN, "mm/h", 1, 1},
 };
 
 static const char *const examples[] = {
@@ -101,6 +102,7 @@ static const char *const examples[] = {
     [CELSLM_UNIT_COUNTS] = "a rate such as 8/s (/s, /min, /h)",
     [CELSLM_UNIT_ENERGY] = "an energy such as 3kWh (J, kJ, Wh, kWh)",
     [CELSLM_UNIT_MONEY] = "a price such as 25cent (cent, EUR, USD)",
+    [CELSLM_UNIT_RAIN] = "a rain rate such as 25mm/h",
 };
 
 const char *celslm_unit_example(celslm_unit unit) {

@@ -24,6 +24,7 @@ typedef enum celslm_unit {
   CELSLM_UNIT_COUNTS, /* 1/s: /s /min /h (arrivals) */
   CELSLM_UNIT_ENERGY, /* J: J kJ Wh kWh */
   CELSLM_UNIT_MONEY,  /* cent: cent EUR USD (1 = 100 cent) */
+  CELSLM_UNIT_RAIN,   /* mm/h */
 } celslm_unit;
 
 /* Reads the whole of `text` as a finite quantity of `unit` into *value (SI).

@@ -12,6 +12,7 @@ static const char help[] =
     "\n"
     "  serve      simulated requests and iterations per second of wall time, stepping and jumping\n"
     "  kernels    our kernels beside other libraries on this machine, as ratios\n"
+    "  net        a flow in a crowded cell, a prompt, a fetch: with 10 to 10,000 users\n"
     "\n"
     "A table for people; with --json one object per line: name, value, unit and, where they "
     "apply,\n"
@@ -63,7 +64,8 @@ int celslm_cmd_bench(int argc, char **argv) {
   }
   if (suite && strcmp(suite, "serve") == 0) return celslm_bench_serve(json);
   if (suite && strcmp(suite, "kernels") == 0) return celslm_bench_kernels(json);
-  fprintf(stderr, "celslm: bench has the suites serve and kernels%s%s\n", suite ? "; not " : "",
+  if (suite && strcmp(suite, "net") == 0) return celslm_bench_net(json);
+  fprintf(stderr, "celslm: bench has the suites serve, kernels and net%s%s\n", suite ? "; not " : "",
           suite ? suite : "");
   return 2;
 }

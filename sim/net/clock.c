@@ -17,6 +17,7 @@ struct celslm_queue {
   entry *heap; /* 1-based: heap[0] unused */
   uint32_t n, size;
   uint64_t puts;
+  uint32_t background; /* so many of the n */
 };
 
 celslm_ns celslm_ns_of(double seconds) {
@@ -78,6 +79,7 @@ void celslm_queue_put(celslm_queue *q, celslm_event *e, celslm_ns time) {
   entry it = {time, (uint64_t)e->cls << 32 | e->id, q->puts++, e};
   e->time = time;
   if (!e->slot) {
+    q->background += e->background;
     if (++q->n == q->size) {
       q->size *= 2;
       q->heap = celslm_realloc(q->heap, q->size, sizeof *q->heap);
@@ -95,12 +97,17 @@ void celslm_queue_remove(celslm_queue *q, celslm_event *e) {
   uint32_t slot = e->slot;
   if (!slot) return;
   e->slot = 0;
+  q->background -= e->background;
   entry last = q->heap[q->n--];
   if (last.event == e) return;
   if (slot > 1 && before(&last, &q->heap[(slot + 2) / 4]))
     sift_up(q, slot, last);
   else
     sift_down(q, slot, last);
+}
+
+bool celslm_queue_idle(const celslm_queue *q) {
+  return q->n == q->background;
 }
 
 celslm_event *celslm_queue_first(const celslm_queue *q) {

@@ -37,6 +37,7 @@ typedef struct celslm_event {
   void *self;
   uint32_t cls, id;
   uint32_t slot;
+  bool background; /* changes what happens, but alone it makes nothing happen: a fault, a step */
 } celslm_event;
 
 typedef struct celslm_queue celslm_queue;
@@ -46,5 +47,6 @@ void celslm_queue_free(celslm_queue *q);
 void celslm_queue_put(celslm_queue *q, celslm_event *e, celslm_ns time);
 void celslm_queue_remove(celslm_queue *q, celslm_event *e); /* no-op if not queued */
 celslm_event *celslm_queue_first(const celslm_queue *q);    /* NULL when empty */
+bool celslm_queue_idle(const celslm_queue *q);              /* empty but for background events */
 
 #endif

@@ -21,21 +21,31 @@
 const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", "swap", NULL};
 
 /* An actor that carries one transfer or computation at a time, and sleeps on `work` in between. */
-typedef struct worker {
+typedef struct celslm_worker {
   celslm_net *net;
   celslm_transfer *transfer; /* one of the two is NULL */
   celslm_compute *compute;
+  sg_actor_t actor;
   sg_sem_t work;
-  struct worker *next; /* in the list of idle workers */
+  bool begun;                 /* it has seen its work */
+  struct celslm_worker *next; /* among idle ones, or those of the same transfer */
 } worker;
 
-typedef struct route {
-  uint64_t key; /* from * n_hosts + to + 1; 0: free slot */
+typedef struct celslm_route {
+  uint64_t key; /* from * n_hosts + to + 1 */
   celslm_ns latency;
   double bandwidth;
   int n_links;
   int *links;
+  celslm_ns last; /* arrival, where links have jitter: the order stays */
 } route;
+
+/* What varies of a link of SimGrid's. */
+typedef struct line {
+  double nominal, background, share; /* B/s, B/s, 0..1 */
+  double (*jitter)(void *self);
+  void *self;
+} line;
 
 struct celslm_net {
   const celslm_platform *platform;
@@ -47,8 +57,14 @@ struct celslm_net {
   int n_links;
   uint64_t *link_bytes;         /* [link][traffic] */
   uint64_t *received, *sent_by; /* [host][traffic] */
-  uint64_t sent[CELSLM_TRAFFICS], in_flight[CELSLM_TRAFFICS];
-  route *routes; /* open addressing, size a power of two */
+  uint64_t sent[CELSLM_TRAFFICS], in_flight[CELSLM_TRAFFICS], lost[CELSLM_TRAFFICS];
+  line *lines;
+  int reduced; /* lines that are not at their nominal bandwidth */
+  bool jitters;
+  int weights[CELSLM_TRAFFICS];
+  double scale; /* SimGrid's bytes per byte: its sizes are whole, ours are split among flows */
+  celslm_transfer *first, *last; /* under way or waiting */
+  route **routes;                /* open addressing, size a power of two */
   uint32_t n_routes, routes_size;
   worker *idle;
   worker **workers;
@@ -106,7 +122,11 @@ celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err) {
   n->links = sg_link_list();
   qsort(n->links, (size_t)n->n_links, sizeof *n->links, by_name);
   n->latencies = celslm_alloc((unsigned long)n->n_links, sizeof *n->latencies);
+  n->lines = celslm_alloc((unsigned long)n->n_links, sizeof *n->lines);
+  n->scale = 1;
+  for (int i = 0; i < CELSLM_TRAFFICS; i++) n->weights[i] = 1;
   for (int i = 0; i < n->n_links; i++) {
+    n->lines[i] = (line){.nominal = sg_link_get_bandwidth(n->links[i]), .share = 1};
     n->latencies[i] = sg_link_get_latency(n->links[i]);
     sg_link_set_latency(n->links[i], 0);
   }
@@ -121,7 +141,11 @@ celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err) {
 
 void celslm_net_free(celslm_net *n) {
   if (!n) return;
-  for (uint32_t i = 0; i < n->routes_size; i++) free(n->routes[i].links);
+  for (uint32_t i = 0; i < n->routes_size; i++)
+    if (n->routes[i]) {
+      free(n->routes[i]->links);
+      free(n->routes[i]);
+    }
   for (int i = 0; i < n->n_workers; i++) {
     sg_sem_destroy(n->workers[i]->work);
     free(n->workers[i]);
@@ -133,6 +157,7 @@ void celslm_net_free(celslm_net *n) {
   free(n->hosts);
   free(n->links);
   free(n->latencies);
+  free(n->lines);
   free(n->link_bytes);
   free(n->received);
   free(n->sent_by);
@@ -158,34 +183,35 @@ static void fill_route(celslm_net *n, route *r, int from, int to) {
     if (link < 0) continue;
     r->links[r->n_links++] = link;
     latency += n->latencies[link];
-    r->bandwidth = fmin(r->bandwidth, sg_link_get_bandwidth(n->links[link]));
+    r->bandwidth = fmin(r->bandwidth, n->lines[link].nominal);
   }
   xbt_dynar_free(&on_route);
   r->latency = celslm_ns_of(latency);
 }
 
-static route *slot_of(route *routes, uint32_t size, uint64_t key) {
+static route **slot_of(route **routes, uint32_t size, uint64_t key) {
   uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & (size - 1);
-  while (routes[at].key && routes[at].key != key) at = (at + 1) & (size - 1);
+  while (routes[at] && routes[at]->key != key) at = (at + 1) & (size - 1);
   return &routes[at];
 }
 
 static route *find_route(celslm_net *n, int from, int to) {
   uint64_t key = (uint64_t)from * (uint64_t)n->platform->n_hosts + (uint64_t)to + 1;
-  route *r = slot_of(n->routes, n->routes_size, key);
-  if (r->key) return r;
+  route **r = slot_of(n->routes, n->routes_size, key);
+  if (*r) return *r;
   if (++n->n_routes * 2 > n->routes_size) {
-    route *larger = celslm_alloc(n->routes_size * 2, sizeof *larger);
+    route **larger = celslm_alloc(n->routes_size * 2, sizeof *larger);
     for (uint32_t i = 0; i < n->routes_size; i++)
-      if (n->routes[i].key) *slot_of(larger, n->routes_size * 2, n->routes[i].key) = n->routes[i];
+      if (n->routes[i]) *slot_of(larger, n->routes_size * 2, n->routes[i]->key) = n->routes[i];
     free(n->routes);
     n->routes = larger;
     n->routes_size *= 2;
     r = slot_of(n->routes, n->routes_size, key);
   }
-  r->key = key;
-  fill_route(n, r, from, to);
-  return r;
+  *r = celslm_alloc(1, sizeof **r);
+  (*r)->key = key;
+  fill_route(n, *r, from, to);
+  return *r;
 }
 
 celslm_ns celslm_net_latency(celslm_net *n, int from, int to) {
@@ -196,25 +222,9 @@ double celslm_net_bandwidth(celslm_net *n, int from, int to) {
   return from == to ? INFINITY : find_route(n, from, to)->bandwidth;
 }
 
-/* ---- transfers ------------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
-static void arrive(void *self) {
-  celslm_transfer *t = self;
-  celslm_net *n = t->net;
-  if (t->from != t->to) {
-    n->received[t->to * CELSLM_TRAFFICS + (int)t->traffic] += t->bytes;
-    n->in_flight[t->traffic] -= t->bytes;
-  }
-  t->delivered(t->self);
-}
-
-/* The last byte leaves the source now; it arrives after the route's latency. */
-static void leave(void *self) {
-  celslm_transfer *t = self;
-  t->event.fire = arrive;
-  celslm_queue_put(t->net->queue, &t->event, t->net->now + t->latency);
-  if (t->sent) t->sent(t->self);
-}
+static void part_over(celslm_net *n, celslm_transfer *t, worker *w);
 
 static void carry(int argc, char **argv) {
   (void)argc, (void)argv;
@@ -223,9 +233,11 @@ static void carry(int argc, char **argv) {
   sg_actor_daemonize(sg_actor_self()); /* the simulation ends with the pump */
   for (;;) {
     sg_sem_acquire(w->work);
+    w->begun = true;
     if (w->transfer) {
-      sg_host_sendto(n->hosts[w->transfer->from], n->hosts[w->transfer->to],
-                     (double)w->transfer->bytes);
+      const celslm_transfer *t = w->transfer;
+      sg_host_sendto(n->hosts[t->from], n->hosts[t->to],
+                     (double)t->bytes * n->scale / n->weights[t->traffic]);
     } else {
       sg_host_t host = n->hosts[w->compute->host];
       sg_exec_t exec =
@@ -234,9 +246,16 @@ static void carry(int argc, char **argv) {
       sg_exec_start(exec);
       sg_exec_wait(exec);
     }
-    celslm_event *e = w->transfer ? &w->transfer->event : &w->compute->event;
     celslm_ns end = celslm_ns_of(simgrid_get_clock());
-    celslm_queue_put(n->queue, e, end > n->now ? end : n->now);
+    if (end < n->now) end = n->now;
+    if (w->compute) {
+      w->compute->worker = NULL;
+      celslm_queue_put(n->queue, &w->compute->event, end);
+    } else {
+      celslm_transfer *t = w->transfer;
+      part_over(n, t, w);
+      if (t->parts == 0) celslm_queue_put(n->queue, &t->event, end);
+    }
     n->active--;
     w->next = n->idle;
     n->idle = w;
@@ -258,14 +277,26 @@ static worker *get_worker(celslm_net *n) {
   w->work = sg_sem_init(0);
   n->workers = celslm_realloc(n->workers, (unsigned long)n->n_workers + 1, sizeof(worker *));
   n->workers[n->n_workers++] = w;
-  sg_actor_t actor = sg_actor_init("worker", n->hosts[0]);
-  sg_actor_set_data(actor, w);
-  sg_actor_start(actor, carry, 0, NULL);
+  w->actor = sg_actor_init("worker", n->hosts[0]);
+  sg_actor_set_data(w->actor, w);
+  sg_actor_start(w->actor, carry, 0, NULL);
   return w;
 }
 
+/* Ends what a worker does: its actor goes, and another one takes its place. */
+static void stop_worker(celslm_net *n, worker *w) {
+  while (!w->begun) sg_actor_yield(); /* else its successor would do this work */
+  sg_actor_kill(w->actor);
+  n->active--;
+  w->actor = sg_actor_init("worker", n->hosts[0]);
+  sg_actor_set_data(w->actor, w);
+  sg_actor_start(w->actor, carry, 0, NULL);
+  w->next = n->idle;
+  n->idle = w;
+}
+
 /* Gives work to SimGrid, whose clock was left behind while it had nothing to share. */
-static void hand_over(celslm_net *n, celslm_transfer *t, celslm_compute *c) {
+static worker *hand_over(celslm_net *n, celslm_transfer *t, celslm_compute *c) {
   if (n->active == 0) {
     double behind = celslm_seconds(n->now) - simgrid_get_clock();
     if (behind >= 1e-9) sg_actor_sleep_for(behind);
@@ -274,7 +305,75 @@ static void hand_over(celslm_net *n, celslm_transfer *t, celslm_compute *c) {
   worker *w = get_worker(n);
   w->transfer = t;
   w->compute = c;
+  w->begun = false;
   sg_sem_release(w->work);
+  return w;
+}
+
+void celslm_net_compute(celslm_net *n, celslm_compute *c) {
+  c->net = n;
+  c->event.fire = c->done;
+  c->event.self = c->self;
+  c->worker = hand_over(n, NULL, c);
+}
+
+void celslm_net_withdraw(celslm_net *n, celslm_compute *c) {
+  if (c->worker) stop_worker(n, c->worker);
+  c->worker = NULL;
+  celslm_queue_remove(n->queue, &c->event);
+}
+
+/* ---- transfers ------------------------------------------------------------------------------- */
+
+static void list(celslm_net *n, celslm_transfer *t) {
+  t->before = n->last;
+  t->after = NULL;
+  *(n->last ? &n->last->after : &n->first) = t;
+  n->last = t;
+}
+
+static void unlist(celslm_net *n, celslm_transfer *t) {
+  *(t->before ? &t->before->after : &n->first) = t->after;
+  *(t->after ? &t->after->before : &n->last) = t->before;
+}
+
+static void part_over(celslm_net *n, celslm_transfer *t, worker *w) {
+  (void)n;
+  worker **at = &t->workers;
+  while (*at != w) at = &(*at)->next;
+  *at = w->next;
+  t->parts--;
+}
+
+static void arrive(void *self) {
+  celslm_transfer *t = self;
+  celslm_net *n = t->net;
+  if (t->route) {
+    n->received[t->to * CELSLM_TRAFFICS + (int)t->traffic] += t->bytes;
+    n->in_flight[t->traffic] -= t->bytes;
+    unlist(n, t);
+  }
+  t->delivered(t->self);
+}
+
+/* The last byte leaves the source now; it arrives after the route's latency. */
+static void leave(void *self) {
+  celslm_transfer *t = self;
+  celslm_net *n = t->net;
+  celslm_ns arrival = n->now + t->latency;
+  if (t->route && n->jitters) {
+    for (int i = 0; i < t->route->n_links; i++) {
+      const line *l = &n->lines[t->route->links[i]];
+      if (l->jitter) arrival += celslm_ns_of(l->jitter(l->self));
+    }
+    if (arrival < t->route->last) arrival = t->route->last;
+    t->route->last = arrival;
+  }
+  t->event.fire = arrive;
+  celslm_queue_put(n->queue, &t->event, arrival);
+  if (t->left) return; /* its first attempt had left when it was lost */
+  t->left = true;
+  if (t->sent) t->sent(t->self);
 }
 
 static route *charge(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic) {
@@ -292,29 +391,194 @@ void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_tr
     n->received[to * CELSLM_TRAFFICS + (int)traffic] += bytes;
 }
 
+static double capacity(const line *l) {
+  return l->share > 0 ? fmax(l->nominal * l->share - l->background, 0) : 0;
+}
+
+static bool nominal(const line *l) {
+  return l->share >= 1 && !(l->background > 0);
+}
+
+/* B/s of the narrowest link now; 0: the route is down. */
+static double bandwidth_now(const celslm_net *n, const route *r) {
+  if (!n->reduced) return r->bandwidth;
+  double least = INFINITY;
+  for (int i = 0; i < r->n_links; i++) least = fmin(least, capacity(&n->lines[r->links[i]]));
+  return least;
+}
+
+static void set_bandwidths(celslm_net *n, const route *r, bool as_now) {
+  for (int i = 0; i < r->n_links; i++) {
+    const line *l = &n->lines[r->links[i]];
+    if (!nominal(l))
+      sg_link_set_bandwidth(n->links[r->links[i]], (as_now ? capacity(l) : l->nominal) * n->scale);
+  }
+}
+
+static void run_out(void *self);
+
+/* Puts a transfer on its route, or lets it wait for it. */
+static void depart(celslm_net *n, celslm_transfer *t) {
+  double bandwidth = bandwidth_now(n, t->route);
+  t->event = (celslm_event){.fire = leave, .self = t, .cls = CELSLM_AT_NETWORK};
+  t->waiting = !(bandwidth > 0);
+  if (t->waiting) {
+    t->event.fire = run_out;
+    if (t->failed && t->patience > 0) celslm_queue_put(n->queue, &t->event, n->now + t->patience);
+    return;
+  }
+  charge(n, t->from, t->to, t->bytes, t->traffic);
+  n->in_flight[t->traffic] += t->bytes;
+  if (t->bytes <= CELSLM_PACKET) {
+    celslm_queue_put(n->queue, &t->event, n->now + celslm_ns_of((double)t->bytes / bandwidth));
+    return;
+  }
+  t->parts = n->weights[t->traffic];
+  if (n->reduced) set_bandwidths(n, t->route, false);
+  for (int i = 0; i < t->parts; i++) {
+    worker *w = hand_over(n, t, NULL);
+    w->next = t->workers;
+    t->workers = w;
+  }
+  if (!n->reduced) return;
+  for (const worker *w = t->workers; w; w = w->next)
+    while (!w->begun) sg_actor_yield();
+  sg_actor_yield(); /* now each is in its flow */
+  set_bandwidths(n, t->route, true);
+}
+
 void celslm_net_send(celslm_net *n, celslm_transfer *t) {
   t->net = n;
   t->started = n->now;
   t->event = (celslm_event){.fire = leave, .self = t, .cls = CELSLM_AT_NETWORK};
-  route *r = charge(n, t->from, t->to, t->bytes, t->traffic);
-  t->latency = r ? r->latency : 0;
-  if (!r) {
+  t->workers = NULL;
+  t->waiting = t->left = false;
+  t->parts = 0;
+  t->route = t->from == t->to ? NULL : find_route(n, t->from, t->to);
+  t->latency = t->route ? t->route->latency : 0;
+  if (!t->route) {
     celslm_queue_put(n->queue, &t->event, n->now);
     return;
   }
-  n->in_flight[t->traffic] += t->bytes;
-  if (t->bytes <= CELSLM_PACKET) {
-    celslm_queue_put(n->queue, &t->event, n->now + celslm_ns_of((double)t->bytes / r->bandwidth));
-    return;
-  }
-  hand_over(n, t, NULL);
+  list(n, t);
+  depart(n, t);
 }
 
-void celslm_net_compute(celslm_net *n, celslm_compute *c) {
-  c->net = n;
-  c->event.fire = c->done;
-  c->event.self = c->self;
-  hand_over(n, NULL, c);
+/* ---- what varies ----------------------------------------------------------------------------- */
+
+/* What is under way is lost. */
+static void lose(celslm_net *n, celslm_transfer *t) {
+  for (worker *w = t->workers, *next; w; w = next) {
+    next = w->next;
+    stop_worker(n, w);
+  }
+  t->workers = NULL;
+  t->parts = 0;
+  celslm_queue_remove(n->queue, &t->event);
+  n->in_flight[t->traffic] -= t->bytes;
+  n->lost[t->traffic] += t->bytes;
+}
+
+static void fail(celslm_net *n, celslm_transfer *t) {
+  celslm_queue_remove(n->queue, &t->event);
+  unlist(n, t);
+  t->failed(t->self);
+}
+
+static void run_out(void *self) {
+  celslm_transfer *t = self;
+  fail(t->net, t);
+}
+
+static bool crosses(const celslm_transfer *t, int link) {
+  for (int i = 0; i < t->route->n_links; i++)
+    if (t->route->links[i] == link) return true;
+  return false;
+}
+
+/* A line has other values now: capacity, transfers that are lost or can begin. */
+static void follow(celslm_net *n, int link, double before) {
+  const line *l = &n->lines[link];
+  double now = capacity(l);
+  n->reduced = 0;
+  for (int i = 0; i < n->n_links; i++) n->reduced += !nominal(&n->lines[i]);
+  if (n->active == 0) { /* nothing is in SimGrid: its clock may lie behind */
+    double behind = celslm_seconds(n->now) - simgrid_get_clock();
+    if (behind >= 1e-9) sg_actor_sleep_for(behind);
+  }
+  if (before > 0 && !(now > 0)) {
+    for (celslm_transfer *t = n->first; t; t = t->after)
+      if (!t->waiting && crosses(t, link)) {
+        lose(n, t);
+        depart(n, t); /* waits */
+      }
+  }
+  sg_link_set_bandwidth(n->links[link], now * n->scale);
+  if (!(before > 0) && now > 0)
+    for (celslm_transfer *t = n->first; t; t = t->after)
+      if (t->waiting && bandwidth_now(n, t->route) > 0) {
+        celslm_queue_remove(n->queue, &t->event);
+        depart(n, t);
+      }
+}
+
+/* The one or two links of SimGrid's that a link of the platform is. */
+static int lines_of(const celslm_net *n, int link, int found[2]) {
+  const celslm_link *l = &n->platform->links[link];
+  int count = 0;
+  for (int half = 0; half < (l->split_duplex ? 2 : 1); half++) {
+    char *name = celslm_format("%s%s", l->name, !l->split_duplex ? "" : half ? "_DOWN" : "_UP");
+    for (int i = 0; i < n->n_links; i++)
+      if (strcmp(sg_link_get_name(n->links[i]), name) == 0) found[count++] = i;
+    free(name);
+  }
+  return count;
+}
+
+void celslm_net_set_share(celslm_net *n, int link, double share) {
+  int found[2], count = lines_of(n, link, found);
+  for (int i = 0; i < count; i++) {
+    double before = capacity(&n->lines[found[i]]);
+    n->lines[found[i]].share = share;
+    follow(n, found[i], before);
+  }
+}
+
+void celslm_net_set_background(celslm_net *n, int link, double rate) {
+  int found[2], count = lines_of(n, link, found);
+  for (int i = 0; i < count; i++) {
+    double before = capacity(&n->lines[found[i]]);
+    n->lines[found[i]].background = rate;
+    follow(n, found[i], before);
+  }
+}
+
+void celslm_net_set_jitter(celslm_net *n, int link, double (*draw)(void *self), void *self) {
+  int found[2], count = lines_of(n, link, found);
+  n->jitters = true;
+  for (int i = 0; i < count; i++) {
+    n->lines[found[i]].jitter = draw;
+    n->lines[found[i]].self = self;
+  }
+}
+
+void celslm_net_set_weights(celslm_net *n, const int weights[]) {
+  for (int i = 0; i < CELSLM_TRAFFICS; i++) {
+    n->weights[i] = weights[i];
+    if (weights[i] > 1) n->scale = 1 << 20;
+  }
+  for (int i = 0; i < n->n_links; i++)
+    sg_link_set_bandwidth(n->links[i], capacity(&n->lines[i]) * n->scale);
+}
+
+void celslm_net_fail_host(celslm_net *n, int host) {
+  for (celslm_transfer *t = n->first, *next; t; t = next) {
+    next = t->after;
+    if ((t->from != host && t->to != host) || !t->failed) continue;
+    if (!t->waiting) lose(n, t);
+    fail(n, t);
+    next = n->first; /* what fails may end others: from the beginning */
+  }
 }
 
 /* ---- the pump -------------------------------------------------------------------------------- */
@@ -324,7 +588,7 @@ static void pump(int argc, char **argv) {
   celslm_net *n = sg_actor_self_get_data();
   while (!(n->interrupt && *n->interrupt)) {
     celslm_event *e = celslm_queue_first(n->queue);
-    if (!e && !n->active) break;
+    if (celslm_net_idle(n)) break;
     celslm_ns next = e && e->time <= n->horizon ? e->time : n->horizon;
     if (n->active) { /* whichever comes first: `next`, or the end of a transfer */
       double ahead = next == CELSLM_NEVER ? INFINITY : celslm_seconds(next) - simgrid_get_clock();
@@ -361,7 +625,7 @@ void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag) 
 }
 
 bool celslm_net_idle(const celslm_net *n) {
-  return !n->active && !celslm_queue_first(n->queue);
+  return !n->active && celslm_queue_idle(n->queue);
 }
 
 celslm_ns celslm_net_now(const celslm_net *n) {
@@ -387,7 +651,7 @@ const char *celslm_net_link_name(const celslm_net *n, int link) {
 }
 
 double celslm_net_link_bandwidth(const celslm_net *n, int link) {
-  return sg_link_get_bandwidth(n->links[link]);
+  return n->lines[link].nominal;
 }
 
 uint64_t celslm_net_link_bytes(const celslm_net *n, int link, celslm_traffic traffic) {
@@ -400,6 +664,10 @@ uint64_t celslm_net_sent(const celslm_net *n, celslm_traffic traffic) {
 
 uint64_t celslm_net_in_flight(const celslm_net *n, celslm_traffic traffic) {
   return n->in_flight[traffic];
+}
+
+uint64_t celslm_net_lost(const celslm_net *n, celslm_traffic traffic) {
+  return n->lost[traffic];
 }
 
 uint64_t celslm_net_received(const celslm_net *n, int host, celslm_traffic traffic) {

@@ -15,7 +15,15 @@
  * over the narrowest link's bandwidth, and are counted like the rest. A fluid model would give them
  * a fair share at once, so the difference is below a microsecond on any link of 1 Gb/s and more.
  *
- * Every byte is counted: per link and class when a transfer starts, per host when it arrives.
+ * Links may vary: background traffic takes a part first, degradations a share, outages all. A flow
+ * follows the capacity of its links at once (SimGrid bounds a flow by what its links had when it
+ * began: they are at their nominal bandwidth at that instant). What is on a link that goes down is
+ * lost, also in its latency; the transfer waits until its route is whole again and begins anew, or
+ * fails after its patience. A class of weight w has w flows for each transfer, so that links are
+ * shared by weights. Jitter is added on delivery and keeps the order of a route.
+ *
+ * Every byte is counted: per link and class when a transfer starts, per host when it arrives:
+ * sent = received + in flight + lost.
  *
  * SimGrid allows one platform in a process, so there is one celslm_net in a process. */
 #ifndef CELSLM_NET_NET_H
@@ -47,15 +55,23 @@ typedef struct celslm_transfer {
   celslm_traffic traffic;
   void (*sent)(void *self);      /* the last byte has left: the source may send on. May be NULL */
   void (*delivered)(void *self); /* the last byte has arrived */
+  void (*failed)(void *self);    /* it will not arrive; NULL: it waits however long it takes */
   void *self;
+  celslm_ns patience; /* for a route that is down; 0: until it is repaired */
   /* net's own; `started` may be read */
   celslm_net *net;
   celslm_ns started, latency;
   celslm_event event;
+  struct celslm_route *route;
+  struct celslm_worker *workers;          /* that carry it now */
+  struct celslm_transfer *before, *after; /* among those under way, or waiting for their route */
+  int parts;                              /* flows that have not ended */
+  bool waiting, left;                     /* for its route; `sent` was called */
 } celslm_transfer;
 
-/* Work on a host that several share, or whose speed varies: a SimGrid exec of seconds x speed. The caller fills the first
- * part, keeps the struct until `done`, and sets event.cls and event.id, which order ties. */
+/* Work on a host that several share, or whose speed varies: a SimGrid exec of seconds x speed. The
+ * caller fills the first part, keeps the struct until `done`, and sets event.cls and event.id,
+ * which order ties. */
 typedef struct celslm_compute {
   int host;
   double seconds; /* alone on one core, in the first performance state */
@@ -64,6 +80,7 @@ typedef struct celslm_compute {
   /* net's own */
   celslm_net *net;
   celslm_event event;
+  struct celslm_worker *worker; /* NULL: it has ended */
 } celslm_compute;
 
 /* Loads the platform into SimGrid. NULL on failure. */
@@ -79,6 +96,20 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t);
 
 void celslm_net_compute(celslm_net *n, celslm_compute *c);
 
+/* Takes work back that has not ended; `done` will not be called. */
+void celslm_net_withdraw(celslm_net *n, celslm_compute *c);
+
+/* ---- what varies; links by their place in the platform, both directions ---------------------- */
+
+void celslm_net_set_share(celslm_net *n, int link, double share); /* of its bandwidth; 0: down */
+void celslm_net_set_background(celslm_net *n, int link, double rate); /* B/s taken by others */
+/* s that transfers over the link take besides, drawn at each delivery. */
+void celslm_net_set_jitter(celslm_net *n, int link, double (*draw)(void *self), void *self);
+/* Before the first transfer: shares of links in proportion to the weights of traffic (1 to 16). */
+void celslm_net_set_weights(celslm_net *n, const int weights[]);
+/* What is going from or to a host fails, without patience. */
+void celslm_net_fail_host(celslm_net *n, int host);
+
 /* Counts bytes in the ledger as sent and received without moving them: traffic too thin to compete.
  */
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic);
@@ -86,7 +117,8 @@ void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_tr
 /* Fires events until none is left and nothing is in flight, until `horizon` (events at the horizon
  * itself still fire). Call once, outside of any actor. */
 void celslm_net_run(celslm_net *n, celslm_ns horizon);
-bool celslm_net_idle(const celslm_net *n); /* no event is queued and nothing is in flight */
+bool celslm_net_idle(const celslm_net *n); /* no event but background ones is queued and nothing is
+                                              in flight: nothing will happen */
 void celslm_net_interruptible(celslm_net *n,
                               const volatile sig_atomic_t *flag); /* stops when *flag is set */
 
@@ -102,6 +134,7 @@ uint64_t celslm_net_link_bytes(const celslm_net *n, int link, celslm_traffic tra
 uint64_t celslm_net_sent(const celslm_net *n, celslm_traffic traffic);
 uint64_t celslm_net_in_flight(const celslm_net *n,
                               celslm_traffic traffic); /* counted from the transfers under way */
+uint64_t celslm_net_lost(const celslm_net *n, celslm_traffic traffic);
 uint64_t celslm_net_received(const celslm_net *n, int host, celslm_traffic traffic);
 uint64_t celslm_net_sent_by(const celslm_net *n, int host, celslm_traffic traffic);
 const char *celslm_net_version(void); /* of SimGrid, "3.32.0" */

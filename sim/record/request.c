@@ -3,18 +3,8 @@
  * The descriptions are written into the results file and are what a reader has there. A column
  * whose names are known only at run time has none here; 0xffffffff in such a column means "none".
  */
+#include "record/columns.h"
 #include "record/request.h"
-
-/* clang-format off */
-#define TYPE_OF(field) \
-  _Generic((field), double: CELSLM_F64, int64_t: CELSLM_I64, uint32_t: CELSLM_U32, uint8_t: CELSLM_U8)
-/* clang-format on */
-
-/* A column is named as its field and has its type. */
-#define NAMED(row, field, units, names, description)                                               \
-  { #field, units, description, TYPE_OF(((row *)0)->field), offsetof(row, field), names }
-#define COLUMN(row, field, units, description) NAMED(row, field, units, NULL, description)
-#define LENGTH(columns)                        (sizeof(columns) / sizeof *(columns))
 
 static const char strategy[] = "which strategy served this run";
 
@@ -105,6 +95,8 @@ const celslm_column celslm_engine_columns[] = {
     ENGINE(output_tokens, "token", "tokens generated so far"),
 };
 const size_t celslm_engine_n_columns = LENGTH(celslm_engine_columns);
+
+const char *const celslm_reason_names[] = {"none", "signal", "link", "host", NULL};
 
 #define LINK(field, units, description) COLUMN(celslm_link_row, field, units, description)
 const celslm_column celslm_link_columns[] = {

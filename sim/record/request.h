@@ -8,6 +8,15 @@ typedef enum celslm_end {
   CELSLM_COMPLETED, CELSLM_REJECTED, CELSLM_DROPPED, CELSLM_IN_FLIGHT
 } celslm_end;
 
+/* Why a request was dropped: /outcomes. */
+typedef enum celslm_reason {
+  CELSLM_REASON_NONE,
+  CELSLM_REASON_SIGNAL, /* no usable radio signal for too long */
+  CELSLM_REASON_LINK,   /* a link on the way was down for too long */
+  CELSLM_REASON_HOST    /* its host crashed, or was down */
+} celslm_reason;
+extern const char *const celslm_reason_names[]; /* NULL-terminated */
+
 typedef enum celslm_context_source {
   CELSLM_CONTEXT_NONE,     /* the request has no shared context */
   CELSLM_CONTEXT_RECOMPUTED, /* computed as part of this request's own prefill */

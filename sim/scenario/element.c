@@ -56,6 +56,8 @@ static const char *symbol(celslm_unit unit) {
     return "J";
   case CELSLM_UNIT_MONEY:
     return "cent";
+  case CELSLM_UNIT_RAIN:
+    return "mm/h";
   case CELSLM_UNIT_NUMBER:
     break;
   }

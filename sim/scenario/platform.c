@@ -45,6 +45,12 @@ static const struct {
     {"celslm.ul_share", true},
     {"celslm.dl_layers", true},
     {"celslm.ul_layers", true},
+    {"celslm.tdd", true},
+    {"celslm.numerology", true},
+    {"celslm.azimuth", true},
+    {"celslm.downtilt", true},
+    {"celslm.interference_gain", true},
+    {"celslm.band", true},
 };
 
 /* ---- profiles -------------------------------------------------------------------------------- */
@@ -112,6 +118,76 @@ static celslm_profile *find_profile(celslm_platform *p, const celslm_element *ho
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
+/* ---- bands: properties that cells have in common --------------------------------------------- */
+
+static bool known_property(const char *name) {
+  for (size_t k = 0; k < sizeof properties / sizeof *properties; k++)
+    if (properties[k].cell && strcmp(properties[k].name, name) == 0) return true;
+  return false;
+}
+
+/* Every number of a band says where it comes from. */
+static bool check_band(const celslm_element *root, celslm_error *err) {
+  static const char *const allowed[] = {"id", "value", "source", NULL};
+  if (strcmp(root->name, "band"))
+    return celslm_element_fail(root, err, "the file is a <%s>; it must be a <band>", root->name);
+  for (int i = 0; i < root->n_children; i++) {
+    const celslm_element *e = &root->children[i];
+    const char *id = NULL;
+    if (strcmp(e->name, "prop"))
+      return celslm_element_fail(e, err, "<%s> in <band> is not supported; allowed: prop", e->name);
+    if (!celslm_only_attributes(e, allowed, NULL, err) ||
+        !(id = celslm_required_text(e, "id", err)) || !celslm_required_text(e, "value", err) ||
+        !celslm_required_text(e, "source", err))
+      return false;
+    if (!known_property(id) || strcmp(id, "celslm.band") == 0)
+      return celslm_element_fail(e, err, "<prop> \"%s\" is not a property of cells; allowed are "
+                                         "those of hosts with the role cell, such as "
+                                         "celslm.carrier", id);
+  }
+  return true;
+}
+
+static const celslm_element *find_band(celslm_platform *p, const celslm_element *host,
+                                       const char *folder, const char *name, celslm_error *err) {
+  for (int i = 0; i < p->n_bands; i++)
+    if (strcmp(p->bands[i].name, name) == 0) return p->bands[i].root;
+  char *file = celslm_format("%s/../bands/%s.xml", folder, name);
+  celslm_xml *x = NULL;
+  if (strchr(name, '/') || name[0] == '.' || access(file, F_OK) != 0)
+    celslm_element_fail(host, err, "celslm.band \"%s\": there is no %s; give the name of a file "
+                                   "there, without .xml", name, file);
+  else
+    x = celslm_xml_open(file, err);
+  free(file);
+  if (!x) return NULL;
+  celslm_band band = {celslm_strdup(name), celslm_xml_text(x), celslm_xml_elements(x)};
+  celslm_xml_close(x);
+  p->bands = celslm_realloc(p->bands, (unsigned long)p->n_bands + 1, sizeof *p->bands);
+  p->bands[p->n_bands++] = band;
+  return check_band(band.root, err) ? band.root : NULL;
+}
+
+/* Adds what the band of a cell says and the cell itself does not. */
+static bool add_band(celslm_platform *p, celslm_element *props, const celslm_element *host,
+                     const char *folder, celslm_error *err) {
+  const char *name = celslm_element_attribute(props, "celslm.band");
+  if (!name) return true;
+  const celslm_element *band = find_band(p, host, folder, name, err);
+  if (!band) return false;
+  props->attributes =
+      celslm_realloc(props->attributes, (unsigned long)(props->n_attributes + band->n_children),
+                     sizeof *props->attributes);
+  for (int i = 0; i < band->n_children; i++) {
+    const char *id = celslm_element_attribute(&band->children[i], "id");
+    const char *value = celslm_element_attribute(&band->children[i], "value");
+    if (!celslm_element_attribute(props, id))
+      props->attributes[props->n_attributes++] =
+          (celslm_attribute){(char *)(uintptr_t)id, (char *)(uintptr_t)value};
+  }
+  return true;
+}
+
 /* The <prop> children as one element with an attribute for each, so that the getters of element.h
  * read them. Borrows everything but the array and the name. */
 static bool gather_properties(const celslm_element *host, celslm_element *out, celslm_error *err) {
@@ -153,7 +229,11 @@ static bool gather_properties(const celslm_element *host, celslm_element *out, c
 
 static bool read_cell(const celslm_element *props, celslm_cell *c, celslm_error *err) {
   const double far = 1e7;
-  int64_t dl = 1, ul = 1;
+  int64_t dl = 1, ul = 1, mu = 1;
+  const char *tdd = celslm_element_attribute(props, "celslm.tdd");
+  if (tdd) snprintf(c->tdd, sizeof c->tdd, "%s", tdd);
+  /* a pattern says the shares of time: NaN marks what is required, 0 what it stands for */
+  double share = tdd ? 0 : NAN;
   bool ok =
       celslm_element_quantity(props, "celslm.carrier", CELSLM_UNIT_FREQ, 1e8, 1e12, NAN,
                               &c->carrier, err) &&
@@ -175,12 +255,22 @@ static bool read_cell(const celslm_element *props, celslm_cell *c, celslm_error 
                               &c->height, err) &&
       celslm_element_quantity(props, "celslm.x", CELSLM_UNIT_LENGTH, -far, far, 0, &c->x, err) &&
       celslm_element_quantity(props, "celslm.y", CELSLM_UNIT_LENGTH, -far, far, 0, &c->y, err) &&
-      celslm_element_quantity(props, "celslm.dl_share", CELSLM_UNIT_NUMBER, DBL_MIN, 1, NAN,
+      celslm_element_quantity(props, "celslm.dl_share", CELSLM_UNIT_NUMBER, DBL_MIN, 1, share,
                               &c->dl_share, err) &&
-      celslm_element_quantity(props, "celslm.ul_share", CELSLM_UNIT_NUMBER, DBL_MIN, 1, NAN,
+      celslm_element_quantity(props, "celslm.ul_share", CELSLM_UNIT_NUMBER, DBL_MIN, 1, share,
                               &c->ul_share, err) &&
       celslm_element_integer(props, "celslm.dl_layers", 1, 64, 1, &dl, err) &&
-      celslm_element_integer(props, "celslm.ul_layers", 1, 64, 1, &ul, err);
+      celslm_element_integer(props, "celslm.ul_layers", 1, 64, 1, &ul, err) &&
+      celslm_element_integer(props, "celslm.numerology", 0, 6, 1, &mu, err) &&
+      celslm_element_quantity(props, "celslm.azimuth", CELSLM_UNIT_NUMBER, -360, 360, 1000,
+                              &c->azimuth, err) &&
+      celslm_element_quantity(props, "celslm.downtilt", CELSLM_UNIT_NUMBER, -90, 90, 0,
+                              &c->downtilt, err) &&
+      /* a beam that is steered over a sector has the element's gain on average: assumption */
+      celslm_element_quantity(props, "celslm.interference_gain", CELSLM_UNIT_DB, -100, 100,
+                              fmin(c->antenna_gain, 8), &c->interference_gain, err);
+  if (!celslm_element_attribute(props, "celslm.azimuth")) c->azimuth = NAN;
+  c->numerology = (int)mu;
   c->dl_layers = (int)dl;
   c->ul_layers = (int)ul;
   return ok;
@@ -401,6 +491,7 @@ static bool read_roles(celslm_platform *p, celslm_topology *t, const celslm_elem
     if (strcmp(zone->children[i].name, "host")) continue;
     celslm_element props;
     ok = gather_properties(&zone->children[i], &props, err) &&
+         add_band(p, &props, &zone->children[i], folder, err) &&
          read_role(p, t, place, &props, folder, err);
     free(props.attributes);
     free(props.name);
@@ -552,6 +643,12 @@ void celslm_platform_free(celslm_platform *p) {
   }
   for (int i = 0; i < p->n_links; i++) free(p->links[i].name);
   for (int i = 0; i < p->n_profiles; i++) celslm_profile_free(p->profiles[i]);
+  for (int i = 0; i < p->n_bands; i++) {
+    free(p->bands[i].name);
+    free(p->bands[i].text);
+    celslm_element_free(p->bands[i].root);
+  }
+  free(p->bands);
   celslm_index_free(p->index);
   free(p->hosts);
   free(p->links);

@@ -12,6 +12,11 @@
  *                  celslm.carrier, .bandwidth, .tx_power, .antenna_gain, .noise_figure,
  *                  .ue_tx_power, .ue_antenna_gain, .ue_noise_figure, .height, .x, .y,
  *                  .dl_share, .ul_share (TDD shares of time), .dl_layers, .ul_layers
+ *                  .tdd (a pattern of net/radio/timing.h, or "paired": stands for the shares),
+ *                  .numerology (subcarriers of 15 * 2^n kHz), .azimuth (sector antenna; else all
+ *                  round), .downtilt, .interference_gain (towards users of other cells)
+ *                  .band   NAME of bands/NAME.xml, beside the folder of profiles: such properties,
+ *                  each with its source; those of the host itself come first
  *
  * Of SimGrid's own attributes a host may have several speeds (DVFS), pstate and speed_file (speeds.h).
  * One zone, routing Full, Floyd, Dijkstra or DijkstraCache; what we do not support is refused by name. */
@@ -59,7 +64,16 @@ typedef struct celslm_cell {
   double height, x, y;             /* m */
   double dl_share, ul_share;       /* of time, 0..1 */
   int dl_layers, ul_layers;        /* spatial layers */
+  char tdd[16];                    /* "": none given */
+  int numerology;
+  double azimuth, downtilt;        /* degrees; azimuth NaN: omnidirectional */
+  double interference_gain;        /* dBi */
 } celslm_cell;
+
+typedef struct celslm_band {
+  char *name, *text;
+  struct celslm_element *root;
+} celslm_band;
 
 typedef struct celslm_platform {
   char *file, *name;
@@ -73,6 +87,8 @@ typedef struct celslm_platform {
   int n_cells;
   celslm_profile **profiles; /* each loaded once; owned here */
   int n_profiles;
+  struct celslm_band *bands; /* each loaded once; owned here */
+  int n_bands;
   struct celslm_index *index; /* of the hosts' names */
 } celslm_platform;
 

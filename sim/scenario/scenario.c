@@ -48,7 +48,8 @@ static bool read_results(celslm_results_config *c, const celslm_element *e, cels
       !celslm_element_quantity(e, "timeline_to", CELSLM_UNIT_TIME, 0, INFINITY, c->timeline_from,
                                &c->timeline_to, err) ||
       !celslm_element_quantity(e, "warmup", CELSLM_UNIT_TIME, 0, INFINITY, 0, &c->warmup, err) ||
-      !celslm_element_bool(e, "iterations", false, &c->iterations, err))
+      !celslm_element_bool(e, "iterations", false, &c->iterations, err) ||
+      !celslm_element_bool(e, "trajectory", false, &c->trajectory, err))
     return false;
   if (c->timeline_to < c->timeline_from)
     return celslm_element_fail(e, err,
@@ -95,6 +96,8 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, celslm_error *err) 
          celslm_read_radio(s, celslm_element_child(root, "radio"), err) &&
          celslm_read_workloads(s, root, err) &&
          celslm_read_strategies(s, root, err) &&
+         celslm_read_faults(s, celslm_element_child(root, "faults"),
+                            celslm_element_child(root, "wires"), err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
          read_results(&s->results, celslm_element_child(root, "results"), err) &&
          check_sweep(x, s->sweep, err);
@@ -148,6 +151,8 @@ void celslm_scenario_free(celslm_scenario *s) {
   free(s->classes);
   free(s->tenants);
   free(s->radio.ues);
+  free(s->faults.faults);
+  free(s->faults.wires);
   celslm_element_free(s->root);
   free(s->file);
   free(s->name);

@@ -9,8 +9,10 @@
 #define CELSLM_SCENARIO_SCENARIO_H
 
 #include "scenario/element.h"
+#include "scenario/faults.h"
 #include "scenario/model.h"
 #include "scenario/platform.h"
+#include "scenario/radio.h"
 
 /* One model served on one host. */
 typedef struct celslm_engine_config {
@@ -51,22 +53,6 @@ typedef struct celslm_context_config {
   int64_t tokens;
 } celslm_context_config;
 
-/* A group of user equipments in a cell. */
-typedef struct celslm_ue_group {
-  int cell;      /* index in platform->cells */
-  int64_t count;
-  double min_distance, max_distance; /* m in the plane; placed uniformly over the ring's area */
-  double height;                     /* m above ground */
-} celslm_ue_group;
-
-typedef struct celslm_radio_config {
-  const celslm_element *channel; /* <channel>; its child names the model; NULL: none given */
-  celslm_ue_group *ues;
-  int n_ues;
-  double bytes_per_token;  /* B of one token on the wire (UTF-8 text) */
-  double packet_overhead;  /* B of headers per message */
-} celslm_radio_config;
-
 /* Requests of one kind: who sends them and how urgent they are. */
 typedef struct celslm_class_config {
   char *name;       /* no two classes of a scenario share one */
@@ -104,6 +90,7 @@ typedef struct celslm_results_config {
   double timeline_from, timeline_to; /* s: window in which activities are recorded one by one */
   double warmup;                 /* s cut off at the start for the summary */
   bool iterations;               /* every iteration of every engine, exact inter-token times */
+  bool trajectory;               /* every step of every moving user */
 } celslm_results_config;
 
 typedef struct celslm_scenario {
@@ -128,6 +115,7 @@ typedef struct celslm_scenario {
   int n_tenants;
   celslm_strategy_config *strategies; /* several: a comparison, each run by itself on the same load */
   int n_strategies;
+  celslm_faults_config faults;
   celslm_slo_config slo;
   celslm_results_config results;
   const celslm_element *sweep; /* NULL: none; its <axis> children are executed by `celslm sweep` */

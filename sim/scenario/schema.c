@@ -26,6 +26,7 @@ static const struct {
     {"decibel", CELSLM_UNIT_DB, true},     {"length", CELSLM_UNIT_LENGTH, false},
     {"speed", CELSLM_UNIT_SPEED, false},   {"rate", CELSLM_UNIT_COUNTS, false},
     {"energy", CELSLM_UNIT_ENERGY, false}, {"money", CELSLM_UNIT_MONEY, false},
+    {"rain", CELSLM_UNIT_RAIN, false},     {"coordinate", CELSLM_UNIT_LENGTH, true},
 };
 
 /* ---- looking things up in the schema's text -------------------------------------------------- */

@@ -41,8 +41,9 @@ static bool read_states(celslm_host *h, const celslm_element *e, celslm_error *e
 
 static bool bad_line(const char *file, int line, celslm_error *err) {
   return celslm_fail(err, file, line,
-                     "a line of a speed file is TIME FACTOR with rising times of at least 0 and "
-                     "factors above 0 and up to 1000, PERIODICITY d, LOOPAFTER d, or # comment");
+                     "not a line of a speed file; allowed: TIME FACTOR with rising times of at "
+                     "least 0 and factors above 0 and up to 1000, PERIODICITY d, LOOPAFTER d, "
+                     "# comment");
 }
 
 /* The lines "TIME FACTOR" into *out; the time after which they repeat into *period, NaN: never. */

@@ -1,4 +1,4 @@
-/* workload.c - contexts, users and strategies of a scenario. Its requests: requests.c. */
+/* workload.c - contexts and strategies of a scenario. Its requests: requests.c. */
 #include "base/rng.h"
 #include "scenario/names.h"
 #include "scenario/sections.h"
@@ -138,68 +138,6 @@ bool celslm_read_contexts(celslm_scenario *s, const celslm_element *contexts, ce
   gsl_rng_free(rng);
   celslm_index_free(names);
   return ok && check_context_lengths(s, contexts, err);
-}
-
-/* ---- users ----------------------------------------------------------------------------------- */
-
-static bool read_ues(const celslm_scenario *s, const celslm_element *e, celslm_ue_group *g,
-                     celslm_error *err) {
-  const celslm_platform *p = s->platform;
-  const char *name = celslm_element_attribute(e, "cell");
-  int host = celslm_platform_host(p, name), low = 0,
-      high = p->n_cells; /* cells: in order of hosts */
-  while (low < high) {
-    int middle = low + (high - low) / 2;
-    if (p->cells[middle].host < host)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  g->cell = low;
-  if (low == p->n_cells || p->cells[low].host != host) {
-    char list[400] = "";
-    for (int i = 0; i < p->n_cells && i < 12; i++) {
-      size_t at = strlen(list);
-      snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "",
-               i == 11 ? "..." : p->hosts[p->cells[i].host].name);
-    }
-    return celslm_element_fail(e, err, "<ues> cell \"%s\" is not a cell of %s; cells: %s", name,
-                               p->file, list[0] ? list : "none");
-  }
-  if (!celslm_element_integer(e, "count", 1, 100000000, INT64_MIN, &g->count, err) ||
-      !celslm_element_quantity(e, "min_distance", CELSLM_UNIT_LENGTH, 0, 1e6, 10, &g->min_distance,
-                               err) ||
-      !celslm_element_quantity(e, "max_distance", CELSLM_UNIT_LENGTH, DBL_MIN, 1e6, NAN,
-                               &g->max_distance, err) ||
-      !celslm_element_quantity(e, "height", CELSLM_UNIT_LENGTH, 0, 1e4, 1.5, &g->height, err))
-    return false;
-  if (g->min_distance > g->max_distance)
-    return celslm_element_fail(e, err,
-                               "<ues> min_distance %gm is above max_distance %gm; it must "
-                               "not be",
-                               g->min_distance, g->max_distance);
-  return true;
-}
-
-bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_error *err) {
-  celslm_radio_config *r = &s->radio;
-  if (!radio) {
-    r->bytes_per_token = 4;
-    r->packet_overhead = 60;
-    return true;
-  }
-  r->channel = celslm_element_child(radio, "channel");
-  r->ues = celslm_alloc((unsigned long)radio->n_children, sizeof *r->ues);
-  if (!celslm_element_quantity(radio, "bytes_per_token", CELSLM_UNIT_BYTES, DBL_MIN, 1e6, 4,
-                               &r->bytes_per_token, err) ||
-      !celslm_element_quantity(radio, "packet_overhead", CELSLM_UNIT_BYTES, 0, 1e6, 60,
-                               &r->packet_overhead, err))
-    return false;
-  for (int i = 0; i < radio->n_children; i++)
-    if (strcmp(radio->children[i].name, "ues") == 0 &&
-        !read_ues(s, &radio->children[i], &r->ues[r->n_ues++], err))
-      return false;
-  return true;
 }
 
 /* ---- strategies ------------------------------------------------------------------------------ */

@@ -33,7 +33,7 @@ static void release_held(void *self);
 /* Swapping and admission control. */
 static void set_limits(celslm_engine *e, const celslm_engine_config *c) {
   e->reserved = (int64_t)ceil(c->watermark * (double)e->pool.total);
-  e->swap_room = (int64_t)floor(c->swap_memory / e->block_bytes);
+  e->swap_blocks = e->swap_room = (int64_t)floor(c->swap_memory / e->block_bytes);
   for (int back = 0; back < 2; back++)
     e->moves[back] = (celslm_transfer){.from = back ? c->swap_host : c->host,
                                        .to = back ? c->host : c->swap_host,
@@ -203,6 +203,11 @@ static void begin_at(celslm_engine *e, celslm_ns now) {
 static void moved(void *self) {
   celslm_engine *e = self;
   if (--e->moving) return;
+  if (e->crashed) { /* for nobody any more */
+    e->crashed = e->busy = false;
+    if (e->queue.n) celslm_engine_poke(e);
+    return;
+  }
   begin_at(e, celslm_net_now(e->net));
   start(e);
 }
@@ -273,15 +278,40 @@ static celslm_ns advance(celslm_engine *e, int64_t k) {
   return begun;
 }
 
+void celslm_engine_settle(celslm_engine *e) {
+  int64_t over = steps_over(e);
+  if (over) {
+    advance(e, over); /* the rest of the jump begins where this ends */
+    e->count -= over;
+    e->ramp.compute += e->ramp.compute_slope * over;
+    e->ramp.memory += e->ramp.memory_slope * over;
+  }
+  celslm_engine_flush_span(e);
+}
+
+void celslm_engine_break_off(celslm_engine *e) {
+  celslm_ns now = celslm_net_now(e->net);
+  int64_t over = e->count > 1 ? iterations_until(e, now) - 1 : 0;
+  if (over) advance(e, over);
+  e->busy_ticks += (celslm_ticks)(now - e->start) * TICKS_PER_NS - e->fraction;
+  e->start = now;
+  e->fraction = 0;
+}
+
 int64_t celslm_engine_present(const celslm_engine *e) {
   return e->held.n + e->queue.n + e->swapped.n + e->running.n;
 }
 
 /* Before a job comes or goes. */
-static void count_present(celslm_engine *e) {
+void celslm_count_present(celslm_engine *e) {
   celslm_ns now = celslm_net_now(e->net);
   e->integral += (__int128)celslm_engine_present(e) * (now - e->counted);
   e->counted = now;
+}
+
+void celslm_count_gone(celslm_engine *e, const celslm_job *j) {
+  celslm_count_present(e);
+  e->sojourns += e->counted - j->queued;
 }
 
 static void give_up(celslm_engine *e, celslm_job *j, int64_t tokens) {
@@ -292,8 +322,7 @@ static void give_up(celslm_engine *e, celslm_job *j, int64_t tokens) {
 
 /* `tokens`: with KV. */
 static void leave(celslm_engine *e, celslm_job *j, int64_t tokens) {
-  count_present(e);
-  e->sojourns += e->counted - j->queued;
+  celslm_count_gone(e, j);
   celslm_list_remove(&e->running, j);
   if (j->keeps) {
     celslm_list_append(&e->kept, j);
@@ -412,6 +441,7 @@ static void enqueue(celslm_engine *e, celslm_job *j) {
 static void release_held(void *self) {
   celslm_engine *e = self;
   celslm_job *j = e->held.first;
+  if (!j) return; /* taken back */
   celslm_list_remove(&e->held, j);
   e->rate_due += e->rate_interval;
   if (e->held.first) celslm_net_at(e->net, &e->release, e->rate_due - e->rate_tolerance);
@@ -444,7 +474,7 @@ celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
   if (!j->given) j->first_token = j->last_token = -1;
   j->held = (celslm_held){0};
   j->took = -1;
-  count_present(e);
+  celslm_count_present(e);
   if (early) {
     j->state = CELSLM_JOB_HELD;
     if (!e->held.first) celslm_net_at(e->net, &e->release, e->rate_due - e->rate_tolerance);

@@ -81,6 +81,7 @@ typedef struct celslm_job_owner {
    * `end`; where the host is shared, whose execs end when SimGrid says, it is told at the end.
    * NULL: not wanted. */
   void (*chunk)(struct celslm_job *job, celslm_ns end);
+  void (*aborted)(struct celslm_job *job); /* now, instead of done: see celslm_engine_abort */
 } celslm_job_owner;
 
 /* One sequence. The caller fills the first part, and keeps the struct until `done`. */
@@ -148,10 +149,18 @@ int64_t celslm_engine_present(const celslm_engine *e); /* jobs waiting or runnin
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
 
+/* A crash: every job is aborted, waiting or running; what they had is lost. The engine is as new
+ * and could go on at once: that nobody submits while its host is down is the callers' business. */
+void celslm_engine_abort(celslm_engine *e);
+/* Takes back one job that waits or prefills, which is told nothing: the context it streams will not
+ * come. An iteration that it takes part in lasts as long as planned. */
+void celslm_engine_withdraw(celslm_engine *e, celslm_job *job);
+
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
 int64_t celslm_engine_blocks(const celslm_engine *e);
-/* Hands the span being drawn to the hook: at the end of a run. */
-void celslm_engine_flush_span(celslm_engine *e);
+/* At the end of a run: counts the iterations that are over of a jump, and hands the span being
+ * drawn to the hook. */
+void celslm_engine_settle(celslm_engine *e);
 /* The state at this instant, also in the midst of a jump. */
 void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row);
 const celslm_sketch *celslm_engine_itl(const celslm_engine *e); /* inter-token times, s */

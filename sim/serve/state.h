@@ -39,8 +39,8 @@ struct celslm_engine {
   cost_tables ticks;
   int64_t layers;
   bool stepping;
-  bool shares_host; /* with other engines, or its speed varies: its iterations are SimGrid execs, one
-                       at a time */
+  bool shares_host; /* with other engines, or its speed varies: its iterations are SimGrid execs,
+                       one at a time */
   celslm_compute exec;
   int64_t fixed; /* ticks of every iteration; < 0: what the op list says */
 
@@ -80,9 +80,11 @@ struct celslm_engine {
   int64_t n_resumed;
 
   /* blocks on their way to the swap host and back before the iteration begins */
-  int64_t swap_room, swap_out, swap_in; /* blocks: free there; of the batch just formed */
+  int64_t swap_blocks, swap_room; /* there; of them free */
+  int64_t swap_out, swap_in;      /* blocks of the batch just formed */
   celslm_transfer moves[2];
   int moving;
+  bool crashed; /* while they moved */
 
   /* the rate limit: a generic cell rate algorithm */
   celslm_ns rate_interval, rate_tolerance, rate_due;
@@ -110,6 +112,14 @@ struct celslm_engine {
   celslm_cache_counts cache;
   celslm_sketch *itl;
 };
+
+void celslm_engine_flush_span(celslm_engine *e); /* engine.c: hands it to the hook */
+/* engine.c: what is over of the iterations under way has happened; the one in the midst of which
+ * the engine stops counts as busy time */
+void celslm_engine_break_off(celslm_engine *e);
+/* engine.c: before a job comes or goes; and its part of the sum of sojourns when it goes */
+void celslm_count_present(celslm_engine *e);
+void celslm_count_gone(celslm_engine *e, const celslm_job *j);
 
 /* batch.c: chooses the next batch and prices it into ramp and count. False: nothing to do now. */
 bool celslm_batch_form(celslm_engine *e);

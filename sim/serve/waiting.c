@@ -215,14 +215,27 @@ celslm_job *celslm_waiting_next(const celslm_waiting *q, int64_t step) {
 }
 
 void celslm_waiting_remove(celslm_waiting *q, celslm_job *j, int64_t step) {
+  celslm_waiting_withdraw(q, j);
+  if (!q->policy->by_tenant || j->scheduled >= 0) return; /* its prompt is charged once */
+  celslm_tenant *t = tenant_of(q, j);
+  t->served = service(q, t, step) + q->weights.prompt * j->prompt;
+  t->since = step;
+}
+
+void celslm_waiting_reset(celslm_waiting *q) {
+  free(q->tenants);
+  q->tenants = NULL;
+  q->n_tenants = 0;
+  q->left_last = -1;
+  q->first = q->last = NULL;
+  q->n = 0;
+}
+
+void celslm_waiting_withdraw(celslm_waiting *q, celslm_job *j) {
   if (q->policy->by_tenant) {
     celslm_tenant *t = tenant_of(q, j);
     take_out(&t->first, &t->last, j);
     if (!t->first) q->left_last = j->tenant;
-    if (j->scheduled < 0) { /* its prompt is charged once */
-      t->served = service(q, t, step) + q->weights.prompt * j->prompt;
-      t->since = step;
-    }
     q->n--;
   } else if (q->policy->urgency) {
     pull(q, j);

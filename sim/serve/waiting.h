@@ -53,6 +53,10 @@ void celslm_waiting_return(celslm_waiting *q, celslm_job *j);            /* pree
 /* `step`: decode steps done so far, for the service that decoding gives. */
 celslm_job *celslm_waiting_next(const celslm_waiting *q, int64_t step);     /* NULL: nobody waits */
 void celslm_waiting_remove(celslm_waiting *q, celslm_job *j, int64_t step); /* `j` is the next */
+/* Takes back a job that will not be served. */
+void celslm_waiting_withdraw(celslm_waiting *q, celslm_job *j);
+/* Nobody waits any more, and no tenant has had any service. */
+void celslm_waiting_reset(celslm_waiting *q);
 /* ns that those waiting have been here: for Little's law. */
 __int128 celslm_waiting_waited(const celslm_waiting *q, celslm_ns now);
 /* Whether a comes after b by urgency and arrival. */

@@ -21,7 +21,16 @@ static void computed(celslm_job *job) {
   free(c);
 }
 
-static const celslm_job_owner owner = {.done = computed};
+/* The host crashed. */
+static void computation_aborted(celslm_job *job) {
+  computation *c = job->self;
+  celslm_site *site = c->site;
+  celslm_entry *e = c->entry;
+  free(c);
+  celslm_store_loaded(site->store, e, celslm_net_now(site->net), false);
+}
+
+static const celslm_job_owner owner = {.done = computed, .aborted = computation_aborted};
 
 static void room_again(void *self, bool ok) {
   (void)ok;
@@ -52,7 +61,9 @@ static void start_computation(celslm_site *site, int context, celslm_entry *e, c
 
 void celslm_site_compute(celslm_site *site, int context, celslm_waiter *w) {
   celslm_entry *e = celslm_store_entry(site->store, context);
-  if (e->residence == CELSLM_ABSENT) {
+  if (site->down) {
+    w->then(w->self, false);
+  } else if (e->residence == CELSLM_ABSENT) {
     if (celslm_site_can_hold(site, context))
       start_computation(site, context, e, w);
     else
@@ -93,8 +104,9 @@ typedef struct fetch {
   const celslm_codec *codec;
   celslm_waiter at_source;
   celslm_transfer request;
-  celslm_transfer *layers; /* one per layer: several may be on the wire's latency at once */
-  int64_t sent, arrived;
+  celslm_transfer *layers;     /* one per layer: several may be on the wire's latency at once */
+  int64_t sent, arrived, lost; /* layers */
+  bool pinned;                 /* the source entry */
 } fetch;
 
 static void end_fetch(fetch *f, bool ok) {
@@ -105,14 +117,35 @@ static void end_fetch(fetch *f, bool ok) {
 
 static void layer_sent(void *self);
 
+static void unpin_source(fetch *f) {
+  if (f->pinned) celslm_store_unpin(f->from->store, f->source);
+  f->pinned = false;
+}
+
+/* A layer that will not come: no more are sent, and when none is on its way the load has failed. */
+static void layer_failed(void *self) {
+  fetch *f = self;
+  f->lost++;
+  unpin_source(f);
+  if (f->arrived + f->lost == f->sent) end_fetch(f, false);
+}
+
+static void request_failed(void *self) {
+  end_fetch(self, false);
+}
+
 static void layer_arrived(void *self) {
   fetch *f = self;
   const celslm_transfer *t = &f->layers[f->arrived];
   f->entry->bytes_fetched += (double)t->bytes;
-  f->entry->stream.ready = ++f->arrived; /* in order: one source, one route */
+  f->arrived++;
+  if (!f->lost) f->entry->stream.ready = f->arrived; /* in order: one source, one route */
   if (f->to->on_transfer) f->to->on_transfer(f->to->self, t);
   celslm_site *to = f->to;
-  if (f->arrived == f->to->model->layers) end_fetch(f, true);
+  if (f->arrived == f->to->model->layers)
+    end_fetch(f, true);
+  else if (f->lost && f->arrived + f->lost == f->sent)
+    end_fetch(f, false);
   celslm_engine_poke(to->engine);
 }
 
@@ -125,26 +158,30 @@ static void send_layer(fetch *f) {
                          .traffic = CELSLM_KV,
                          .sent = layer_sent,
                          .delivered = layer_arrived,
+                         .failed = layer_failed,
+                         .patience = f->to->patience,
                          .self = f};
   celslm_net_send(f->to->net, t);
 }
 
 static void layer_sent(void *self) {
   fetch *f = self;
+  if (f->lost) return;
   if (f->sent < f->to->model->layers)
     send_layer(f);
   else
-    celslm_store_unpin(f->from->store, f->source);
+    unpin_source(f);
 }
 
 static void source_ready(void *self, bool ok) {
   fetch *f = self;
   f->entry->ready = celslm_net_now(f->to->net);
-  if (!ok) {
+  if (!ok || f->to->down) {
     end_fetch(f, false);
     return;
   }
   celslm_store_pin(f->from->store, f->source); /* until its last layer has left */
+  f->pinned = true;
   send_layer(f);
 }
 
@@ -169,6 +206,8 @@ void celslm_site_fetch(celslm_site *to, celslm_site *from, int context, const ce
                                  .bytes = REQUEST_BYTES,
                                  .traffic = CELSLM_CONTEXT,
                                  .delivered = request_arrived,
+                                 .failed = request_failed,
+                                 .patience = to->patience,
                                  .self = f};
   f->entry->computed_here = false;
   f->entry->fetches++;

@@ -14,6 +14,8 @@ typedef struct celslm_site {
   celslm_store *store;
   const celslm_model *model;
   celslm_net *net;
+  bool down;          /* its host has crashed and is not back */
+  celslm_ns patience; /* for routes that are down, when it fetches */
   void (*on_transfer)(void *self,
                       const celslm_transfer *t); /* each layer that arrived here; may be NULL */
   void *self;
@@ -31,6 +33,8 @@ bool celslm_site_can_hold(const celslm_site *site, int context);
 /* Loads an entry of `to`, which the caller has claimed, from `from`: a request crosses the network,
  * `from` computes the context if it has to, then the layers follow one another, one flow each, and
  * count up the entry's stream as they arrive. Joins are the caller's: they find the entry loading.
+ * A layer that is lost with a link is sent again when the route is whole: layers that are there
+ * stay. Where the route stays down beyond the site's patience, or `from` crashes, the load fails.
  */
 void celslm_site_fetch(celslm_site *to, celslm_site *from, int context, const celslm_codec *codec);
 

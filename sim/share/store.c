@@ -92,8 +92,30 @@ void celslm_store_wait(celslm_entry *e, celslm_waiter *w) {
   append(&e->waiting, &e->waiting_last, w);
 }
 
+void celslm_store_unwait(celslm_entry *e, celslm_waiter *w) {
+  celslm_waiter *last = NULL;
+  for (celslm_waiter **at = &e->waiting; *at; at = &(*at)->next) {
+    if (*at == w) {
+      *at = w->next;
+      if (e->waiting_last == w) e->waiting_last = last;
+      return;
+    }
+    last = *at;
+  }
+}
+
 void celslm_store_wait_for_room(celslm_store *s, celslm_waiter *w) {
   append(&s->hungry, &s->hungry_last, w);
+}
+
+static void feed(celslm_store *s) {
+  celslm_waiter *w = s->hungry;
+  s->hungry = s->hungry_last =
+      NULL; /* those who are still too large queue again, in the same order */
+  for (celslm_waiter *next; w; w = next) {
+    next = w->next;
+    w->then(w->self, true);
+  }
 }
 
 void celslm_store_pin(celslm_store *s, celslm_entry *e) {
@@ -103,14 +125,25 @@ void celslm_store_pin(celslm_store *s, celslm_entry *e) {
 void celslm_store_unpin(celslm_store *s, celslm_entry *e) {
   assert(e->pins > 0);
   if (--e->pins) return;
-  if (e->residence == CELSLM_RESIDENT) link_newest(s, e);
-  celslm_waiter *w = s->hungry;
-  s->hungry = s->hungry_last =
-      NULL; /* those who are still too large queue again, in the same order */
-  for (celslm_waiter *next; w; w = next) {
-    next = w->next;
-    w->then(w->self, true);
+  if (e->doomed && e->residence == CELSLM_RESIDENT) {
+    e->residence = CELSLM_ABSENT;
+    s->used -= e->bytes;
   }
+  e->doomed = false;
+  if (e->residence == CELSLM_RESIDENT) link_newest(s, e);
+  feed(s);
+}
+
+void celslm_store_clear(celslm_store *s) {
+  while (s->oldest) {
+    celslm_entry *e = s->oldest;
+    unlink_entry(s, e);
+    e->residence = CELSLM_ABSENT;
+    s->used -= e->bytes;
+  }
+  for (int i = 0; i < s->n; i++)
+    if (s->entries[i].residence == CELSLM_RESIDENT) s->entries[i].doomed = true;
+  feed(s);
 }
 
 bool celslm_store_could_hold(const celslm_store *s, const celslm_entry *e) {

@@ -25,6 +25,7 @@ typedef struct celslm_entry {
   celslm_stream stream;   /* while loading */
   celslm_ns asked, ready; /* of the current load: when the source was asked, when it had the KV */
   bool computed_here;     /* the current load is a computation on the spot, not a fetch */
+  bool doomed;            /* to go when it is unpinned */
   celslm_residence residence;
   int pins;
   double bytes;
@@ -47,10 +48,14 @@ bool celslm_store_claim(celslm_store *s, celslm_entry *e);
  */
 void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool ok);
 void celslm_store_wait(celslm_entry *e, celslm_waiter *w);
+void celslm_store_unwait(celslm_entry *e, celslm_waiter *w); /* no-op if it does not wait */
 void celslm_store_pin(celslm_store *s, celslm_entry *e);
 void celslm_store_unpin(celslm_store *s, celslm_entry *e); /* becomes the most recently used */
 /* Calls w->then when something has been unpinned, so that a claim that failed may succeed now. */
 void celslm_store_wait_for_room(celslm_store *s, celslm_waiter *w);
+/* A crash: nothing is resident any more; what is still pinned goes when it is unpinned. Who loads
+ * something is told by others (celslm_store_loaded). */
+void celslm_store_clear(celslm_store *s);
 bool celslm_store_could_hold(const celslm_store *s, const celslm_entry *e); /* if it were empty */
 double celslm_store_used(const celslm_store *s);
 

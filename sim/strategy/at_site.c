@@ -5,6 +5,10 @@ static celslm_site *site_of(celslm_request *r) {
 }
 
 void celslm_serve_recomputing(celslm_request *r) {
+  if (site_of(r)->down) {
+    celslm_drop(r, CELSLM_REASON_HOST);
+    return;
+  }
   int64_t context = r->context < 0 ? 0 : r->system->scenario->contexts[r->context].tokens;
   r->source = r->context < 0 ? CELSLM_CONTEXT_NONE : CELSLM_CONTEXT_RECOMPUTED;
   celslm_serve(r, r->prompt + (int32_t)context, NULL);

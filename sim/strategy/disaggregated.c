@@ -112,13 +112,14 @@ struct handover {
   celslm_event wait;   /* until it is ready */
   int64_t known;       /* tokens that have pieces */
   int64_t under_way;   /* pieces that have not arrived */
-  bool leaving, waiting, prefilled, decoding;
+  bool leaving, waiting, prefilled, decoding, lost;
   int decode; /* site */
 };
 
 static void forget(celslm_request *r) {
   handover *h = r->handover;
   if (!h) return;
+  celslm_net_cancel(r->system->net, &h->wait);
   for (piece *p = h->first, *next; p; p = next) {
     next = p->next;
     free(p);
@@ -135,7 +136,18 @@ static void decoded(celslm_job *job) {
   celslm_answered(r);
 }
 
-static const celslm_job_owner decode_owner = {.done = decoded};
+/* The KV is lost, or the host that decodes: nothing more can be produced. */
+static void give_up(handover *h) {
+  celslm_request *r = h->r;
+  r->job.owner = NULL;
+  celslm_drop(r, CELSLM_REASON_HOST);
+}
+
+static void decode_aborted(celslm_job *job) {
+  give_up(job->self);
+}
+
+static const celslm_job_owner decode_owner = {.done = decoded, .aborted = decode_aborted};
 
 /* All its KV is there. */
 static void decode(handover *h) {
@@ -155,6 +167,10 @@ static void decode(handover *h) {
                         .owner = &decode_owner,
                         .self = h};
   h->decoding = true;
+  if (r->system->sites[h->decode].down) {
+    give_up(h);
+    return;
+  }
   if (celslm_engine_submit(r->system->sites[r->site].engine, &h->job) != CELSLM_SUBMITTED)
     celslm_reject(r);
 }
@@ -163,7 +179,11 @@ static void go_on(handover *h) {
   bool all_left = h->prefilled && !h->next && !h->leaving;
   if (all_left && h->r->job.state == CELSLM_JOB_KEPT)
     celslm_engine_let_go(h->r->system->sites[h->r->site].engine, &h->r->job);
-  if (all_left && !h->under_way && !h->decoding) decode(h);
+  if (!all_left || h->under_way || h->decoding) return;
+  if (h->lost)
+    give_up(h);
+  else
+    decode(h);
 }
 
 static void leave(handover *h);
@@ -180,6 +200,27 @@ static void piece_arrived(void *self) {
   if (to->on_transfer) to->on_transfer(to->self, &((piece *)self)->transfer);
   h->under_way--;
   go_on(h);
+}
+
+/* One of the hosts has crashed: what has not left stays. */
+static void lose_rest(handover *h) {
+  h->lost = true;
+  for (piece *p = h->next; p; p = p->next) h->under_way--;
+  h->next = NULL;
+  go_on(h);
+}
+
+static void piece_lost(void *self) {
+  handover *h = ((piece *)self)->handover;
+  h->leaving = false;
+  h->under_way--;
+  lose_rest(h);
+}
+
+static void prefill_aborted(celslm_job *job) {
+  handover *h = ((celslm_request *)job->self)->handover;
+  h->prefilled = true; /* as far as it ever will be */
+  lose_rest(h);
 }
 
 static void ready(void *self) {
@@ -215,6 +256,7 @@ static void add_piece(handover *h, double bytes, celslm_ns when) {
                             .traffic = CELSLM_KV,
                             .sent = piece_left,
                             .delivered = piece_arrived,
+                            .failed = piece_lost,
                             .self = p}};
   *(h->last ? &h->last->next : &h->first) = p;
   h->last = p;
@@ -230,7 +272,8 @@ static void chunk(celslm_job *job, celslm_ns when) {
   const celslm_model *m = r->system->sites[r->site].model;
   celslm_ns now = celslm_net_now(r->system->net);
   int64_t upto = job->computed + job->chunk, tokens = upto - h->known;
-  if (r->output == 1 || !o->layers || tokens <= 0) return; /* computed again: it is there */
+  if (r->output == 1 || !o->layers || tokens <= 0 || h->lost)
+    return; /* computed again: it is there */
   h->known = upto;
   double layer = o->codec->layer_bytes(m, (double)tokens);
   if (upto < job->need)
@@ -258,8 +301,10 @@ static void prefilled(celslm_job *job) {
   leave(h);
 }
 
-static const celslm_job_owner prefill_owner = {
-    .first_token = celslm_first_token, .done = prefilled, .chunk = chunk};
+static const celslm_job_owner prefill_owner = {.first_token = celslm_first_token,
+                                               .done = prefilled,
+                                               .aborted = prefill_aborted,
+                                               .chunk = chunk};
 
 static void uploaded(celslm_request *r) {
   const celslm_scenario *s = r->system->scenario;

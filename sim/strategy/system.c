@@ -1,4 +1,4 @@
-#include "strategy/system.h"
+#include "strategy/at_site.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@ typedef enum way { WAY_UP, WAY_FIRST, WAY_LAST, WAY_QUEUE } way;
 
 typedef struct message {
   celslm_transfer wire;
-  celslm_air_flow air;
+  celslm_hop air;
   celslm_event timer;
   celslm_request *request;
   way way;
@@ -59,23 +59,67 @@ static void moved(const message *m, celslm_span_kind kind, int place, int index)
   if (s->moved) s->moved(s->watcher, kind, place, index, m->request->id, m->begun);
 }
 
+static void lost_on_wire(void *self);
+
 static void send_wire(message *m, int from, int to, double bytes, celslm_traffic traffic,
                       void (*done)(void *)) {
   m->begun = celslm_net_now(m->request->system->net);
-  m->wire = (celslm_transfer){.from = from,
-                              .to = to,
-                              .bytes = (uint64_t)ceil(bytes),
-                              .traffic = traffic,
-                              .delivered = done,
-                              .self = m};
+  m->wire =
+      (celslm_transfer){.from = from,
+                        .to = to,
+                        .bytes = (uint64_t)ceil(bytes),
+                        .traffic = traffic,
+                        .delivered = done,
+                        .failed = lost_on_wire,
+                        .patience = celslm_ns_of(m->request->system->scenario->radio.patience),
+                        .self = m};
   celslm_net_send(m->request->system->net, &m->wire);
 }
 
-static void send_air(message *m, celslm_air *air, double bytes, double rate, celslm_ns latency,
-                     void (*done)(void *)) {
-  m->begun = celslm_net_now(m->request->system->net);
-  m->air = (celslm_air_flow){.airtime = bytes / rate, .latency = latency, .done = done, .self = m};
-  celslm_air_send(air, &m->air);
+static void lost_in_air(void *self);
+
+static void send_air(message *m, bool uplink, double bytes, void (*done)(void *)) {
+  celslm_system *s = m->request->system;
+  m->begun = celslm_net_now(s->net);
+  m->air = (celslm_hop){.ue = (int)m->request->user,
+                        .uplink = uplink,
+                        .bytes = bytes,
+                        .done = done,
+                        .failed = lost_in_air,
+                        .self = m};
+  celslm_ran_send(s->ran, &m->air);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* When nothing of it is left anywhere. */
+static void settle(celslm_request *r) {
+  if (r->messages || !r->done) return;
+  r->end = r->reason ? CELSLM_DROPPED : r->refused ? CELSLM_REJECTED : CELSLM_COMPLETED;
+  r->system->ended(r->system->self, r);
+}
+
+void celslm_drop(celslm_request *r, celslm_reason reason) {
+  if (!r->reason) r->reason = (uint8_t)reason;
+  if (!r->job.owner) r->done = true; /* it has not reached an engine, and will not */
+  settle(r);
+}
+
+static void lose_message(message *m, celslm_reason reason) {
+  celslm_request *r = m->request;
+  if (m->way != WAY_UP) r->messages--;
+  drop_message(m);
+  celslm_drop(r, reason);
+}
+
+static void lost_in_air(void *self) {
+  lose_message(self, CELSLM_REASON_SIGNAL);
+}
+
+static void lost_on_wire(void *self) {
+  const message *m = self;
+  bool crashed = m->request->system->sites[m->request->site].down;
+  lose_message(self, crashed ? CELSLM_REASON_HOST : CELSLM_REASON_LINK);
 }
 
 /* ---- up -------------------------------------------------------------------------------------- */
@@ -94,7 +138,10 @@ static void prompt_arrived(void *self) {
   if (s->scenario->platform->hosts[host].role == CELSLM_CLOUD) r->to_cloud += m->wire.bytes;
   r->uploaded = celslm_net_now(s->net);
   drop_message(m);
-  r->then(r);
+  if (s->sites[r->site].down)
+    celslm_drop(r, CELSLM_REASON_HOST);
+  else
+    r->then(r);
 }
 
 static void prompt_in_cell(void *self) {
@@ -118,7 +165,7 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
     return;
   }
   s->bytes_up[u->cell] += bytes;
-  send_air(m, s->up[u->cell], bytes, u->up, u->latency_up, prompt_in_cell);
+  send_air(m, true, bytes, prompt_in_cell);
 }
 
 /* ---- down ------------------------------------------------------------------------------------ */
@@ -130,11 +177,11 @@ static void token_seen(void *self) {
   if (u->cell >= 0) moved(m, CELSLM_SPAN_TOKENS, 2, u->cell);
   celslm_ns now = celslm_net_now(r->system->net);
   if (m->way == WAY_FIRST) r->first_seen = now;
-  if (m->way == WAY_LAST || r->output == 1) r->last_seen = now;
+  /* a last token that overtook the first one is of use when that is there too */
+  if (m->way == WAY_LAST || r->output == 1 || r->last_seen >= 0) r->last_seen = now;
   drop_message(m);
-  if (--r->messages || !r->done) return;
-  r->end = r->refused ? CELSLM_REJECTED : CELSLM_COMPLETED;
-  r->system->ended(r->system->self, r);
+  r->messages--;
+  settle(r);
 }
 
 static double token_bytes(const celslm_request *r) {
@@ -142,11 +189,14 @@ static double token_bytes(const celslm_request *r) {
   return c->bytes_per_token + c->packet_overhead;
 }
 
+/* At a base station: the user's, or one that it has left meanwhile. */
 static void token_in_cell(void *self) {
   message *m = self;
-  const celslm_user *u = user_of(m->request);
-  send_air(m, m->request->system->down[u->cell], token_bytes(m->request), u->down, u->latency_down,
-           token_seen);
+  celslm_request *r = m->request;
+  if (m->wire.to == access_host(r))
+    send_air(m, false, token_bytes(r), token_seen);
+  else
+    send_wire(m, m->wire.to, access_host(r), token_bytes(r), CELSLM_TOKENS, token_in_cell);
 }
 
 static void send_token(celslm_request *r, way w) {
@@ -212,16 +262,56 @@ void celslm_answered(celslm_request *r) {
   count_tokens_between(r);
 }
 
+/* It stands on no context any more, and is with no engine. */
+static void step_back(celslm_request *r) {
+  celslm_site *site = &r->system->sites[r->site];
+  celslm_entry *e = r->entry;
+  r->entry = NULL;
+  r->job.owner = NULL;
+  if (!e) return;
+  if (r->job.stream) celslm_store_unwait(e, &r->waiter);
+  celslm_store_unpin(site->store, e);
+}
+
+static void on_aborted(celslm_job *job) {
+  celslm_request *r = job->self;
+  step_back(r);
+  celslm_drop(r, CELSLM_REASON_HOST);
+}
+
 static void on_done(celslm_job *job) {
   celslm_answered(job->self);
 }
 
-static const celslm_job_owner owner = {.first_token = celslm_first_token, .done = on_done};
+static const celslm_job_owner owner = {
+    .first_token = celslm_first_token, .done = on_done, .aborted = on_aborted};
+
+/* The context that a request's prefill follows has come, or it will not: then it is recomputed. */
+static void stream_over(void *self, bool ok) {
+  celslm_request *r = self;
+  if (ok) return;
+  celslm_site *site = &r->system->sites[r->site];
+  if (r->job.state != CELSLM_JOB_NEW) celslm_engine_withdraw(site->engine, &r->job);
+  r->failed_stream = r->job.state == CELSLM_JOB_NEW; /* it is before the queue: see submit */
+  if (r->failed_stream) return;
+  step_back(r);
+  celslm_serve_recomputing(r);
+}
 
 static void submit(celslm_request *r) {
   celslm_site *site = &r->system->sites[r->site];
+  if (site->down || r->failed_stream) {
+    bool again = !site->down;
+    r->failed_stream = false;
+    step_back(r);
+    if (again)
+      celslm_serve_recomputing(r);
+    else
+      celslm_drop(r, CELSLM_REASON_HOST);
+    return;
+  }
   if (celslm_engine_submit(site->engine, &r->job) == CELSLM_SUBMITTED) return;
-  if (r->entry) celslm_store_unpin(site->store, r->entry);
+  step_back(r);
   celslm_reject(r);
 }
 
@@ -259,11 +349,16 @@ static void prepare(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   r->job.content = (celslm_content){r->demand.prefix, entry ? entry->shared.tokens : 0};
   r->job.owner = &owner;
   r->job.self = r;
+  r->job.state = CELSLM_JOB_NEW;
 }
 
 void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   prepare(r, tokens, entry);
   if (entry) celslm_store_pin(r->system->sites[r->site].store, entry);
+  if (r->job.stream) {
+    r->waiter = (celslm_waiter){.then = stream_over, .self = r};
+    celslm_store_wait(entry, &r->waiter);
+  }
   queue(r);
 }
 
@@ -277,9 +372,7 @@ void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_ow
 
 void celslm_reject(celslm_request *r) {
   r->done = r->refused = true;
-  if (r->messages) return; /* its first token is on the way */
-  r->end = CELSLM_REJECTED;
-  r->system->ended(r->system->self, r);
+  settle(r); /* its first token may be on the way */
 }
 
 /* ---- the row --------------------------------------------------------------------------------- */

@@ -8,23 +8,24 @@
  * The way up is air, then wire (store and forward: prompts are small); the way down wire, then air.
  * The first and the last token travel as messages of their own; those in between, a packet per
  * iteration at most, are counted in the ledgers but do not compete for the air: their share of it
- * is reported, and is well below one percent in any load that text can make. */
+ * is reported, and is well below one percent in any load that text can make.
+ *
+ * A user may change its cell on the way, and with it its edge: what has a site stays with it, and
+ * tokens follow the user from base station to base station. */
 #ifndef CELSLM_STRATEGY_SYSTEM_H
 #define CELSLM_STRATEGY_SYSTEM_H
 
 #include "load/load.h"
-#include "net/air.h"
+#include "net/radio/ran.h"
 #include "record/request.h"
 #include "share/site.h"
 
 typedef struct celslm_system celslm_system;
 
 typedef struct celslm_user {
-  int cell;        /* -1: sits at the edge host itself */
-  int site;        /* the engine at the edge that is nearest; -1: none */
-  int host;        /* of that edge */
-  double up, down; /* B/s of air */
-  celslm_ns latency_up, latency_down;
+  int cell; /* -1: sits at the edge host itself */
+  int site; /* the engine at the edge that is nearest; -1: none */
+  int host; /* of that edge */
 } celslm_user;
 
 typedef struct celslm_request {
@@ -42,8 +43,10 @@ typedef struct celslm_request {
       moving;          /* ns until the first token: system.c, break_down */
   uint8_t source, end; /* celslm_context_source, celslm_end */
   uint8_t messages;    /* on their way to the user */
-  bool done;           /* nothing more will be produced for it */
+  uint8_t reason;      /* celslm_reason: why it will not be completed */
+  bool done;           /* the engine has produced its last token, or will not */
   bool refused;        /* ... since it was rejected after its first token */
+  bool failed_stream;  /* the context that it was to follow does not come */
   uint64_t to_cloud;   /* B of user data that reached a cloud host */
   double kv_bytes;     /* fetched on this request's behalf */
   void (*then)(struct celslm_request *r);
@@ -73,8 +76,8 @@ const celslm_strategy *celslm_strategy_find(const char *name);
 struct celslm_system {
   const celslm_scenario *scenario;
   celslm_net *net;
-  celslm_air **up, **down; /* by cell */
-  double *bytes_up, *bytes_down;
+  celslm_ran *ran;               /* NULL: no radio; the first users are its users */
+  double *bytes_up, *bytes_down; /* by cell */
   celslm_user *users;
   int n_users;
   celslm_site *sites; /* by engine */
@@ -94,6 +97,8 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
 /* Queues the request at its site's engine with `tokens` tokens to prefill, standing on `entry`
  * (NULL: on nothing; otherwise pinned for it until it ends), whose KV may still be on its way. */
 void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry);
+/* Ends a request whose prompt is lost on its way, or notes that its answer is. */
+void celslm_drop(celslm_request *r, celslm_reason reason);
 /* The same for its prefill and first token only; its KV blocks stay until celslm_engine_let_go.
  * `owner` is told; it calls celslm_first_token, and celslm_answered once all tokens are there, with
  * r->site where the last one comes from. */

@@ -1,5 +1,6 @@
 #include "world/books.h"
 
+#include "record/radio.h"
 #include "world/tally.h"
 
 #include <gsl/gsl_version.h>
@@ -14,7 +15,8 @@ struct celslm_books {
   celslm_results *results; /* NULL: nothing is written */
   celslm_table *requests, *engines, *links, *cells, *contexts, *timeline, *iterations, *classes,
       *summary;
-  celslm_column *columns[9]; /* copies with names filled in; names[] owns the arrays */
+  celslm_table *users, *trajectory, *handovers, *drops, *faults; /* NULL where not wanted */
+  celslm_column *columns[17]; /* copies with names filled in; names[] owns the arrays */
   const char **names[8];
   int n_columns, n_names;
   int64_t sources[5];
@@ -68,6 +70,11 @@ static bool write_provenance(celslm_books *b, celslm_error *err) {
     ok = celslm_results_provenance(b->results, name, s->platform->profiles[i]->text, err);
     free(name);
   }
+  for (int i = 0; ok && i < s->platform->n_bands; i++) {
+    char *name = celslm_format("band %s", s->platform->bands[i].name);
+    ok = celslm_results_provenance(b->results, name, s->platform->bands[i].text, err);
+    free(name);
+  }
   free(seed);
   free(libraries);
   return ok;
@@ -95,6 +102,7 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
                       {"cell", cells},
                       {"class", classes},
                       {"tenant", tenants},
+                      {"to", cells},
                       {"index", hosts},
                       {"link", links},
                       {"traffic", celslm_traffic_names},
@@ -109,6 +117,16 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
          OPEN(cells, cell, "the air of each cell, at the end") &&
          OPEN(contexts, context, "shared contexts at each engine, at the end") &&
          OPEN(timeline, span, "what engines, routes and cells did in the timeline window") &&
+         (s->radio.plain ||
+          OPEN(users, user, "users, as they are placed at the start of the run")) &&
+         (!s->results.trajectory ||
+          OPEN(trajectory, trajectory, "users that move, over time")) &&
+         (!s->radio.handover ||
+          OPEN(handovers, handover, "changes of users from one cell to another")) &&
+         ((s->radio.plain && !s->faults.n) ||
+          OPEN(drops, drop, "requests that were dropped, and why")) &&
+         (!s->faults.n ||
+          OPEN(faults, fault, "changes of links, cells and hosts by faults")) &&
          (!s->results.iterations ||
           OPEN(iterations, iteration, "every iteration of every engine")) &&
          OPEN(classes, class, "one row per class of requests, at the end") &&
@@ -207,6 +225,88 @@ void celslm_books_request(celslm_books *b, const celslm_request_row *r) {
   const double parts[] = {r->t_wait, r->t_up,     r->t_cloud, r->t_comm,
                           r->t_edge, r->t_hidden, r->t_down};
   for (int i = 0; i < 7; i++) b->breakdown[i] += parts[i];
+}
+
+/* ---- users and faults ------------------------------------------------------------------------ */
+
+void celslm_books_users(celslm_books *b, const celslm_system *s) {
+  if (!b->users || !s->ran) return;
+  const celslm_scene *scene = celslm_ran_scene(s->ran);
+  for (int i = 0; i < scene->n_ues; i++) {
+    const celslm_ue *u = &scene->ues[i];
+    const celslm_radio_link *l = celslm_ran_link(s->ran, i);
+    celslm_user_row row = {.strategy = (uint8_t)b->options->strategy,
+                           .los = u->heard[u->cell].los,
+                           .indoor = u->indoor,
+                           .ue = (uint32_t)i,
+                           .cell = (uint32_t)u->cell,
+                           .layers_down = (uint32_t)l->layers_down,
+                           .layers_up = (uint32_t)l->layers_up,
+                           .x = u->x,
+                           .y = u->y,
+                           .loss = u->heard[u->cell].loss,
+                           .sinr_down = l->snr_down,
+                           .sinr_up = l->snr_up,
+                           .rate_down = l->down,
+                           .rate_up = l->up,
+                           .latency_down = l->latency_down,
+                           .latency_up = l->latency_up};
+    celslm_table_append(b->users, &row);
+  }
+}
+
+bool celslm_books_wants_trajectory(const celslm_books *b) {
+  return b->trajectory != NULL;
+}
+
+void celslm_books_trajectory(celslm_books *b, const celslm_system *s, int ue) {
+  const celslm_ue *u = &celslm_ran_scene(s->ran)->ues[ue];
+  const celslm_radio_link *l = celslm_ran_link(s->ran, ue);
+  celslm_trajectory_row row = {.strategy = (uint8_t)b->options->strategy,
+                               .ue = (uint32_t)ue,
+                               .cell = (uint32_t)u->cell,
+                               .time = celslm_seconds(celslm_net_now(s->net)),
+                               .x = u->x,
+                               .y = u->y,
+                               .sinr_down = l->snr_down,
+                               .sinr_up = l->snr_up,
+                               .rate_down = l->down,
+                               .rate_up = l->up};
+  celslm_table_append(b->trajectory, &row);
+}
+
+static double now_of(const celslm_books *b) {
+  return celslm_seconds(celslm_net_now(b->system->net));
+}
+
+void celslm_books_handover(celslm_books *b, int ue, int from, int to, int cause) {
+  if (!b->handovers) return;
+  celslm_handover_row row = {.strategy = (uint8_t)b->options->strategy,
+                             .cause = (uint8_t)cause,
+                             .ue = (uint32_t)ue,
+                             .cell = (uint32_t)from,
+                             .to = (uint32_t)to,
+                             .time = now_of(b)};
+  celslm_table_append(b->handovers, &row);
+}
+
+void celslm_books_drop(celslm_books *b, const celslm_request *r) {
+  if (!b->drops || r->end != CELSLM_DROPPED) return;
+  celslm_drop_row row = {.strategy = (uint8_t)b->options->strategy,
+                         .reason = r->reason,
+                         .request = r->id,
+                         .time = now_of(b)};
+  celslm_table_append(b->drops, &row);
+}
+
+void celslm_books_fault(celslm_books *b, int kind, int target, double speed) {
+  if (!b->faults) return;
+  celslm_fault_row row = {.strategy = (uint8_t)b->options->strategy,
+                          .kind = (uint8_t)kind,
+                          .target = (uint32_t)target,
+                          .time = now_of(b),
+                          .speed = speed};
+  celslm_table_append(b->faults, &row);
 }
 
 void celslm_books_sample(celslm_books *b, const celslm_system *s) {
@@ -335,8 +435,9 @@ static void write_cells(celslm_books *b, const celslm_system *s) {
                            .cell = (uint32_t)c,
                            .bytes_up = s->bytes_up[c],
                            .bytes_down = s->bytes_down[c],
-                           .airtime_up = celslm_air_busy(s->up[c]),
-                           .airtime_down = celslm_air_busy(s->down[c])};
+                           .airtime_up = s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, true)) : 0,
+                           .airtime_down =
+                               s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, false)) : 0};
     celslm_table_append(b->cells, &row);
   }
 }
@@ -373,10 +474,10 @@ static void write_classes(celslm_books *b, double duration) {
 
 void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary_row *summary) {
   celslm_summary_row row;
+  for (int i = 0; i < b->scenario->n_engines; i++) celslm_engine_settle(s->sites[i].engine);
   sum_up(b, s, &row);
   if (summary) *summary = row;
   if (!b->results) return;
-  for (int i = 0; i < b->scenario->n_engines; i++) celslm_engine_flush_span(s->sites[i].engine);
   celslm_table_append(b->summary, &row);
   write_links(b, s, row.duration);
   write_cells(b, s);

@@ -15,6 +15,13 @@ celslm_engine_hooks celslm_books_hooks(celslm_books *b); /* what engines are to 
 void celslm_books_watch(celslm_books *b,
                         celslm_site *site); /* transfers to a site, for the timeline */
 void celslm_books_request(celslm_books *b, const celslm_request_row *row);
+/* Tables that only scenarios with more than a plain radio have; no-ops for others. */
+void celslm_books_users(celslm_books *b, const celslm_system *s);
+bool celslm_books_wants_trajectory(const celslm_books *b);
+void celslm_books_trajectory(celslm_books *b, const celslm_system *s, int ue);
+void celslm_books_handover(celslm_books *b, int ue, int from, int to, int cause);
+void celslm_books_drop(celslm_books *b, const celslm_request *r);
+void celslm_books_fault(celslm_books *b, int kind, int target, double speed);
 void celslm_books_sample(celslm_books *b, const celslm_system *s);
 /* The tables that are written at the end, and the summary. */
 void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary_row *summary);

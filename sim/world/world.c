@@ -2,10 +2,9 @@
 
 #include "base/rng.h"
 #include "load/load.h"
-#include "net/radio/channel.h"
-#include "net/radio/rate.h"
 #include "strategy/system.h"
 #include "world/books.h"
+#include "world/faults.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@ typedef struct world {
   uint32_t arrived;
   uint64_t live;
   celslm_books *books;
+  celslm_breaker *breaker;
 } world;
 
 /* ---- users ----------------------------------------------------------------------------------- */
@@ -31,67 +31,62 @@ static int site_on(const celslm_system *s, int host) {
   return -1;
 }
 
-/* How the line of sight is decided: by the option `state` of the channel's element. */
-static const char *const los_states[] = {"los", "nlos", "draw", NULL};
-
-static bool place_group(celslm_system *s, const celslm_ue_group *g, const celslm_channel *channel,
-                        int state, gsl_rng *r, celslm_error *err) {
-  const celslm_platform *p = s->scenario->platform;
-  const celslm_cell *cell = &p->cells[g->cell];
-  for (int64_t i = 0; i < g->count; i++) {
-    double near = g->min_distance * g->min_distance, far = g->max_distance * g->max_distance;
-    celslm_geometry at = {.carrier = cell->carrier,
-                          .distance = sqrt(near + gsl_rng_uniform(r) * (far - near)),
-                          .h_bs = cell->height,
-                          .h_ut = g->height};
-    double chance = gsl_rng_uniform(r); /* drawn in any case: the other users stay where they are */
-    bool los = state == 2 ? chance < channel->los_probability(&at) : state == 0;
-    celslm_radio_link link = celslm_radio_link_of(cell, channel->loss(&at, los));
-    if (link.up <= 0 || link.down <= 0)
-      return celslm_fail(
-          err, s->scenario->file, 0,
-          "a user of cell %s at %.0f m is out of reach (SNR %.1f dB up, %.1f dB down); allowed is "
-          "-10 dB and more: place users nearer or raise powers",
-          p->hosts[cell->host].name, at.distance, link.snr_up, link.snr_down);
-    s->users[s->n_users++] = (celslm_user){.cell = g->cell,
-                                           .site = site_on(s, cell->serves),
-                                           .host = cell->serves,
-                                           .up = link.up,
-                                           .down = link.down,
-                                           .latency_up = celslm_ns_of(link.latency_up),
-                                           .latency_down = celslm_ns_of(link.latency_down)};
-  }
-  return true;
+/* No radio: one user at each edge host that serves, or else at the cloud. */
+static void seat_users(celslm_system *s) {
+  const celslm_scenario *sc = s->scenario;
+  s->users = celslm_alloc((unsigned long)sc->n_engines, sizeof *s->users);
+  for (int pass = 0; pass < 2 && !s->n_users; pass++)
+    for (int i = 0; i < sc->n_engines; i++) {
+      int host = sc->engines[i].host;
+      bool edge = sc->platform->hosts[host].role != CELSLM_CLOUD;
+      if (edge == (pass == 0) && site_on(s, host) == i)
+        s->users[s->n_users++] = (celslm_user){.cell = -1, .site = edge ? i : -1, .host = host};
+    }
 }
 
-static bool place_users(celslm_system *s, celslm_error *err) {
-  const celslm_scenario *sc = s->scenario;
-  int64_t count = sc->n_engines;
-  for (int g = 0; g < sc->radio.n_ues; g++) count += sc->radio.ues[g].count;
-  s->users = celslm_alloc((unsigned long)count, sizeof *s->users);
-  if (!sc->radio.n_ues) { /* no radio: one at each edge host that serves, or else at the cloud */
-    for (int pass = 0; pass < 2 && !s->n_users; pass++)
-      for (int i = 0; i < sc->n_engines; i++) {
-        int host = sc->engines[i].host;
-        bool edge = sc->platform->hosts[host].role != CELSLM_CLOUD;
-        if (edge == (pass == 0) && site_on(s, host) == i)
-          s->users[s->n_users++] = (celslm_user){.cell = -1, .site = edge ? i : -1, .host = host};
-      }
+/* A user's edge is the one behind its cell; where nothing is served there, the one it had. */
+static void join_cell(celslm_system *s, int user, int cell) {
+  celslm_user *u = &s->users[user];
+  int host = s->scenario->platform->cells[cell].serves, site = site_on(s, host);
+  u->cell = cell;
+  if (site < 0 && u->site >= 0) return;
+  u->host = host;
+  u->site = site;
+}
+
+static void handed_over(void *self, int ue, int from, int to, celslm_handover_cause cause) {
+  world *w = self;
+  join_cell(&w->system, ue, to);
+  celslm_books_handover(w->books, ue, from, to, (int)cause);
+}
+
+static void sampled(void *self, int ue) {
+  world *w = self;
+  celslm_books_trajectory(w->books, &w->system, ue);
+}
+
+static bool place_users(world *w, celslm_error *err) {
+  celslm_system *s = &w->system;
+  if (!s->scenario->radio.n_ues) {
+    seat_users(s);
     return true;
   }
-  const celslm_element *e = &sc->radio.channel->children[0]; /* the schema demands exactly one */
-  const celslm_channel *channel = celslm_channel_find(e->name);
-  int state;
-  if (!channel)
-    return celslm_element_fail(e, err, "no channel is called %s; see `celslm list channels`",
-                               e->name);
-  if (!celslm_element_choice(e, "state", los_states, 2, &state, err)) return false;
-  gsl_rng *r = celslm_rng(sc->seed, "users");
-  bool ok = true;
-  for (int g = 0; ok && g < sc->radio.n_ues; g++)
-    ok = place_group(s, &sc->radio.ues[g], channel, state, r, err);
-  gsl_rng_free(r);
-  return ok;
+  celslm_scene *scene = celslm_scene_new(s->scenario, err);
+  if (!scene) return false;
+  celslm_ran_hooks hooks = {.self = w,
+                            .handed_over = handed_over,
+                            .sampled = celslm_books_wants_trajectory(w->books) ? sampled : NULL};
+  s->ran = celslm_ran_new(s->net, scene, &hooks);
+  s->n_users = scene->n_ues;
+  s->users = celslm_alloc((unsigned long)s->n_users, sizeof *s->users);
+  for (int i = 0; i < s->n_users; i++) {
+    const celslm_cell *home =
+        &s->scenario->platform->cells[s->scenario->radio.ues[scene->ues[i].group].cell];
+    s->users[i] = (celslm_user){.host = home->serves, .site = site_on(s, home->serves)};
+    join_cell(s, i, scene->ues[i].cell);
+  }
+  celslm_books_users(w->books, s);
+  return true;
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -128,6 +123,7 @@ static void arrive(void *self) {
 }
 
 static void record(world *w, const celslm_request *r) {
+  celslm_books_drop(w->books, r);
   celslm_request_row row;
   celslm_request_row_of(r, &row);
   row.strategy = (uint8_t)w->options->strategy;
@@ -178,8 +174,11 @@ static bool build_sites(world *w, celslm_error *err) {
   for (int i = 0; i < sc->n_engines; i++) {
     const celslm_engine_config *c = &sc->engines[i];
     celslm_site *site = &s->sites[i];
-    *site =
-        (celslm_site){.index = i, .host = c->host, .model = &sc->models[c->model], .net = s->net};
+    *site = (celslm_site){.index = i,
+                          .host = c->host,
+                          .model = &sc->models[c->model],
+                          .net = s->net,
+                          .patience = celslm_ns_of(sc->radio.patience)};
     celslm_books_watch(w->books, site);
     site->engine = celslm_engine_new(i, c, sc, s->net, w->options->step, &hooks, err);
     if (!site->engine) return false;
@@ -188,18 +187,6 @@ static bool build_sites(world *w, celslm_error *err) {
     if (s->cloud < 0 && sc->platform->hosts[c->host].role == CELSLM_CLOUD) s->cloud = i;
   }
   return true;
-}
-
-static void build_cells(celslm_system *s) {
-  unsigned long n = (unsigned long)s->scenario->platform->n_cells;
-  s->up = celslm_alloc(n, sizeof *s->up);
-  s->down = celslm_alloc(n, sizeof *s->down);
-  s->bytes_up = celslm_alloc(n, sizeof *s->bytes_up);
-  s->bytes_down = celslm_alloc(n, sizeof *s->bytes_down);
-  for (unsigned long c = 0; c < n; c++) {
-    s->up[c] = celslm_air_new(s->net, (uint32_t)(2 * c));
-    s->down[c] = celslm_air_new(s->net, (uint32_t)(2 * c + 1));
-  }
 }
 
 static bool build(world *w, celslm_error *err) {
@@ -214,8 +201,10 @@ static bool build(world *w, celslm_error *err) {
   w->books = celslm_books_open(w->scenario, w->options, s, err);
   w->load = celslm_load_new(w->scenario, err);
   if (!w->books || !w->load || !build_sites(w, err)) return false;
-  build_cells(s);
-  if (!place_users(s, err)) return false;
+  s->bytes_up = celslm_alloc((unsigned long)s->scenario->platform->n_cells, sizeof *s->bytes_up);
+  s->bytes_down =
+      celslm_alloc((unsigned long)s->scenario->platform->n_cells, sizeof *s->bytes_down);
+  if (!place_users(w, err)) return false;
   s->strategy = celslm_strategy_find(config->element->name);
   if (!s->strategy)
     return celslm_element_fail(config->element, err,
@@ -235,17 +224,13 @@ static void destroy(world *w) {
     celslm_engine_free(s->sites[i].engine);
     celslm_store_free(s->sites[i].store);
   }
-  for (int c = 0; s->up && c < w->scenario->platform->n_cells; c++) {
-    celslm_air_free(s->up[c]);
-    celslm_air_free(s->down[c]);
-  }
+  celslm_ran_free(s->ran);
+  celslm_breaker_free(w->breaker);
   celslm_system_free_messages(s);
   celslm_load_free(w->load);
   celslm_net_free(s->net);
   free(s->sites);
   free(s->users);
-  free(s->up);
-  free(s->down);
   free(s->bytes_up);
   free(s->bytes_down);
   if (s->options && s->strategy->clear) s->strategy->clear(s->options);
@@ -269,19 +254,25 @@ static bool conserved(const world *w, celslm_error *err) {
       received += celslm_net_received(s->net, h, (celslm_traffic)c);
     uint64_t sent = celslm_net_sent(s->net, (celslm_traffic)c),
              flying = celslm_net_in_flight(s->net, (celslm_traffic)c);
-    if (sent != received + flying)
+    uint64_t lost = celslm_net_lost(s->net, (celslm_traffic)c);
+    if (sent != received + flying + lost)
       return celslm_fail(
           err, w->scenario->file, 0,
-          "bytes are not conserved: %llu B of %s sent, %llu received, %llu in flight; "
+          "bytes are not conserved: %llu B of %s sent, %llu received, %llu in flight, %llu lost; "
           "this is a bug, please report it with the scenario",
           (unsigned long long)sent, celslm_traffic_names[c], (unsigned long long)received,
-          (unsigned long long)flying);
+          (unsigned long long)flying, (unsigned long long)lost);
   }
+  if (s->ran && !celslm_ran_balanced(s->ran))
+    return celslm_fail(err, w->scenario->file, 0,
+                       "messages on the air are not conserved; this is a bug, please report it "
+                       "with the scenario");
   return celslm_books_balanced(w->books, w->arrived, err);
 }
 
 static celslm_outcome run(world *w, celslm_summary_row *summary, celslm_error *err) {
   celslm_system *s = &w->system;
+  w->breaker = celslm_breaker_new(s, w->books);
   w->arrival = (celslm_event){.fire = arrive, .self = w, .cls = CELSLM_AT_ARRIVAL};
   w->sample = (celslm_event){.fire = take_sample, .self = w, .cls = CELSLM_AT_SAMPLE};
   schedule_arrival(w);

@@ -279,7 +279,8 @@ START_TEST(test_air_equals_shared_cpu) {
     now = celslm_seconds(celslm_ns_of(now)); /* both start at whole ns */
     talks[i] = (talk){.at = now, .work = gsl_ran_exponential(r, 0.01)};
     work += talks[i].work;
-    talks[i].f = (celslm_air_flow){.airtime = talks[i].work, .done = talk_over, .self = &talks[i]};
+    talks[i].f =
+        (celslm_air_flow){.bytes = talks[i].work, .rate = 1, .done = talk_over, .self = &talks[i]};
     talks[i].start = (celslm_event){.fire = talk_starts, .self = &talks[i], .cls = CELSLM_AT_TIMER};
     celslm_net_at(net, &talks[i].start, celslm_ns_of(now));
     sg_actor_t a = sg_actor_init("oracle", sg_host_by_name("b"));

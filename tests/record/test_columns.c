@@ -2,6 +2,7 @@
  * exactly one column, in the order of the struct, with a unit and a sentence. */
 #include "files.h"
 
+#include "record/radio.h"
 #include "record/request.h"
 
 #include <check.h>
@@ -22,6 +23,14 @@ static const struct {
     {"timeline", celslm_span_columns, &celslm_span_n_columns, sizeof(celslm_span_row)},
     {"iterations", celslm_iteration_columns, &celslm_iteration_n_columns,
      sizeof(celslm_iteration_row)},
+    {"users", celslm_user_columns, &celslm_user_n_columns, sizeof(celslm_user_row)},
+    {"trajectory", celslm_trajectory_columns, &celslm_trajectory_n_columns,
+     sizeof(celslm_trajectory_row)},
+    {"handovers", celslm_handover_columns, &celslm_handover_n_columns,
+     sizeof(celslm_handover_row)},
+    {"drops", celslm_drop_columns, &celslm_drop_n_columns, sizeof(celslm_drop_row)},
+    {"faults", celslm_fault_columns, &celslm_fault_n_columns, sizeof(celslm_fault_row)},
+    {"map", celslm_map_columns, &celslm_map_n_columns, sizeof(celslm_map_row)},
     {"summary", celslm_summary_columns, &celslm_summary_n_columns, sizeof(celslm_summary_row)},
 };
 
@@ -40,7 +49,7 @@ START_TEST(columns_cover_the_row) {
 END_TEST
 
 static int known_unit(const char *unit) {
-  static const char *const units[] = {"1", "s", "B", "J", "1/s", "token", "token/s", "block"};
+  static const char *const units[] = {"1", "s", "B", "J", "1/s", "token", "token/s", "block", "m", "dB", "B/s"};
   for (size_t i = 0; i < sizeof units / sizeof *units; i++)
     if (strcmp(unit, units[i]) == 0) return 1;
   return 0;

@@ -245,8 +245,9 @@ static const struct {
      "bad/platform-trace-element.xml:39: <trace_connect> inside <zone> is not supported yet; "
      "allowed: host, router, link, route, prop"},
     {PLATFORM, "platform-speed-file",
-     "bad/falling.speed:4: a line of a speed file is TIME FACTOR with rising times of at least 0 "
-     "and factors above 0 and up to 1000, PERIODICITY d, LOOPAFTER d, or # comment"},
+     "bad/falling.speed:4: not a line of a speed file; allowed: TIME FACTOR with rising times of "
+     "at "
+     "least 0 and factors above 0 and up to 1000, PERIODICITY d, LOOPAFTER d, # comment"},
     {PLATFORM, "platform-pstate",
      "bad/platform-pstate.xml:10: <host> pstate \"2\": out of range; it must be a whole number of "
      "at least 0 and at most 1"},
@@ -265,7 +266,9 @@ static const struct {
      "celslm.interconnect_latency, celslm.serves, celslm.carrier, "
      "celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
      "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, "
-     "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers"},
+     "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, "
+     "celslm.tdd, celslm.numerology, "
+     "celslm.azimuth, celslm.downtilt, celslm.interference_gain, celslm.band"},
     {PLATFORM, "platform-version",
      "bad/platform-version.xml:3: <platform> version \"4\" is not supported; give version=\"4.1\""},
     {PLATFORM, "platform-wifi",

@@ -3,6 +3,7 @@
 #include "net/radio/budget.h"
 #include "net/radio/mcs.h"
 
+#include <assert.h>
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_sf_expint.h>
 #include <math.h>
@@ -54,35 +55,53 @@ double celslm_overhead(double carrier, bool uplink) {
   return uplink ? (fr2 ? 0.10 : 0.08) : (fr2 ? 0.18 : 0.14);
 }
 
-/* One way through the user plane of an idle cell, 30 kHz subcarriers, by the method of TR 37.910:
- * 1.14 ms; uplink besides waits for its part of the DDDSU pattern, 1.1 ms on average. timing.h
- * has the arithmetic for other numerologies and patterns. */
-static const double latency = 1.14e-3, wait_up = 1.1e-3;
-
-static double snr(double power_dbm, double gains_db, double loss_db, double bandwidth,
+double celslm_snr(double power_dbm, double gains_db, double loss_db, double bandwidth,
                   double noise_figure) {
   return power_dbm + gains_db - loss_db - celslm_noise(bandwidth, noise_figure);
 }
 
-/* v layers share the power; a layer then has 1/v of the SNR. */
-static double rate(double snr_db, int layers, double bandwidth, double share, double overhead) {
-  double per_layer = celslm_spectral_efficiency(snr_db - 10 * log10(layers));
-  return per_layer * layers * bandwidth * share * (1 - overhead) / 8;
+/* ---- the rate of a link ---------------------------------------------------------------------- */
+
+double celslm_link_bler(const celslm_radio_config *c) {
+  bool of_table = c->curve == CELSLM_RATE_MCS_AWGN || c->curve == CELSLM_RATE_MCS_PRACTICAL;
+  return isnan(c->bler) ? (of_table ? 0.1 : 0) : c->bler;
 }
 
-celslm_radio_link celslm_radio_link_of(const celslm_cell *c, double loss_db) {
-  double gains = c->antenna_gain + c->ue_antenna_gain;
-  celslm_radio_link l = {
-      .snr_down = snr(c->tx_power, gains, loss_db, c->bandwidth, c->ue_noise_figure),
-      .snr_up = snr(c->ue_tx_power, gains, loss_db, c->bandwidth, c->noise_figure),
-      .latency_down = latency,
-      .latency_up = latency + wait_up,
-  };
-  double overhead_down = celslm_overhead(c->carrier, false);
-  double overhead_up = celslm_overhead(c->carrier, true);
-  l.down = rate(l.snr_down, c->dl_layers, c->bandwidth, c->dl_share, overhead_down);
-  l.up = rate(l.snr_up, c->ul_layers, c->bandwidth, c->ul_share, overhead_up);
-  return l;
+/* Mean over Rayleigh fading, at the middles of equally likely parts of it: for any curve. */
+static double faded(celslm_rate_curve curve, double sinr_db, int layers) {
+  enum { PARTS = 64 };
+  double sum = 0;
+  for (int i = 0; i < PARTS; i++) {
+    double power = -log1p(-(i + 0.5) / PARTS);
+    sum += celslm_layered_efficiency(curve, sinr_db + celslm_to_db(power), layers);
+  }
+  return sum / PARTS;
+}
+
+double celslm_link_rate(const celslm_cell *cell, const celslm_radio_config *config, double share,
+                        double sinr_db, bool uplink, int *layers) {
+  celslm_rate_curve curve = (celslm_rate_curve)config->curve;
+  int v = uplink ? cell->ul_layers : cell->dl_layers;
+  if (config->adapt_layers) v = celslm_best_layers(curve, sinr_db, v);
+  double efficiency = config->fading == CELSLM_FADING_ERGODIC
+                          ? faded(curve, sinr_db, v)
+                          : celslm_layered_efficiency(curve, sinr_db, v);
+  double bler = celslm_link_bler(config);
+  if (bler > 0) efficiency *= celslm_harq_of(bler, config->harq_factor, 0).efficiency;
+  double bound = v * log2(1 + celslm_from_db(sinr_db) / v);
+  if (config->proportional_fair) /* the gain may not lead beyond it either */
+    efficiency = fmin(efficiency, bound / CELSLM_FAIR_GAIN_MOST);
+  assert(efficiency <= bound * (1 + 1e-12));
+  if (layers) *layers = v;
+  return efficiency * cell->bandwidth * share * (1 - celslm_overhead(cell->carrier, uplink)) / 8;
+}
+
+double celslm_fair_gain(int active) {
+  static const double h_8 = 2.717857142857143; /* 1 + 1/2 + ... + 1/8 */
+  if (active >= 8) return CELSLM_FAIR_GAIN_MOST;
+  double h = 0;
+  for (int k = 1; k <= active; k++) h += 1.0 / k;
+  return active < 1 ? 1 : 1 + (CELSLM_FAIR_GAIN_MOST - 1) * (h - 1) / (h_8 - 1);
 }
 
 double celslm_peak_rate(int layers, int bits, double scaling, int blocks, int mu, double overhead) {

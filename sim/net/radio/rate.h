@@ -6,6 +6,7 @@
 #define CELSLM_NET_RADIO_RATE_H
 
 #include "scenario/platform.h"
+#include "scenario/radio.h"
 
 typedef enum celslm_rate_curve {
   CELSLM_RATE_SHANNON,       /* celslm_spectral_efficiency: the default */
@@ -33,12 +34,36 @@ double celslm_spectral_efficiency(double sinr_db);
 double celslm_overhead(double carrier, bool uplink);
 
 typedef struct celslm_radio_link {
-  double snr_down, snr_up;         /* dB, all layers' power together */
+  double snr_down, snr_up;         /* dB, all layers' power together; with interference SINR */
   double down, up;                 /* B/s while holding the whole air; 0: out of reach */
   double latency_down, latency_up; /* s, one way, an idle cell */
+  int layers_down, layers_up;
 } celslm_radio_link;
 
-celslm_radio_link celslm_radio_link_of(const celslm_cell *cell, double loss_db);
+/* dB: one way through a cell's budget; `gains` of both antennas, loss of isotropic ones. */
+double celslm_snr(double power_dbm, double gains_db, double loss_db, double bandwidth,
+                  double noise_figure);
+
+/* B/s while holding the whole air, of a cell that has `share` of the time for the direction, with
+ * the scenario's curve, layers, fading (ergodic) and repetitions; *layers (may be NULL) is their
+ * number. Never more than v B log2(1 + SINR/v) bit/s of v layers. */
+double celslm_link_rate(const celslm_cell *cell, const celslm_radio_config *config, double share,
+                        double sinr_db, bool uplink, int *layers);
+/* Share of first transmissions that fail: the scenario's, or what the curve assumes. */
+double celslm_link_bler(const celslm_radio_config *config);
+
+/* How much more than its rate everybody moves when a proportional fair scheduler serves K users at
+ * their better moments: 1 + 0.3 (H_K - 1) / (H_8 - 1), at most 1.3. H_K is what i.i.d. Rayleigh
+ * fading would give the mean SNR (Viswanath, Tse, Laroia 2002); 1.2 to 1.4 of the efficiency for 8
+ * and more users is an assumption for wide bands with several antennas. */
+double celslm_fair_gain(int active);
+#define CELSLM_FAIR_GAIN_MOST 1.3
+
+/* s, the default: one way through the user plane of an idle cell with 30 kHz subcarriers by the
+ * method of TR 37.910, and what uplink besides waits for its part of the DDDSU pattern. timing.h
+ * has the arithmetic for other numerologies and patterns. */
+#define CELSLM_CONSTANT_LATENCY 1.14e-3
+#define CELSLM_CONSTANT_WAIT_UP 1.1e-3
 
 /* TS 38.306 section 4.1.2, one carrier, bit/s: layers, bits per symbol, scaling factor, resource
  * blocks, numerology, overhead; code rate 948/1024. */

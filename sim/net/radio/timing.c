@@ -51,6 +51,10 @@ static bool begins(char slot, bool uplink) {
   return uplink ? slot == 'U' : slot == 'D' || slot == 'S';
 }
 
+bool celslm_slot_begins(const celslm_tdd *t, int64_t slot, bool uplink) {
+  return !t || begins(t->slots[slot % (int64_t)strlen(t->slots)], uplink);
+}
+
 /* Slots from one start of the direction to the next: their greatest and the sum of their squares.
  */
 static void gaps(const celslm_tdd *t, bool uplink, int *longest, double *squares) {
@@ -87,8 +91,15 @@ double celslm_max_wait(const celslm_tdd *t, int mu, bool uplink) {
 
 /* ---- sums ------------------------------------------------------------------------------------ */
 
+/* Above 120 kHz the time of 120 kHz: assumption (TS 38.214 has no entries at 240 kHz; symbols that
+ * double with the subcarriers at 480 and 960 kHz come to the same). */
 static double processing(celslm_processing what, int capability, int mu) {
+  if (mu > 3) mu = 3;
   return celslm_processing_time(celslm_processing_symbols(what, capability, mu), mu);
+}
+
+double celslm_half_processing(celslm_processing what, int mu, int capability) {
+  return processing(what, capability, mu) / 2;
 }
 
 double celslm_harq_round_trip(const celslm_tdd *t, int mu, int capability) {

@@ -5,6 +5,7 @@
 #define CELSLM_NET_RADIO_TIMING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 double celslm_slot(int mu);
 
@@ -31,6 +32,11 @@ double celslm_tdd_share(const celslm_tdd *t, bool uplink); /* of the symbols */
  */
 double celslm_mean_wait(const celslm_tdd *t, int mu, bool uplink);
 double celslm_max_wait(const celslm_tdd *t, int mu, bool uplink);
+
+/* Whether data of that direction may begin in the slot of this number, counted from 0 s. */
+bool celslm_slot_begins(const celslm_tdd *t, int64_t slot, bool uplink);
+/* s: what TR 37.910 counts of a processing time at one end of a packet. */
+double celslm_half_processing(celslm_processing what, int mu, int capability);
 
 /* s: a transmission fails, is reported and repeated. */
 double celslm_harq_round_trip(const celslm_tdd *t, int mu, int capability);

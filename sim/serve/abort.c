@@ -1,0 +1,104 @@
+/* abort.c - jobs that end before they are done: a host that crashes, a context that does not come.
+ */
+#include "serve/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static celslm_job *chain_before(celslm_job *j, celslm_job *chain) {
+  if (j->state == CELSLM_JOB_DECODE && j->shared) j->shared->decoding = 0;
+  celslm_held_clear(&j->held);
+  j->state = CELSLM_JOB_ENDED;
+  j->after = chain;
+  return j;
+}
+
+static celslm_job *take_all(celslm_engine *e, job_list *l, celslm_job *chain) {
+  while (l->last) {
+    celslm_job *j = l->last;
+    celslm_count_gone(e, j);
+    celslm_list_remove(l, j);
+    chain = chain_before(j, chain);
+  }
+  return chain;
+}
+
+/* In the order in which they would have been served. */
+static celslm_job *take_waiting(celslm_engine *e, celslm_job *chain) {
+  job_list all = {0};
+  for (celslm_job *j; (j = celslm_waiting_next(&e->queue, e->step));) {
+    celslm_count_gone(e, j);
+    celslm_waiting_withdraw(&e->queue, j);
+    celslm_list_append(&all, j);
+  }
+  celslm_waiting_reset(&e->queue);
+  while (all.last) {
+    celslm_job *j = all.last;
+    celslm_list_remove(&all, j);
+    chain = chain_before(j, chain);
+  }
+  return chain;
+}
+
+/* What is done keeps its state: its owner has been told, and learns from the network that its KV
+ * cannot be read any more. */
+static void drop_kept(celslm_engine *e) {
+  while (e->kept.last) {
+    celslm_job *j = e->kept.last;
+    celslm_list_remove(&e->kept, j);
+    celslm_held_clear(&j->held);
+    j->state = CELSLM_JOB_ENDED;
+  }
+}
+
+void celslm_engine_abort(celslm_engine *e) {
+  assert(!e->inside);
+  if (e->busy && !e->moving) celslm_engine_break_off(e);
+  celslm_net_cancel(e->net, &e->event);
+  celslm_net_cancel(e->net, &e->wake);
+  celslm_net_cancel(e->net, &e->release);
+  if (e->busy && e->shares_host && !e->moving) celslm_net_withdraw(e->net, &e->exec);
+  celslm_engine_flush_span(e);
+  celslm_job *chain = take_all(e, &e->held, NULL); /* those that run first, as admitted */
+  chain = take_waiting(e, chain);
+  chain = take_all(e, &e->running, take_all(e, &e->swapped, chain));
+  drop_kept(e);
+  e->prefill_first = e->prefill_last = e->resumed = NULL;
+  e->decodes = e->attended = e->read = e->n_resumed = 0;
+  memset(e->phase, 0, (size_t)e->block * sizeof *e->phase);
+  bool caching = e->pool.caching;
+  int64_t total = e->pool.total;
+  celslm_pool_clear(&e->pool);
+  celslm_pool_init(&e->pool, e->block, total, caching);
+  e->swap_room = e->swap_blocks;
+  e->n_longest = 0;
+  e->batch_tokens = 0;
+  e->crashed = e->busy = e->moving > 0; /* what moves must end before anything can begin */
+  e->count = 1;
+  e->inside = true; /* nothing begins before all have been told */
+  for (celslm_job *j = chain, *next; j; j = next) {
+    next = j->after;
+    j->owner->aborted(j);
+  }
+  e->inside = false;
+  if (e->queue.n) celslm_engine_poke(e);
+}
+
+void celslm_engine_withdraw(celslm_engine *e, celslm_job *j) {
+  assert(j->state == CELSLM_JOB_HELD || j->state == CELSLM_JOB_WAITING ||
+         j->state == CELSLM_JOB_PREFILL);
+  celslm_count_gone(e, j);
+  if (j->state == CELSLM_JOB_HELD) {
+    celslm_list_remove(&e->held, j);
+  } else if (j->state == CELSLM_JOB_WAITING) {
+    celslm_waiting_withdraw(&e->queue, j);
+  } else {
+    int64_t beyond = celslm_blocks_of(e, j->computed + j->chunk) - celslm_blocks_of(e, j->computed);
+    celslm_pool_release(&e->pool, &j->content, &j->held, j->computed, beyond, false);
+    celslm_prefill_remove(e, j);
+    celslm_list_remove(&e->running, j);
+  }
+  celslm_held_clear(&j->held);
+  j->state = CELSLM_JOB_ENDED;
+  celslm_engine_poke(e);
+}

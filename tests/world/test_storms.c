@@ -1,0 +1,286 @@
+/* test_storms.c - whole runs in which links, cells and hosts fail, and users move, fade and are
+ * blocked: nothing hangs, nothing is lost sight of, every request ends in a defined state, and
+ * equal runs give equal bits. And what single faults must do, by hand. */
+#include "support.h"
+
+#include <gsl/gsl_rng.h>
+#include <math.h>
+
+static gsl_rng *r;
+static double uniform(double low, double high) {
+  return low + gsl_rng_uniform(r) * (high - low);
+}
+static int any(int low, int high) {
+  return low + (int)gsl_rng_uniform_int(r, (unsigned long)(high - low + 1));
+}
+static const char *pick(int n, const char *const *of) {
+  return of[any(0, n - 1)];
+}
+
+static char *random_radio(void) {
+  static const char *const channels[] = {"umi", "uma", "inh", "inf-dh", "nyu-umi"};
+  static const char *const curves[] = {"shannon", "lte", "mcs-awgn", "mcs-practical"};
+  static const char *const interference[] = {"none", "fixed", "load"};
+  static const char *const fading[] = {"none", "ergodic", "block"};
+  static const char *const schedulers[] = {"round-robin", "proportional-fair"};
+  static const char *const timings[] = {"constant", "slots"};
+  static const char *const movements[] = {
+      "<static/>", "<waypoint speed_max=\"15m/s\" pause=\"2s\"/>", "<gauss-markov speed=\"3m/s\"/>",
+      "<road speed=\"20m/s\" from_x=\"-100m\" from_y=\"5m\" to_x=\"300m\" to_y=\"5m\"/>"};
+  if (any(0, 4) == 0)
+    return celslm_strdup("<radio patience=\"3s\"><channel><umi/></channel>"
+                         "<ues cell=\"gnb0\" count=\"5\" max_distance=\"80m\"/>"
+                         "<ues cell=\"gnb1\" count=\"5\" max_distance=\"80m\"/></radio>");
+  char *access = any(0, 2) ? celslm_format("<access scheduler=\"%s\" timing=\"%s\" "
+                                           "request_period=\"%dms\"/>",
+                                           pick(2, schedulers), pick(2, timings), any(0, 10))
+                           : celslm_strdup("");
+  const char *movement = pick(4, movements);
+  char *text = celslm_format(
+      "<radio patience=\"%gs\" sample=\"%gs\"><channel><%s shadowing=\"%s\" gas=\"%s\" "
+      "rain=\"%dmm/h\"/></channel>"
+      "<link curve=\"%s\" interference=\"%s\" activity=\"0.5\" fading=\"%s\" coherence=\"20ms\" "
+      "adapt_layers=\"%s\"/>%s%s%s"
+      "<ues cell=\"gnb0\" count=\"%d\" max_distance=\"%dm\" indoor=\"0.3\" in_car=\"0.2\" "
+      "weight=\"%d\" max_share=\"%g\" demand_down=\"5Mbps\" demand_up=\"1Mbps\">%s</ues>"
+      "<ues cell=\"gnb1\" count=\"%d\" max_distance=\"80m\">%s</ues></radio>",
+      uniform(0.5, 4), uniform(0.05, 0.5), pick(5, channels), any(0, 1) ? "yes" : "no",
+      any(0, 1) ? "yes" : "no", any(0, 50), pick(4, curves), pick(3, interference), pick(3, fading),
+      any(0, 1) ? "yes" : "no", access, any(0, 1) ? "<blockage density=\"0.2\"/>" : "",
+      any(0, 2) ? "<handover time_to_trigger=\"100ms\" link_failure=\"500ms\"/>" : "", any(1, 12),
+      any(30, 200), any(1, 3), uniform(0.1, 1), movement, any(1, 12), movement);
+  free(access);
+  return text;
+}
+
+/* Outages and degradations of every kind, once or again and again. */
+static char *random_faults(void) {
+  static const char *const links[] = {"wan", "metro0", "metro1", "site0", "site1"};
+  static const char *const hosts[] = {"cloud", "edge0", "edge1"};
+  static const char *const cells[] = {"gnb0", "gnb1"};
+  static const char *const kinds[] = {"link", "cell", "host"};
+  char *text = celslm_strdup("");
+  int n = any(1, 6);
+  for (int i = 0; i < n; i++) {
+    int kind = any(0, 2);
+    const char *name = kind == 0 ? pick(5, links) : kind == 1 ? pick(2, cells) : pick(3, hosts);
+    char *when =
+        any(0, 1)
+            ? celslm_format("at=\"%.4fs\" for=\"%.4fs\"", uniform(0, 3), exp(uniform(-4, 2)))
+            : celslm_format("mtbf=\"%.4fs\" mttr=\"%.4fs\"", uniform(0.2, 4), exp(uniform(-4, 1)));
+    char *speed = kind < 2 && any(0, 1) ? celslm_format(" speed=\"%.3f\"", uniform(0.05, 0.9))
+                                        : celslm_strdup("");
+    char *more = celslm_format("%s<%s name=\"%s\" %s%s/>", text, kinds[kind], name, when, speed);
+    free(text), free(when), free(speed);
+    text = more;
+  }
+  char *all = celslm_format(
+      "<wires>%s%s%s</wires><faults>%s</faults>",
+      any(0, 1) ? "<background link=\"wan\" rate=\"300Mbps\" on=\"500ms\" off=\"500ms\"/>" : "",
+      any(0, 1) ? "<jitter link=\"wan\" mean=\"2ms\"/>" : "",
+      any(0, 1) ? "<priority traffic=\"tokens\" weight=\"4\"/>" : "", text);
+  free(text);
+  return all;
+}
+
+static char *random_text(void) {
+  static const char *const strategies[] = {
+      "<cloud-only/>",
+      "<cloud-only prompt_cache=\"yes\"/>",
+      "<edge-only prompt_cache=\"yes\"/>",
+      "<ce-lslm/>",
+      "<ce-lslm cloud_warm=\"yes\"/>",
+      "<ce-lslm pipeline=\"no\"/>",
+      "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
+      "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>"};
+  static const char *const knobs[] = {"",
+                                      "",
+                                      "prefix_caching=\"yes\"",
+                                      "kv_blocks=\"120\" swap_to=\"cloud\"",
+                                      "kv_blocks=\"90\" prefix_caching=\"yes\"",
+                                      "rate_limit=\"50/s\" rate_burst=\"4\"",
+                                      "max_queue=\"5\""};
+  char *radio = random_radio(), *faults = random_faults();
+  char *text = celslm_format(
+      "<scenario name=\"storm\" seed=\"%d\"%s><platform file=\"pair.xml\"/>"
+      "<models><model file=\"models/big.xml\"/><model file=\"models/small.xml\"/></models>"
+      "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" max_num_seqs=\"%d\" "
+      "context_memory=\"1GiB\" client_overhead=\"%dus\"/>"
+      "<engine name=\"e0\" host=\"edge0\" model=\"small\" max_num_seqs=\"%d\" "
+      "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s/>"
+      "<engine name=\"e1\" host=\"edge1\" model=\"small\" max_num_seqs=\"%d\" "
+      "context_memory=\"%dMiB\" %s/>%s</engines>"
+      "<contexts><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
+      "</population></contexts>%s"
+      "<workload requests=\"%d\"><arrivals><poisson rate=\"%.3f/s\"/></arrivals>"
+      "<prompt><lognormal mean=\"50\" cv=\"1\" max=\"600\"/></prompt><output><lognormal "
+      "mean=\"%d\" cv=\"1\" max=\"300\"/></output><popularity><zipf s=\"0.8\"/></popularity>"
+      "</workload><strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
+      any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, any(1, 32),
+      any(8, 60), any(0, 1) * 3000, pick(7, knobs), any(1, 32), any(8, 60), pick(7, knobs),
+      any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
+      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(8, strategies), faults,
+      uniform(0.05, 1));
+  /* two engines on a host share its memory */
+  char *at =
+      strstr(text, "\"e2\"") ? strstr(text, "name=\"e1\" host=\"edge1\" model=\"small\"") : NULL;
+  if (at) {
+    char *more =
+        celslm_format("%.*s memory_share=\"0.4\"%s",
+                      (int)(at - text + (long)strlen("name=\"e1\" host=\"edge1\" model=\"small\"")),
+                      text, at + strlen("name=\"e1\" host=\"edge1\" model=\"small\""));
+    free(text);
+    text = more;
+  }
+  free(radio), free(faults);
+  return text;
+}
+
+START_TEST(test_storms) {
+  enum { PART = 20 };
+  r = gsl_rng_alloc(gsl_rng_mt19937);
+  int64_t dropped = 0, completed = 0, cut = 0;
+  for (int i = 0; i < PART; i++) {
+    gsl_rng_set(r, (unsigned long)(_i * PART + i + 1));
+    char *text = random_text();
+    simulation a = simulate_well(text, 0, false), b = simulate_well(text, 0, true);
+    ck_assert_msg(a.n == b.n && memcmp(a.rows, b.rows, a.n * sizeof *a.rows) == 0,
+                  "jumping and stepping differ in rows: %s", text);
+    ck_assert_msg(memcmp(&a.summary, &b.summary, sizeof a.summary) == 0,
+                  "jumping and stepping differ: %s", text);
+    ck_assert_int_eq(a.summary.arrived, (int64_t)a.n);
+    bool horizon = strstr(text, "horizon=") != NULL;
+    if (!horizon) ck_assert_int_eq(a.summary.in_flight, 0);
+    dropped += a.summary.dropped;
+    completed += a.summary.completed;
+    cut += a.summary.in_flight;
+    for (size_t k = 0; k < a.n; k++) {
+      const celslm_request_row *q = &a.rows[k];
+      if (q->end == CELSLM_COMPLETED) ck_assert(q->last_token >= q->first_token);
+      if (isnan(q->ttft)) continue;
+      double sum =
+          q->t_up + q->t_wait + q->t_cloud + q->t_comm + q->t_edge - q->t_hidden + q->t_down;
+      ck_assert_double_eq_tol(sum, q->ttft, 1e-9);
+    }
+    free(a.rows), free(b.rows), free(text);
+  }
+  ck_assert_msg(dropped > 20 && completed > 200, "%ld dropped, %ld completed", (long)dropped,
+                (long)completed);
+  gsl_rng_free(r);
+}
+END_TEST
+
+/* ---- by hand --------------------------------------------------------------------------------- */
+
+static simulation one(const char *strategy, const char *faults, int requests,
+                      const char *interval) {
+  char *text = celslm_format(
+      "<scenario name=\"t\" seed=\"1\"><platform file=\"pair.xml\"/>"
+      "<models><model file=\"models/big.xml\"/><model file=\"models/small.xml\"/></models>"
+      "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" context_memory=\"1GiB\"/>"
+      "<engine name=\"e0\" host=\"edge0\" model=\"small\" context_memory=\"1GiB\"/></engines>"
+      "<contexts><context name=\"c\" tokens=\"700\"/></contexts>"
+      "<radio patience=\"5s\"><channel><umi state=\"los\"/></channel>"
+      "<ues cell=\"gnb0\" count=\"1\" max_distance=\"20m\"/></radio>"
+      "<workload requests=\"%d\"><arrivals><deterministic interval=\"%s\"/></arrivals>"
+      "<prompt><fixed tokens=\"16\"/></prompt><output><fixed tokens=\"4\"/></output>"
+      "<popularity><uniform/></popularity></workload><strategy>%s</strategy>"
+      "<faults>%s</faults></scenario>",
+      requests, interval, strategy, faults);
+  simulation s = simulate_well(text, 0, false);
+  free(text);
+  return s;
+}
+
+/* An outage of the WAN of 2 s in the midst of a fetch: the layers that are there stay, so the first
+ * token comes later by the outage and at most one layer's time on the wire, not by all of them. */
+START_TEST(test_fetch_resumes) {
+  const char *way = "<ce-lslm cloud_warm=\"yes\"/>";
+  simulation whole = one(way, "", 1, "1s");
+  double fetch = whole.rows[0].t_comm, begun = whole.rows[0].queued;
+  double layers = 0, late[2];
+  for (int k = 0; k < 2; k++) { /* early, and when nearly all is there */
+    char *cut = celslm_format("<link name=\"wan\" at=\"%.9fs\" for=\"2s\"/>",
+                              begun + fetch * (k ? 0.9 : 0.5));
+    simulation s = one(way, cut, 1, "1s");
+    ck_assert_int_eq(s.summary.completed, 1);
+    late[k] = s.rows[0].ttft - whole.rows[0].ttft - 2;
+    layers = s.rows[0].kv_bytes;
+    free(cut), free(s.rows);
+  }
+  ck_assert_double_gt(layers, 0);
+  /* besides the outage: what was lost, at most two layers (one on the link, one in its latency)
+   * and that latency once more */
+  for (int k = 0; k < 2; k++)
+    ck_assert_msg(late[k] > -fetch && late[k] <= 0.011 + 0.6 * fetch, "%g of %g", late[k], fetch);
+  free(whole.rows);
+}
+END_TEST
+
+/* Without patience left the edge recomputes the context itself, and the request is served. */
+START_TEST(test_cold_context_without_backhaul) {
+  const char *const ways[] = {"<ce-lslm cloud_warm=\"yes\"/>",
+                              "<ce-lslm cloud_warm=\"yes\" pipeline=\"no\"/>"};
+  for (int k = 0; k < 2; k++) {
+    simulation s = one(ways[k], "<link name=\"wan\" at=\"0s\" for=\"1000s\"/>", 1, "1s");
+    ck_assert_int_eq(s.summary.completed, 1);
+    ck_assert_int_eq(s.rows[0].context_source, CELSLM_CONTEXT_RECOMPUTED);
+    ck_assert(s.rows[0].ttft > 5 && s.rows[0].ttft < 6); /* after its patience */
+    free(s.rows);
+    /* the cloud's host is gone: the fetch fails at once */
+    s = one(ways[k], "<host name=\"cloud\" at=\"0s\" for=\"1000s\"/>", 1, "1s");
+    ck_assert_int_eq(s.summary.completed, 1);
+    ck_assert_int_eq(s.rows[0].context_source, CELSLM_CONTEXT_RECOMPUTED);
+    ck_assert(s.rows[0].ttft < 1);
+    free(s.rows);
+  }
+}
+END_TEST
+
+/* The edge's host is down from 2.5 s to 5.5 s: requests of 3, 4 and 5 s are dropped; those before
+ * and after are served, the first after it with a context that has to come anew. */
+START_TEST(test_crash_and_restart) {
+  simulation s = one("<ce-lslm cloud_warm=\"yes\"/>",
+                     "<host name=\"edge0\" at=\"2.5s\" for=\"3s\"/>", 8, "1s");
+  ck_assert_int_eq(s.summary.dropped, 3);
+  ck_assert_int_eq(s.summary.completed, 5);
+  for (size_t i = 0; i < s.n; i++) {
+    bool down = s.rows[i].arrival > 2.5 && s.rows[i].arrival < 5.5;
+    ck_assert_int_eq(s.rows[i].end, down ? CELSLM_DROPPED : CELSLM_COMPLETED);
+  }
+  ck_assert_int_eq(s.summary.fetches, 2);
+  free(s.rows);
+}
+END_TEST
+
+/* A cell is down for 2 s: a prompt sent meanwhile waits; beyond its patience it is given up. */
+START_TEST(test_cell_outage) {
+  simulation whole = one("<edge-only/>", "", 1, "1s");
+  double sent = whole.rows[0].arrival;
+  char *brief = celslm_format("<cell name=\"gnb0\" at=\"0s\" for=\"%.9fs\"/>", sent + 2);
+  simulation s = one("<edge-only/>", brief, 1, "1s");
+  ck_assert_int_eq(s.summary.completed, 1);
+  ck_assert_double_eq_tol(s.rows[0].ttft, whole.rows[0].ttft + 2, 1e-8);
+  free(s.rows), free(brief);
+  s = one("<edge-only/>", "<cell name=\"gnb0\" at=\"0s\" for=\"100s\"/>", 1, "1s");
+  ck_assert_int_eq(s.summary.dropped, 1);
+  free(s.rows), free(whole.rows);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("storms");
+  TCase *tcase = tcase_create("storms");
+  tcase_set_timeout(tcase, 400);
+  tcase_add_loop_test(tcase, test_storms, 0, 10);
+  tcase_add_test(tcase, test_fetch_resumes);
+  tcase_add_test(tcase, test_cold_context_without_backhaul);
+  tcase_add_test(tcase, test_crash_and_restart);
+  tcase_add_test(tcase, test_cell_outage);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
