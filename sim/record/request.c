@@ -205,6 +205,9 @@ const celslm_column celslm_class_columns[] = {
     CLASS(slo_share, "1",
           "share of the requests completed after the warm-up that met every objective"),
     LATENCIES(celslm_class_row),
+    CLASS(itl_p50, "s", "time between tokens, median over all tokens (from a sketch)"),
+    CLASS(itl_p95, "s", "time between tokens, 95th percentile (from a sketch)"),
+    CLASS(itl_p99, "s", "time between tokens, 99th percentile (from a sketch)"),
 };
 const size_t celslm_class_n_columns = LENGTH(celslm_class_columns);
 

@@ -127,6 +127,7 @@ typedef struct celslm_class_row {
   double served, goodput, slo_share;
   double CELSLM_LATENCY(ttft), CELSLM_LATENCY(tpot), CELSLM_LATENCY(e2e);
   double CELSLM_LATENCY(queueing), CELSLM_LATENCY(normalised);
+  double itl_p50, itl_p95, itl_p99; /* from the sketch */
 } celslm_class_row;
 extern const celslm_column celslm_class_columns[];
 extern const size_t celslm_class_n_columns;

@@ -95,6 +95,7 @@ void celslm_decode_join(celslm_engine *e, celslm_job *j) {
   j->joined = e->step;
   j->finish = e->step + (j->output - j->generated);
   e->phase[phase_of(e, j->need, e->step)]++;
+  e->decodes_of[j->cls]++;
   count_decode(e, j, 1);
   celslm_waiting_decodes(&e->queue, j, e->step, 1);
   if (e->decodes == e->heap_size) {
@@ -108,6 +109,7 @@ void celslm_decode_leave(celslm_engine *e, celslm_job *j) {
   count_decode(e, j, -1);
   celslm_waiting_decodes(&e->queue, j, e->step, -1);
   e->phase[phase_of(e, celslm_job_kv(e, j), e->step)]--;
+  e->decodes_of[j->cls]--;
   celslm_job *last = e->decoding[--e->decodes];
   if (last == j) return;
   int64_t at = j->slot;

@@ -97,7 +97,10 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   e->fixed = isnan(config->fixed_iteration)
                  ? -1
                  : llround(config->fixed_iteration * 1e9 * (double)TICKS_PER_NS);
-  e->itl = celslm_sketch_new(0.005);
+  e->n_classes = scenario->n_classes;
+  e->decodes_of = celslm_alloc((unsigned long)e->n_classes, sizeof *e->decodes_of);
+  e->itl = celslm_alloc((unsigned long)e->n_classes, sizeof *e->itl);
+  for (int c = 0; c < e->n_classes; c++) e->itl[c] = celslm_sketch_new(0.005);
   return e;
 }
 
@@ -113,7 +116,9 @@ void celslm_engine_free(celslm_engine *e) {
   celslm_waiting_clear(&e->queue);
   celslm_pool_clear(&e->pool);
   free(e->longest);
-  celslm_sketch_free(e->itl);
+  for (int c = 0; c < e->n_classes; c++) celslm_sketch_free(e->itl[c]);
+  free(e->itl);
+  free(e->decodes_of);
   free(e);
 }
 
@@ -230,22 +235,25 @@ static void begin(celslm_engine *e) {
 static void count_gaps(celslm_engine *e, int64_t k) {
   int64_t at = celslm_ramp_break(&e->ramp);
   if (at > k) at = k;
-  uint64_t weight = (uint64_t)(e->decodes - e->n_resumed);
-  if (!weight) return;
+  if (e->decodes == e->n_resumed) return;
+  for (celslm_job *j = e->resumed; j; j = j->prefill_after) e->decodes_of[j->cls]--;
   for (int64_t from = 0, to = at; from < k; from = to, to = k) {
     if (to == from) continue;
     int64_t first = celslm_ramp_at(&e->ramp, from), last = celslm_ramp_at(&e->ramp, to - 1);
     double slope = to - from > 1 ? celslm_tick_seconds(last - first) / (double)(to - from - 1) : 0;
-    celslm_sketch_add_ramp(e->itl, celslm_tick_seconds(first), slope, (uint64_t)(to - from),
-                           weight);
+    for (int c = 0; c < e->n_classes; c++)
+      if (e->decodes_of[c])
+        celslm_sketch_add_ramp(e->itl[c], celslm_tick_seconds(first), slope, (uint64_t)(to - from),
+                               (uint64_t)e->decodes_of[c]);
   }
+  for (celslm_job *j = e->resumed; j; j = j->prefill_after) e->decodes_of[j->cls]++;
 }
 
 /* A gap between two tokens of one job that is no iteration's length. */
 static void count_gap(celslm_engine *e, celslm_job *j) {
   int64_t gap = (e->start - j->last_token) * TICKS_PER_NS;
   if (gap > j->itl_max) j->itl_max = gap;
-  celslm_sketch_add(e->itl, celslm_tick_seconds(gap), 1);
+  celslm_sketch_add(e->itl[j->cls], celslm_tick_seconds(gap), 1);
 }
 
 /* k iterations are over: the clock and all counts move on. */
@@ -514,8 +522,8 @@ celslm_little celslm_engine_little(const celslm_engine *e) {
   return l;
 }
 
-const celslm_sketch *celslm_engine_itl(const celslm_engine *e) {
-  return e->itl;
+const celslm_sketch *celslm_engine_itl(const celslm_engine *e, int cls) {
+  return e->itl[cls];
 }
 
 void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row) {

@@ -93,6 +93,7 @@ typedef struct celslm_job {
   const celslm_stream *stream; /* NULL: the context is all there */
   const celslm_job_owner *owner;
   void *self;               /* the owner's */
+  int32_t cls;              /* class of requests: its inter-token times are counted by it */
   int32_t tenant, priority; /* policies: lower goes first */
   int32_t predicted;        /* output tokens that a policy may believe in */
   celslm_ns deadline;       /* CELSLM_NEVER: none */
@@ -163,7 +164,8 @@ int64_t celslm_engine_blocks(const celslm_engine *e);
 void celslm_engine_settle(celslm_engine *e);
 /* The state at this instant, also in the midst of a jump. */
 void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row);
-const celslm_sketch *celslm_engine_itl(const celslm_engine *e); /* inter-token times, s */
+/* Inter-token times, s, of the jobs of a class of the scenario. */
+const celslm_sketch *celslm_engine_itl(const celslm_engine *e, int cls);
 
 /* Little's law on this very run: the integral of the number of jobs here over time, and the sum of
  * the times that each was here, cut at now. Both in ns; they must be equal. */

@@ -110,7 +110,9 @@ struct celslm_engine {
   celslm_ticks busy_ticks;
   int64_t iterations, prompt_tokens, output_tokens;
   celslm_cache_counts cache;
-  celslm_sketch *itl;
+  celslm_sketch **itl; /* by class of requests */
+  int64_t *decodes_of; /* decoding jobs, by class */
+  int n_classes;
 };
 
 void celslm_engine_flush_span(celslm_engine *e); /* engine.c: hands it to the hook */

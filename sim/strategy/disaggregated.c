@@ -156,6 +156,7 @@ static void decode(handover *h) {
   h->job = (celslm_job){.id = r->id,
                         .prompt = r->job.prompt,
                         .output = r->output,
+                        .cls = r->job.cls,
                         .tenant = r->job.tenant,
                         .priority = r->job.priority,
                         .predicted = r->job.predicted,

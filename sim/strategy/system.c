@@ -342,6 +342,7 @@ static void prepare(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   r->job.output = r->output;
   r->job.shared = entry ? &entry->shared : NULL;
   r->job.stream = entry && entry->residence == CELSLM_LOADING ? &entry->stream : NULL;
+  r->job.cls = r->demand.cls;
   r->job.tenant = r->demand.tenant;
   r->job.priority = r->demand.priority;
   r->job.predicted = r->demand.predicted;

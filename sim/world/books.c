@@ -377,7 +377,8 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
     tokens += engine.output_tokens;
     iterations += engine.iterations;
     busy += engine.busy;
-    celslm_sketch_merge(gaps, celslm_engine_itl(s->sites[i].engine));
+    for (int c = 0; c < b->scenario->n_classes; c++)
+      celslm_sketch_merge(gaps, celslm_engine_itl(s->sites[i].engine, c));
   }
   *row = (celslm_summary_row){
       .strategy = (uint8_t)b->options->strategy,
@@ -460,7 +461,7 @@ static void write_contexts(celslm_books *b, const celslm_system *s) {
     }
 }
 
-static void write_classes(celslm_books *b, double duration) {
+static void write_classes(celslm_books *b, const celslm_system *s, double duration) {
   for (int c = 0; c < b->scenario->n_classes; c++) {
     const celslm_class_config *config = &b->scenario->classes[c];
     celslm_class_row row = {.strategy = (uint8_t)b->options->strategy,
@@ -468,6 +469,13 @@ static void write_classes(celslm_books *b, double duration) {
                             .tenant = (uint32_t)config->tenant,
                             .priority = (uint32_t)config->priority};
     celslm_tally_class(b->of_class[c], duration - b->scenario->results.warmup, &row);
+    celslm_sketch *gaps = celslm_sketch_new(0.005);
+    for (int i = 0; i < b->scenario->n_engines; i++)
+      celslm_sketch_merge(gaps, celslm_engine_itl(s->sites[i].engine, c));
+    row.itl_p50 = celslm_sketch_quantile(gaps, 0.5);
+    row.itl_p95 = celslm_sketch_quantile(gaps, 0.95);
+    row.itl_p99 = celslm_sketch_quantile(gaps, 0.99);
+    celslm_sketch_free(gaps);
     celslm_table_append(b->classes, &row);
   }
 }
@@ -482,7 +490,7 @@ void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary
   write_links(b, s, row.duration);
   write_cells(b, s);
   write_contexts(b, s);
-  write_classes(b, row.duration);
+  write_classes(b, s, row.duration);
 }
 
 bool celslm_books_balanced(const celslm_books *b, uint64_t arrived, celslm_error *err) {

@@ -256,6 +256,78 @@ START_TEST(test_tables) {
 }
 END_TEST
 
+/* ---- between tokens -------------------------------------------------------------------------- */
+
+/* Without preemption the gaps of a request are the iterations that end after its first token, up
+ * to its last; every iteration is in the file. The sketch is off by at most 0.5 %. */
+START_TEST(test_gaps_by_class) {
+  char folder[] = "/tmp/celslm-metrics-XXXXXX";
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  char *results = celslm_format("%s/r.h5", folder);
+  const char *text =
+      "<scenario name=\"t\" seed=\"2\"><platform file=\"pair.xml\"/><models><model "
+      "file=\"models/big.xml\"/></models><engines><engine name=\"cloud\" host=\"cloud\" "
+      "model=\"big\"/></engines><workload requests=\"150\"><arrivals><poisson rate=\"40/s\"/>"
+      "</arrivals><prompt><uniform min=\"20\" max=\"900\"/></prompt><output><uniform min=\"1\" "
+      "max=\"30\"/></output><class name=\"busy\"/></workload><workload requests=\"50\"><arrivals>"
+      "<poisson rate=\"2/s\"/></arrivals><prompt><fixed tokens=\"10\"/></prompt><output><fixed "
+      "tokens=\"200\"/></output><class name=\"calm\"/></workload><strategy><cloud-only/></strategy>"
+      "<results iterations=\"yes\"/></scenario>";
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) {
+    celslm_error err = {0};
+    celslm_scenario *sc = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
+    _exit(sc ? (int)celslm_world_run(sc, &(celslm_run_options){.file = results}, NULL, &err) : 9);
+  }
+  int status;
+  waitpid(pid, &status, 0);
+  ck_assert_int_eq(status, 0);
+  simulation s = simulate_well(text, 0, false);
+  ck_assert_int_eq(s.summary.preemptions, 0);
+  celslm_error err = {0};
+  celslm_reader *f = celslm_reader_open(results, &err);
+  ck_assert_msg(f != NULL, "%s", err.text);
+  uint64_t n;
+  ck_assert(celslm_reader_rows(f, "iterations", &n, &err));
+  double *end = celslm_reader_column(f, "iterations", "end", &err);
+  double *duration = celslm_reader_column(f, "iterations", "duration", &err);
+  double *gaps = malloc(sizeof *gaps * 20000), medians[2];
+  for (int class = 0; class < 2; class ++) {
+    int found = 0, expected = 0;
+    for (size_t i = 0; i < s.n; i++) {
+      const celslm_request_row *r = &s.rows[i];
+      if ((int)r->class != class) continue;
+      expected += (int)r->output_tokens - 1;
+      for (uint64_t k = 0; k < n; k++)
+        if (end[k] > r->first_token + 5e-10 && end[k] < r->last_token + 5e-10)
+          gaps[found++] = duration[k];
+    }
+    ck_assert_int_eq(found, expected);
+    qsort(gaps, (size_t)found, sizeof *gaps, ascending);
+    static const struct {
+      const char *column;
+      double q;
+    } at[] = {{"itl_p50", 0.5}, {"itl_p95", 0.95}, {"itl_p99", 0.99}};
+    for (int k = 0; k < 3; k++) {
+      double exact = gaps[(int)(at[k].q * (found - 1))],
+             next = gaps[(int)(at[k].q * (found - 1)) + 1];
+      double sketch = cell(f, "classes", at[k].column, (size_t) class);
+      ck_assert_msg(sketch >= exact * 0.9949 && sketch <= next * 1.0051,
+                    "class %d, %s: %.9g, recomputed %.9g to %.9g", class, at[k].column, sketch,
+                    exact, next);
+    }
+    medians[class] = gaps[found / 2];
+  }
+  ck_assert(medians[0] != medians[1]); /* the classes' tokens do come at different times */
+  free(end), free(duration), free(gaps), free(s.rows);
+  celslm_reader_close(f);
+  unlink(results);
+  rmdir(folder);
+  free(results);
+}
+END_TEST
+
 /* ---- closed forms ---------------------------------------------------------------------------- */
 
 static char *queue_text(int seed, double load, int requests, double cut, double every) {
@@ -332,5 +404,5 @@ START_TEST(test_fairness) {
 }
 END_TEST
 
-RUN_SUITE("metrics", test_summary_is_that_of_the_rows, test_tables, test_occupancy, test_coverage,
-          test_fairness)
+RUN_SUITE("metrics", test_summary_is_that_of_the_rows, test_tables, test_gaps_by_class,
+          test_occupancy, test_coverage, test_fairness)
