@@ -1,10 +1,12 @@
 #include "cmd/commands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const celslm_command celslm_commands[] = {
     {"run", "run a scenario, print its summary, write its results", celslm_cmd_run},
+    {"sweep", "run a scenario over a grid of parameters, here or on Slurm", celslm_cmd_sweep},
     {"validate", "check a scenario and all that it names, without running it", celslm_cmd_validate},
     {"show", "print the summary of a results file", celslm_cmd_show},
     {"list", "list models, devices, strategies, codecs, channels, loads", celslm_cmd_list},
@@ -34,4 +36,18 @@ bool celslm_option(int argc, char **argv, int *i, const char *name, const char *
   *value = *i + 1 < argc ? argv[++*i] : NULL;
   if (!*value) celslm_fail(err, NULL, 0, "%s needs a value", a);
   return true;
+}
+
+bool celslm_read_jobs(const char *value, long *jobs, celslm_error *err) {
+  char *end;
+  *jobs = strtol(value, &end, 10);
+  return (end != value && !*end && *jobs >= 1 && *jobs <= 4096) ||
+         celslm_fail(err, NULL, 0, "-j \"%s\" is no number of jobs; give 1 to 4096", value);
+}
+
+bool celslm_read_seed(const char *value, uint64_t *seed, celslm_error *err) {
+  char *end;
+  *seed = strtoull(value, &end, 10);
+  return (value[0] >= '0' && value[0] <= '9' && !*end && *seed <= INT64_MAX) ||
+         celslm_fail(err, NULL, 0, "--seed \"%s\" is no seed; give a whole number from 0", value);
 }

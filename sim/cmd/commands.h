@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stdint.h>
+
 typedef struct celslm_command {
   const char *name, *summary;
   int (*run)(int argc, char **argv);
@@ -13,6 +15,7 @@ typedef struct celslm_command {
 extern const celslm_command celslm_commands[]; /* ends with a NULL name */
 
 int celslm_cmd_run(int argc, char **argv);
+int celslm_cmd_sweep(int argc, char **argv);
 int celslm_cmd_validate(int argc, char **argv);
 int celslm_cmd_list(int argc, char **argv);
 int celslm_cmd_show(int argc, char **argv);
@@ -29,5 +32,8 @@ int celslm_bad_input(const celslm_error *err);
  * this option; *value is NULL (and *err filled) if its value is missing. `shorter` may be NULL. */
 bool celslm_option(int argc, char **argv, int *i, const char *name, const char *shorter,
                    const char **value, celslm_error *err);
+
+bool celslm_read_jobs(const char *value, long *jobs, celslm_error *err);
+bool celslm_read_seed(const char *value, uint64_t *seed, celslm_error *err);
 
 #endif
