@@ -410,21 +410,37 @@ static void quote(FILE *f, const char *text) {
   fputc('\'', f);
 }
 
+static void write_option(FILE *f, const char *option, const char *value) {
+  fprintf(f, " %s ", option);
+  quote(f, value);
+}
+
+char *celslm_study_sweep_command(const celslm_study *s) {
+  const celslm_study_options *o = s->options;
+  char *text = NULL;
+  size_t size = 0;
+  FILE *f = open_memstream(&text, &size);
+  fputs("sweep ", f);
+  quote(f, o->scenario);
+  write_option(f, "-o", s->output);
+  for (int i = 0; i < o->n_set; i++) write_option(f, "--set", o->set[i]);
+  for (int i = 0; i < o->design.n_axes; i++) write_option(f, "--axis", o->design.axes[i]);
+  if (o->design.replications) fprintf(f, " --replications %lld", (long long)o->design.replications);
+  if (o->requests) fputs(" --requests", f);
+  if (o->step) fputs(" --step", f);
+  fclose(f);
+  return text;
+}
+
 char *celslm_study_command(const celslm_study *s, int64_t point) {
   char *text = NULL;
   size_t size = 0;
   FILE *f = open_memstream(&text, &size);
   fputs("celslm run ", f);
   quote(f, s->options->scenario);
-  for (int i = 0; i < s->options->n_set; i++) {
-    fputs(" --set ", f);
-    quote(f, s->options->set[i]);
-  }
+  for (int i = 0; i < s->options->n_set; i++) write_option(f, "--set", s->options->set[i]);
   char **set = celslm_design_set(s->design, point);
-  for (int i = 0; i < s->design->n_axes; i++) {
-    fputs(" --set ", f);
-    quote(f, set[i]);
-  }
+  for (int i = 0; i < s->design->n_axes; i++) write_option(f, "--set", set[i]);
   celslm_design_free_set(s->design, set);
   fprintf(f, " --seed %llu%s -o point%lld.h5",
           (unsigned long long)celslm_design_seed(s->design, point),

@@ -65,6 +65,8 @@ celslm_point celslm_study_read_point(const celslm_study *s, int64_t point);
 int *celslm_study_scan(const celslm_study *s);
 /* The command that runs this point alone. Free with free(). */
 char *celslm_study_command(const celslm_study *s, int64_t point);
+/* The arguments that make this study: "sweep S.xml --axis ...". Free with free(). */
+char *celslm_study_sweep_command(const celslm_study *s);
 /* The name of a point's file of this kind ("row", "h5"). Free with free(). */
 char *celslm_study_point_file(const celslm_study *s, int64_t point, const char *kind);
 void celslm_study_log(const celslm_study *s, int64_t point, const char *what);
