@@ -9,6 +9,7 @@ const celslm_command celslm_commands[] = {
     {"sweep", "run a scenario over a grid of parameters, here or on Slurm", celslm_cmd_sweep},
     {"validate", "check a scenario and all that it names, without running it", celslm_cmd_validate},
     {"show", "print the summary of a results file", celslm_cmd_show},
+    {"report", "make one page about a results file", celslm_cmd_report},
     {"list", "list models, devices, strategies, codecs, channels, loads", celslm_cmd_list},
     {"calibrate", "measure this machine's kernels and write its device profile",
      celslm_cmd_calibrate},

@@ -1,9 +1,11 @@
 /* run.c - celslm run: a scenario, one results file, its summary. */
 #include "cmd/commands.h"
 #include "cmd/show.h"
+#include "cmd/trace.h"
 #include "study/execute.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,9 @@ static const char help[] =
     "                      the platform, e.g. --set "
     "'platform://link[@id=\"wan\"]/@bandwidth=1Gbps'\n"
     "  --seed N            instead of the scenario's\n"
+    "  --trace FILE.json   also write the timeline for ui.perfetto.dev (of the scenario's "
+    "timeline\n"
+    "                      window; of the whole run if it has none)\n"
     "  --step              let engines step through every iteration instead of jumping; same "
     "results, slower\n"
     "  -j N                run up to N strategies at once (default: one per core)\n"
@@ -32,7 +37,7 @@ static const char help[] =
     "See also: celslm show RESULTS.h5, analysis/plot.py RESULTS.h5\n";
 
 typedef struct arguments {
-  const char *scenario, *output;
+  const char *scenario, *output, *trace;
   const char *set[256];
   int n_set;
   uint64_t seed;
@@ -59,6 +64,9 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
       if (a->n_set == 256)
         return celslm_fail(err, NULL, 0, "more than 256 times --set; put them into the scenario");
       a->set[a->n_set++] = value;
+    } else if (celslm_option(argc, argv, &i, "--trace", NULL, &value, err)) {
+      if (!value) return false;
+      a->trace = value;
     } else if (celslm_option(argc, argv, &i, "--seed", NULL, &value, err)) {
       if (!value || !celslm_read_seed(value, &a->seed, err)) return false;
       a->seeded = true;
@@ -130,6 +138,8 @@ int celslm_cmd_run(int argc, char **argv) {
     celslm_scenario_free(s);
     return celslm_bad_input(&err);
   }
+  if (a.trace && s->results.timeline_to <= s->results.timeline_from)
+    s->results.timeline_to = INFINITY;
   struct sigaction action = {.sa_handler = on_interrupt};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
@@ -141,6 +151,8 @@ int celslm_cmd_run(int argc, char **argv) {
   int status = celslm_execute(s, &o, NULL, &err);
   if (status != 0) fprintf(stderr, "%s\n", err.text);
   if (status == 0 && !a.quiet && !celslm_show_print(output, &err)) status = celslm_bad_input(&err);
+  if (status == 0 && a.trace && !celslm_trace_write(output, a.trace, &err))
+    status = celslm_bad_input(&err);
   if (status == 0 && !a.quiet)
     printf("\nwritten: %s   (draw it: analysis/plot.py %s)\n", output, output);
   free(output);
