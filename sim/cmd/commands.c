@@ -7,6 +7,7 @@
 const celslm_command celslm_commands[] = {
     {"run", "run a scenario, print its summary, write its results", celslm_cmd_run},
     {"sweep", "run a scenario over a grid of parameters, here or on Slurm", celslm_cmd_sweep},
+    {"capacity", "find the highest load that meets the objectives", celslm_cmd_capacity},
     {"validate", "check a scenario and all that it names, without running it", celslm_cmd_validate},
     {"show", "print the summary of a results file", celslm_cmd_show},
     {"report", "make one page about a results file", celslm_cmd_report},

@@ -20,6 +20,7 @@ int celslm_cmd_validate(int argc, char **argv);
 int celslm_cmd_list(int argc, char **argv);
 int celslm_cmd_show(int argc, char **argv);
 int celslm_cmd_report(int argc, char **argv);
+int celslm_cmd_capacity(int argc, char **argv);
 int celslm_cmd_calibrate(int argc, char **argv);
 int celslm_cmd_profile(int argc, char **argv);
 int celslm_cmd_radio(int argc, char **argv);

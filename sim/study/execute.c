@@ -79,13 +79,14 @@ static int run_processes(const celslm_scenario *s, const celslm_execute_options 
     if (running < o->jobs && started < s->n_strategies && !failed) {
       report *mine = &reports[started];
       mine->status = -1;
-      mine->pid = fork();
-      if (mine->pid == 0) {
+      pid_t pid = fork();
+      if (pid == 0) {
         celslm_die_with(self);
         run_one(s, started, o, mine);
         _exit(0);
       }
-      failed = mine->pid < 0;
+      mine->pid = pid; /* in memory that the child shares: only we write it */
+      failed = pid < 0;
       running += !failed;
       started += !failed;
       continue;
