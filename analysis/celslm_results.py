@@ -40,8 +40,8 @@ class ResultsError(Exception):
     """The file is not a complete results file; the text is one line, ready to print."""
 
 
-class Results:
-    """One results file. Tables are read when they are asked for, and kept."""
+class _Tables:
+    """A file with tables, which are read when they are asked for, and kept."""
 
     def __init__(self, path, file):
         self.path = path
@@ -53,29 +53,11 @@ class Results:
     @property
     def tables(self):
         """The names of the tables in the file."""
-        return [name for name in self._file["/"] if name != "provenance"]
+        return [name for name in self._file["/"] if name not in self.NO_TABLES]
 
     def names(self, table, column):
         """The names that the values of a column stand for; [] if they are plain numbers."""
         return [_text(name) for name in self._column(table, column).attrs.get("names", [])]
-
-    @property
-    def strategies(self):
-        """The strategies that have rows in the file, in the scenario's order."""
-        table = next((t for t in ("summary", "requests") if t in self.tables), None)
-        if table is None:
-            raise ResultsError(f"{self.path}: has neither a summary nor requests")
-        return list(self.table(table).strategy.cat.remove_unused_categories().cat.categories)
-
-    def setting(self, name, otherwise):
-        """A time in the scenario's <results>, such as its warmup, in s."""
-        try:
-            scenario = ElementTree.fromstring(self.provenance["scenario"])
-            text = scenario.find("results").get(name)
-            number, unit = re.fullmatch(r"([-+.\deE]+) ?([a-z]+)", text).groups()
-            return float(number) * SECONDS[unit]
-        except (KeyError, AttributeError, TypeError, ValueError, ElementTree.ParseError):
-            return otherwise
 
     def table(self, name):
         """A table as a DataFrame; .attrs["units"] and .attrs["descriptions"] map its columns."""
@@ -86,6 +68,8 @@ class Results:
     def _group(self, table):
         if table not in self._file:
             there = ", ".join(self.tables) or "none"
+            if isinstance(self, Study):
+                there += " (celslm sweep --requests keeps them)"
             raise ResultsError(f'{self.path}: there is no table "{table}"; there are {there}')
         return self._file[table]
 
@@ -118,14 +102,38 @@ class Results:
         return frame
 
 
-class Study:
-    """One study file: arrays over axes, replications and strategies."""
+class Results(_Tables):
+    """One results file."""
+
+    NO_TABLES = ("provenance",)
+
+    @property
+    def strategies(self):
+        """The strategies that have rows in the file, in the scenario's order."""
+        table = next((t for t in ("summary", "requests") if t in self.tables), None)
+        if table is None:
+            raise ResultsError(f"{self.path}: has neither a summary nor requests")
+        return list(self.table(table).strategy.cat.remove_unused_categories().cat.categories)
+
+    def setting(self, name, otherwise):
+        """A time in the scenario's <results>, such as its warmup, in s."""
+        try:
+            scenario = ElementTree.fromstring(self.provenance["scenario"])
+            text = scenario.find("results").get(name)
+            number, unit = re.fullmatch(r"([-+.\deE]+) ?([a-z]+)", text).groups()
+            return float(number) * SECONDS[unit]
+        except (KeyError, AttributeError, TypeError, ValueError, ElementTree.ParseError):
+            return otherwise
+
+
+class Study(_Tables):
+    """One study file: arrays over axes, replications and strategies; tables of requests only if it
+    was made with --requests."""
+
+    NO_TABLES = ("provenance", "axes", "summary", "points")
 
     def __init__(self, path, file):
-        self.path = path
-        self._file = file
-        group = self._file["provenance"]
-        self.provenance = {name: _text(group[name][()]) for name in group}
+        super().__init__(path, file)
         self.axes, self.units = {}, {}
         self._dimension = {}  # axis -> dimension of the arrays
         sample = next(iter(self._file["summary"].values()))

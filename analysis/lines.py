@@ -2,7 +2,7 @@
 as a band, named at its right end."""
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 import style
 
@@ -51,31 +51,40 @@ def draw(axes, frame, x, colours, unit, y_unit, log_y=False):
         low = own["low"].fillna(own["mean"]).clip(lower=1e-12 if log_y else None)
         axes.fill_between(own[x], low, own["high"].fillna(own["mean"]), color=colours[name],
                           alpha=0.18, linewidth=0, zorder=2)
-        width = 1.4 + 0.8 * (len(names) - 1 - names.index(name))  # equal lines: both are seen
-        axes.plot(own[x], own["mean"], color=colours[name], marker="o", markersize=1.4 + width,
-                  linewidth=width, zorder=3)
+        width = 1.3 + 0.55 * (len(names) - 1 - names.index(name))  # equal lines: both are seen
+        axes.plot(own[x], own["mean"], color=colours[name], linewidth=width, zorder=3,
+                  marker="o" if len(own) <= 16 else "", markersize=1.6 + width)
         lines[name] = (own[x].to_numpy(), own["mean"].to_numpy())
-    _ticks(axes.xaxis, axes.get_xscale() == "log", *scale_of(unit, frame[x].max()))
     top = max((y.max() for _, y in lines.values()), default=1)
     if log_y and lines:
         axes.set_ylim(min(y.min() for _, y in lines.values()) / 1.7, top * 1.7)
-    _ticks(axes.yaxis, log_y, *scale_of(y_unit, top))
     if not log_y:
         axes.set_ylim(bottom=0, top=top * 1.08 or 1)
+    ticks(axes.xaxis, axes.get_xscale() == "log", *scale_of(unit, frame[x].max()))
+    ticks(axes.yaxis, log_y, *scale_of(y_unit, top))
     axes.grid(True)
     return lines
 
 
-def _ticks(axis, logarithmic, factor, unit):
-    def text(value, _):
-        return f"{value / factor:.3g}" + (f" {unit}" if unit in ("s", "ms", "µs") and value else "")
+def ticks(axis, logarithmic, factor, unit):
+    """Round numbers in the unit that is shown, which need not be round in SI units."""
 
+    def text(value, _):
+        shown = value / factor
+        digits = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
+        return digits + (f" {unit}" if unit in ("s", "ms", "µs") and value else "")
+
+    low, high = (limit / factor for limit in axis.get_view_interval())
     if logarithmic:
-        low, high = axis.get_view_interval()
-        few = np.log10(max(high, 1e-30) / max(low, 1e-30)) < 2.5
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=12))
+        decades = np.log10(max(high, 1e-30) / max(low, 1e-30))
+        steps = (1, 2, 5) if decades < 2.5 else (1,)
+        every = 1 if decades < 7 else 2
+        at = [s * 10.0**k for k in range(-12, 16, every) for s in steps]
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
+    else:
+        at = MaxNLocator(5).tick_values(low, high)
+    axis.set_major_locator(FixedLocator([a * factor for a in at if low <= a <= high]))
     axis.set_major_formatter(FuncFormatter(text))
 
 
