@@ -7,6 +7,13 @@
     requests.attrs["units"]["ttft"]          # "s"
     results.provenance["seed"]
 
+A study (celslm sweep) is opened the same way:
+
+    study = celslm_results.open("results/load.h5")
+    study.axes                               # name -> values, in SI units
+    study.summary()                          # a row per place, replication and strategy
+    study.estimate("ttft_p95")               # mean over replications with a 95 % interval
+
 A file that cannot be read raises ResultsError with one line that says why; scripts wrap their
 main function in `run`, which prints that line and exits with status 2.
 docs/results-format.md describes every table and column.
@@ -23,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 FORMAT = "celslm results"
+STUDY = "celslm study"
 FORMAT_VERSION = 1
 NONE = 0xFFFFFFFF  # in a column of names: none of them
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -32,12 +40,12 @@ class ResultsError(Exception):
     """The file is not a complete results file; the text is one line, ready to print."""
 
 
-class Results:
-    """One results file. Tables are read when they are asked for, and kept."""
+class _Tables:
+    """A file with tables, which are read when they are asked for, and kept."""
 
-    def __init__(self, path):
-        self.path = os.fspath(path)
-        self._file = _open(self.path)
+    def __init__(self, path, file):
+        self.path = path
+        self._file = file
         self._kept = {}
         group = self._file.get("provenance", {})
         self.provenance = {name: _text(group[name][()]) for name in group}
@@ -45,29 +53,11 @@ class Results:
     @property
     def tables(self):
         """The names of the tables in the file."""
-        return [name for name in self._file["/"] if name != "provenance"]
+        return [name for name in self._file["/"] if name not in self.NO_TABLES]
 
     def names(self, table, column):
         """The names that the values of a column stand for; [] if they are plain numbers."""
         return [_text(name) for name in self._column(table, column).attrs.get("names", [])]
-
-    @property
-    def strategies(self):
-        """The strategies that have rows in the file, in the scenario's order."""
-        table = next((t for t in ("summary", "requests") if t in self.tables), None)
-        if table is None:
-            raise ResultsError(f"{self.path}: has neither a summary nor requests")
-        return list(self.table(table).strategy.cat.remove_unused_categories().cat.categories)
-
-    def setting(self, name, otherwise):
-        """A time in the scenario's <results>, such as its warmup, in s."""
-        try:
-            scenario = ElementTree.fromstring(self.provenance["scenario"])
-            text = scenario.find("results").get(name)
-            number, unit = re.fullmatch(r"([-+.\deE]+) ?([a-z]+)", text).groups()
-            return float(number) * SECONDS[unit]
-        except (KeyError, AttributeError, TypeError, ValueError, ElementTree.ParseError):
-            return otherwise
 
     def table(self, name):
         """A table as a DataFrame; .attrs["units"] and .attrs["descriptions"] map its columns."""
@@ -78,6 +68,8 @@ class Results:
     def _group(self, table):
         if table not in self._file:
             there = ", ".join(self.tables) or "none"
+            if isinstance(self, Study):
+                there += " (celslm sweep --requests keeps them)"
             raise ResultsError(f'{self.path}: there is no table "{table}"; there are {there}')
         return self._file[table]
 
@@ -110,9 +102,135 @@ class Results:
         return frame
 
 
+class Results(_Tables):
+    """One results file."""
+
+    NO_TABLES = ("provenance",)
+
+    @property
+    def strategies(self):
+        """The strategies that have rows in the file, in the scenario's order."""
+        table = next((t for t in ("summary", "requests") if t in self.tables), None)
+        if table is None:
+            raise ResultsError(f"{self.path}: has neither a summary nor requests")
+        return list(self.table(table).strategy.cat.remove_unused_categories().cat.categories)
+
+    def setting(self, name, otherwise):
+        """A time in the scenario's <results>, such as its warmup, in s."""
+        try:
+            scenario = ElementTree.fromstring(self.provenance["scenario"])
+            text = scenario.find("results").get(name)
+            number, unit = re.fullmatch(r"([-+.\deE]+) ?([a-z]+)", text).groups()
+            return float(number) * SECONDS[unit]
+        except (KeyError, AttributeError, TypeError, ValueError, ElementTree.ParseError):
+            return otherwise
+
+
+class Study(_Tables):
+    """One study file: arrays over axes, replications and strategies; tables of requests only if it
+    was made with --requests."""
+
+    NO_TABLES = ("provenance", "axes", "summary", "points")
+
+    def __init__(self, path, file):
+        super().__init__(path, file)
+        self.axes, self.units = {}, {}
+        self._dimension = {}  # axis -> dimension of the arrays
+        sample = next(iter(self._file["summary"].values()))
+        self.shape = sample.shape
+        for number, dimension in enumerate(sample.dims):
+            for name, scale in dimension.items():
+                name = name or dimension.label
+                values = scale[:]
+                if values.dtype.kind in "OS":
+                    values = np.array([_text(v) for v in values])
+                self.axes[name] = values
+                self.units[name] = _text(scale.attrs.get("units", "1"))
+                self._dimension[name] = number
+
+    @property
+    def strategies(self):
+        """Their names, in the scenario's order."""
+        return list(self.axes["strategy"])
+
+    @property
+    def columns(self):
+        """The names of the columns of the summary."""
+        return list(self._file["summary"])
+
+    def array(self, column):
+        """One column of the summary as an array with a dimension for each axis."""
+        if column not in self._file["summary"]:
+            raise ResultsError(f'{self.path}: the summary has no column "{column}"; there are '
+                               + ", ".join(self.columns))
+        return self._file["summary"][column][...]
+
+    def unit(self, name):
+        """The unit of an axis or of a column."""
+        if name in self.units:
+            return self.units[name]
+        return _text(self._file["summary"][name].attrs.get("units", "1"))
+
+    def describe(self, column):
+        return _text(self._file["summary"][column].attrs.get("description", ""))
+
+    def summary(self):
+        """A row per place, replication and strategy: axes first, then the columns."""
+        places = np.indices(self.shape).reshape(len(self.shape), -1)
+        data = {name: values[places[self._dimension[name]]] for name, values in self.axes.items()}
+        data.update({name: self.array(name).reshape(-1) for name in self.columns})
+        frame = pd.DataFrame(data)
+        frame["strategy"] = pd.Categorical(frame["strategy"], self.strategies)
+        frame.attrs["units"] = {name: self.unit(name) for name in frame.columns}
+        return frame
+
+    def estimate(self, column):
+        """Over the replications: the mean and its 95 % interval (Student's t), a row per place and
+        strategy, columns mean, low, high, n. NaN where a point has no value."""
+        frame = self.summary()
+        keys = [name for name in self.axes if name != "replication"]
+        groups = frame.groupby(keys, observed=True, sort=False)[column]
+        out = groups.agg(mean="mean", deviation="std", n="count").reset_index()
+        half = _student(out["n"]) * out.pop("deviation") / np.sqrt(out["n"])
+        out["low"], out["high"] = out["mean"] - half, out["mean"] + half
+        out.attrs["units"] = {column: self.unit(column)}
+        return out
+
+    def points(self):
+        """How each point came about: status, error and what the axes set."""
+        group = self._file["points"]
+        texts = {n: [_text(v) for v in group[n][...].reshape(-1)] for n in ("error", "set")}
+        return pd.DataFrame({"status": group["status"][...].reshape(-1), **texts})
+
+
+# The 97.5 % quantiles of Student's t for 1, 2, ... 30 degrees of freedom (any table of it).
+_T = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010,
+      2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860, 2.0796, 2.0739,
+      2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423]
+
+
+def _student(n):
+    """By table; beyond it by its expansion around the normal's quantile (Abramowitz and Stegun
+    26.7.5), good to 1e-5 there. NaN for fewer than two values."""
+    z = 1.959964
+
+    def quantile(count):
+        degrees = int(count) - 1
+        if degrees < 1:
+            return np.nan
+        if degrees <= len(_T):
+            return _T[degrees - 1]
+        return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+
+    return np.array([quantile(count) for count in n])
+
+
 def open(path):  # noqa: A001 (celslm_results.open reads as it should)
-    """Opens a results file."""
-    return Results(path)
+    """Opens a results file (Results) or a study (Study)."""
+    path = os.fspath(path)
+    file = _open(path)
+    kind = Study if _text(file.attrs["format"]) == STUDY else Results
+    return kind(path, file)
 
 
 def run(main):
@@ -152,7 +270,7 @@ def _open(path):
         raise ResultsError(
             f"{path}: is cut short or damaged: {size} bytes are not the whole"
         ) from None
-    if _text(file.attrs.get("format", "")) != FORMAT:
+    if _text(file.attrs.get("format", "")) not in (FORMAT, STUDY):
         raise ResultsError(
             f"{path}: is an HDF5 file, but no results file of celslm (its root has no attribute "
             f'format="{FORMAT}")'

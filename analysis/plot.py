@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Draws a results file: latency distributions, what the time to first token is made of, and what
-was busy when."""
+was busy when. Draws a study: what users experience along its first axis."""
 
 import argparse
 import os
@@ -14,6 +14,7 @@ try:
     import breakdown
     import cdf
     import celslm_results
+    import study_page
     import style
     import timeline
     from celslm_results import ResultsError
@@ -40,12 +41,16 @@ def arguments():
         epilog="examples: plot.py results/quickstart.h5;  "
         "plot.py results/quickstart.h5 --only timeline --strategy ce-lslm -o timeline.pdf",
     )
-    parser.add_argument("results", help="a file written by celslm run")
+    parser.add_argument("results", help="a file written by celslm run or sweep")
     parser.add_argument("-o", "--output", help="the picture: .png, .pdf or .svg "
                         "(default: beside the results, as .png)")
     parser.add_argument("--only", choices=PANELS, help="one part of the figure")
     parser.add_argument("--strategy", action="append", metavar="NAME",
                         help="only this strategy; may be repeated")
+    parser.add_argument("--column", action="append", metavar="NAME", help="of a study: this column "
+                        "of the summary; may be repeated (default: "
+                        + ", ".join(study_page.DEFAULT) + ")")
+    parser.add_argument("--along", metavar="AXIS", help="of a study: the axis to draw along")
     args = parser.parse_args()
     if not args.output:
         args.output = os.path.splitext(args.results)[0] + ".png"
@@ -218,7 +223,11 @@ def place_timelines(page, left, top, height, panels, window, colours):
 def main():
     args = arguments()
     with np.errstate(all="ignore"):
-        draw(celslm_results.open(args.results), args.only, args.strategy, args.output)
+        results = celslm_results.open(args.results)
+        if isinstance(results, celslm_results.Study):
+            study_page.draw(results, args.output, args.column, args.along, args.strategy)
+        else:
+            draw(results, args.only, args.strategy, args.output)
     print(args.output)
     return 0
 

@@ -1,12 +1,16 @@
 #include "cmd/commands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const celslm_command celslm_commands[] = {
     {"run", "run a scenario, print its summary, write its results", celslm_cmd_run},
+    {"sweep", "run a scenario over a grid of parameters, here or on Slurm", celslm_cmd_sweep},
+    {"capacity", "find the highest load that meets the objectives", celslm_cmd_capacity},
     {"validate", "check a scenario and all that it names, without running it", celslm_cmd_validate},
     {"show", "print the summary of a results file", celslm_cmd_show},
+    {"report", "make one page about a results file", celslm_cmd_report},
     {"list", "list models, devices, strategies, codecs, channels, loads", celslm_cmd_list},
     {"calibrate", "measure this machine's kernels and write its device profile",
      celslm_cmd_calibrate},
@@ -65,4 +69,18 @@ bool celslm_flags(const char *command, int argc, char **argv, const celslm_flag 
       return celslm_fail(err, NULL, 0, "%s needs %s %s", command,
                          flags[k].shorter ? flags[k].shorter : flags[k].name, flags[k].needed);
   return true;
+}
+
+bool celslm_read_jobs(const char *value, long *jobs, celslm_error *err) {
+  char *end;
+  *jobs = strtol(value, &end, 10);
+  return (end != value && !*end && *jobs >= 1 && *jobs <= 4096) ||
+         celslm_fail(err, NULL, 0, "-j \"%s\" is no number of jobs; give 1 to 4096", value);
+}
+
+bool celslm_read_seed(const char *value, uint64_t *seed, celslm_error *err) {
+  char *end;
+  *seed = strtoull(value, &end, 10);
+  return (value[0] >= '0' && value[0] <= '9' && !*end && *seed <= INT64_MAX) ||
+         celslm_fail(err, NULL, 0, "--seed \"%s\" is no seed; give a whole number from 0", value);
 }

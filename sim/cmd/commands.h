@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stdint.h>
+
 typedef struct celslm_command {
   const char *name, *summary;
   int (*run)(int argc, char **argv);
@@ -13,9 +15,12 @@ typedef struct celslm_command {
 extern const celslm_command celslm_commands[]; /* ends with a NULL name */
 
 int celslm_cmd_run(int argc, char **argv);
+int celslm_cmd_sweep(int argc, char **argv);
 int celslm_cmd_validate(int argc, char **argv);
 int celslm_cmd_list(int argc, char **argv);
 int celslm_cmd_show(int argc, char **argv);
+int celslm_cmd_report(int argc, char **argv);
+int celslm_cmd_capacity(int argc, char **argv);
 int celslm_cmd_calibrate(int argc, char **argv);
 int celslm_cmd_profile(int argc, char **argv);
 int celslm_cmd_radio(int argc, char **argv);
@@ -43,5 +48,8 @@ typedef struct celslm_flag {
  * --help or -h, which ends the reading and sets *help. */
 bool celslm_flags(const char *command, int argc, char **argv, const celslm_flag *flags, int n,
                   bool *help, celslm_error *err);
+
+bool celslm_read_jobs(const char *value, long *jobs, celslm_error *err);
+bool celslm_read_seed(const char *value, uint64_t *seed, celslm_error *err);
 
 #endif

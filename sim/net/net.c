@@ -7,6 +7,7 @@
 #include <simgrid/host.h>
 #include <simgrid/link.h>
 #include <simgrid/semaphore.h>
+#include <simgrid/version.h>
 #include <xbt/config.h>
 #include <xbt/dynar.h>
 #include <xbt/log.h>

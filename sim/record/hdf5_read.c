@@ -126,15 +126,20 @@ static bool open_file(celslm_reader *r, celslm_error *err) {
                                    (intmax_t)status.st_size);
 }
 
-static bool check_format(celslm_reader *r, celslm_error *err) {
+static bool check_format(celslm_reader *r, const char *wanted, celslm_error *err) {
   char *format = read_string(r->h5, "format");
-  bool ours = format && strcmp(format, CELSLM_FORMAT) == 0;
+  bool ours = format && strcmp(format, wanted) == 0,
+       study = format && strcmp(format, CELSLM_FORMAT_STUDY) == 0;
   free(format);
+  if (study && !ours)
+    return celslm_fail(err, r->file, 0,
+                       "is a study of many runs, not one run; analysis/plot.py draws it, and "
+                       "analysis/celslm_results.py opens it");
   if (!ours)
     return celslm_fail(err, r->file, 0,
                        "is an HDF5 file, but no results file of celslm (its root has no attribute "
                        "format=\"%s\")",
-                       CELSLM_FORMAT);
+                       wanted);
   int64_t version = -1;
   hid_t attribute = H5Aopen(r->h5, "format_version", H5P_DEFAULT);
   if (attribute >= 0) {
@@ -148,12 +153,20 @@ static bool check_format(celslm_reader *r, celslm_error *err) {
 }
 
 celslm_reader *celslm_reader_open(const char *file, celslm_error *err) {
+  return celslm_reader_open_as(file, CELSLM_FORMAT, err);
+}
+
+celslm_reader *celslm_reader_open_as(const char *file, const char *format, celslm_error *err) {
   celslm_reader *r = celslm_alloc(1, sizeof *r);
   r->file = celslm_strdup(file);
   r->h5 = H5I_INVALID_HID;
-  if (open_file(r, err) && check_format(r, err)) return r;
+  if (open_file(r, err) && check_format(r, format, err)) return r;
   celslm_reader_close(r);
   return NULL;
+}
+
+hid_t celslm_reader_hdf5(celslm_reader *r) {
+  return r->h5;
 }
 
 void celslm_reader_close(celslm_reader *r) {

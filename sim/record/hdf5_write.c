@@ -124,7 +124,7 @@ static bool close_if(hid_t id, herr_t (*close_it)(hid_t)) {
 }
 
 /* An attribute holding `n` strings, or one string if `n` is -1. */
-static bool write_strings(hid_t object, const char *name, const char *const *strings, long n) {
+bool celslm_hdf5_write_strings(hid_t object, const char *name, const char *const *strings, long n) {
   hsize_t length = n < 0 ? 1 : (hsize_t)n;
   hid_t type = celslm_hdf5_string();
   hid_t space = n < 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &length, NULL);
@@ -137,7 +137,7 @@ static bool write_strings(hid_t object, const char *name, const char *const *str
 }
 
 static bool write_string(hid_t object, const char *name, const char *string) {
-  return write_strings(object, name, &string, -1);
+  return celslm_hdf5_write_strings(object, name, &string, -1);
 }
 
 static bool write_version(hid_t object) {
@@ -151,7 +151,7 @@ static bool write_version(hid_t object) {
   return ok;
 }
 
-static hid_t create_group(hid_t where, const char *name, const char *description) {
+hid_t celslm_hdf5_group(hid_t where, const char *name, const char *description) {
   hid_t list = H5Pcreate(H5P_GROUP_CREATE);
   H5Pset_obj_track_times(list, 0);
   H5Pset_link_creation_order(list, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
@@ -189,6 +189,11 @@ static void free_results(celslm_results *r) {
 }
 
 celslm_results *celslm_results_create(const char *file, celslm_error *err) {
+  return celslm_results_create_as(file, CELSLM_FORMAT, false, err);
+}
+
+celslm_results *celslm_results_create_as(const char *file, const char *format, bool virtual_tables,
+                                         celslm_error *err) {
   celslm_results *r = celslm_alloc(1, sizeof *r);
   r->file = celslm_strdup(file);
   r->part = celslm_format("%s.part", file);
@@ -202,11 +207,12 @@ celslm_results *celslm_results_create(const char *file, celslm_error *err) {
   hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_obj_track_times(creation, 0);
   H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
-  H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
+  H5F_libver_t version = virtual_tables ? H5F_LIBVER_V110 : H5F_LIBVER_V18;
+  H5Pset_libver_bounds(access, version, version);
   r->h5 = H5Fcreate(r->part, H5F_ACC_TRUNC, creation, access);
-  bool ok = r->h5 >= 0 && write_string(r->h5, "format", CELSLM_FORMAT) && write_version(r->h5);
+  bool ok = r->h5 >= 0 && write_string(r->h5, "format", format) && write_version(r->h5);
   if (ok) {
-    r->provenance = create_group(r->h5, CELSLM_PROVENANCE, "what made this file");
+    r->provenance = celslm_hdf5_group(r->h5, CELSLM_PROVENANCE, "what made this file");
     ok = r->provenance >= 0;
   }
   H5Pclose(creation);
@@ -219,6 +225,16 @@ celslm_results *celslm_results_create(const char *file, celslm_error *err) {
     return NULL;
   }
   return r;
+}
+
+hid_t celslm_results_hdf5(celslm_results *r) {
+  return r->h5;
+}
+
+bool celslm_results_failed(celslm_results *r, const char *what, celslm_error *err) {
+  char why[128];
+  return celslm_fail(err, r->file, 0, "%s cannot be written: %s", what,
+                     celslm_hdf5_reason(why, sizeof why, "the HDF5 library refuses it"));
 }
 
 bool celslm_results_provenance(celslm_results *r, const char *name, const char *text,
@@ -260,7 +276,7 @@ static hid_t create_column(hid_t group, const celslm_column *column) {
   if (ok && column->names) {
     long n = 0;
     while (column->names[n]) n++;
-    ok = write_strings(data, "names", column->names, n);
+    ok = celslm_hdf5_write_strings(data, "names", column->names, n);
   }
   if (!ok) {
     close_if(data, H5Dclose);
@@ -291,7 +307,7 @@ celslm_table *celslm_results_table(celslm_results *r, const char *path, const ch
   t->owner = r;
   t->columns = columns;
   t->data = celslm_alloc(n_columns, sizeof *t->data);
-  hid_t group = create_group(r->h5, path, description);
+  hid_t group = celslm_hdf5_group(r->h5, path, description);
   bool ok = group >= 0;
   for (size_t i = 0; ok && i < n_columns; i++) {
     t->data[i] = create_column(group, &columns[i]);

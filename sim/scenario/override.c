@@ -131,6 +131,12 @@ bool celslm_xml_set(celslm_xml *x, const char *assignment, celslm_error *err) {
   return true;
 }
 
+void celslm_xml_seed(celslm_xml *x, uint64_t seed) {
+  char text[24];
+  snprintf(text, sizeof text, "%llu", (unsigned long long)seed);
+  xmlSetProp(xmlDocGetRootElement(x->doc), BAD_CAST "seed", BAD_CAST text);
+}
+
 bool celslm_xml_selects(celslm_xml *x, const char *xpath, const celslm_element *at,
                         celslm_error *err) {
   xmlXPathObjectPtr found = select_attributes(x, xpath, "select", at->file, at->line, err);

@@ -618,8 +618,18 @@ static bool read_platform(celslm_platform *p, const celslm_element *root, const 
 
 celslm_platform *celslm_platform_load(const char *file, const char *profile_dir,
                                       celslm_error *err) {
+  return celslm_platform_load_with(file, profile_dir, NULL, 0, err);
+}
+
+celslm_platform *celslm_platform_load_with(const char *file, const char *profile_dir,
+                                           const char *const *set, int n_set, celslm_error *err) {
   celslm_xml *x = celslm_xml_open(file, err);
   if (!x) return NULL;
+  for (int i = 0; i < n_set; i++)
+    if (!celslm_xml_set(x, set[i], err)) {
+      celslm_xml_close(x);
+      return NULL;
+    }
   celslm_platform *p = celslm_alloc(1, sizeof *p);
   p->file = celslm_strdup(file);
   p->text = celslm_xml_text(x);
@@ -632,6 +642,14 @@ celslm_platform *celslm_platform_load(const char *file, const char *profile_dir,
   if (ok) return p;
   celslm_platform_free(p);
   return NULL;
+}
+
+bool celslm_platform_selects(const char *file, const char *xpath, const celslm_element *at,
+                             celslm_error *err) {
+  celslm_xml *x = celslm_xml_open(file, err);
+  bool ok = x && celslm_xml_selects(x, xpath, at, err);
+  celslm_xml_close(x);
+  return ok;
 }
 
 void celslm_platform_free(celslm_platform *p) {

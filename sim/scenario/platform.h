@@ -94,6 +94,12 @@ typedef struct celslm_platform {
 
 /* `profile_dir` NULL: "profiles" beside the platform file. */
 celslm_platform *celslm_platform_load(const char *file, const char *profile_dir, celslm_error *err);
+/* The same with attributes changed first: `set` holds "XPath=value", applied in order. */
+celslm_platform *celslm_platform_load_with(const char *file, const char *profile_dir,
+                                           const char *const *set, int n_set, celslm_error *err);
+/* Whether `xpath` selects attributes written in the file; the error is placed at `at`. */
+bool celslm_platform_selects(const char *file, const char *xpath, const celslm_element *at,
+                             celslm_error *err);
 void celslm_platform_free(celslm_platform *p);
 int celslm_platform_host(const celslm_platform *p, const char *name); /* -1: none */
 

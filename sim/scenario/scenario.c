@@ -23,9 +23,24 @@ char *celslm_readable_file(const celslm_element *e, const char *what, celslm_err
   return NULL;
 }
 
-static bool read_platform(celslm_scenario *s, const celslm_element *e, celslm_error *err) {
+static bool for_platform(const char *assignment) {
+  return strncmp(assignment, CELSLM_SET_PLATFORM, sizeof CELSLM_SET_PLATFORM - 1) == 0;
+}
+
+static bool read_platform(celslm_scenario *s, const celslm_element *e,
+                          const celslm_scenario_options *options, celslm_error *err) {
   char *file = celslm_readable_file(e, "a SimGrid platform file", err);
-  if (file) s->platform = celslm_platform_load(file, NULL, err);
+  int n_set = options ? options->n_set : 0, n = 0;
+  const char **set = celslm_alloc((unsigned long)n_set, sizeof *set);
+  for (int i = 0; i < n_set; i++)
+    if (for_platform(options->set[i])) set[n++] = options->set[i] + sizeof CELSLM_SET_PLATFORM - 1;
+  s->platform_lent =
+      file && options && options->platform && n == 0 && strcmp(file, options->platform->file) == 0;
+  if (s->platform_lent)
+    s->platform = options->platform;
+  else if (file)
+    s->platform = celslm_platform_load_with(file, NULL, set, n, err);
+  free(set);
   free(file);
   return s->platform != NULL;
 }
@@ -59,7 +74,8 @@ static bool read_results(celslm_results_config *c, const celslm_element *e, cels
   return true;
 }
 
-static bool check_sweep(celslm_xml *x, const celslm_element *sweep, celslm_error *err) {
+static bool check_sweep(celslm_xml *x, const celslm_scenario *s, celslm_error *err) {
+  const celslm_element *sweep = s->sweep;
   static const char *const ways[] = {"values", "range", "log", "sobol"};
   for (int i = 0; sweep && i < sweep->n_children; i++) {
     const celslm_element *e = &sweep->children[i];
@@ -71,14 +87,17 @@ static bool check_sweep(celslm_xml *x, const celslm_element *sweep, celslm_error
                                  "<axis> has %d of values, range, log, sobol; give exactly "
                                  "one",
                                  given);
-    if ((!in || strcmp(in, "scenario") == 0) &&
-        !celslm_xml_selects(x, celslm_element_attribute(e, "select"), e, err))
+    const char *select = celslm_element_attribute(e, "select");
+    bool platform = in && strcmp(in, "platform") == 0;
+    if (platform ? !celslm_platform_selects(s->platform->file, select, e, err)
+                 : !celslm_xml_selects(x, select, e, err))
       return false;
   }
   return true;
 }
 
-static bool read_scenario(celslm_scenario *s, celslm_xml *x, celslm_error *err) {
+static bool read_scenario(celslm_scenario *s, celslm_xml *x, const celslm_scenario_options *options,
+                          celslm_error *err) {
   const celslm_element *root = s->root;
   int64_t seed;
   s->name = celslm_strdup(celslm_element_attribute(root, "name"));
@@ -89,7 +108,7 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, celslm_error *err) 
     return false;
   s->seed = (uint64_t)seed;
   const celslm_element *contexts = celslm_element_child(root, "contexts");
-  return read_platform(s, celslm_element_child(root, "platform"), err) &&
+  return read_platform(s, celslm_element_child(root, "platform"), options, err) &&
          celslm_read_models(s, celslm_element_child(root, "models"), err) &&
          celslm_read_engines(s, celslm_element_child(root, "engines"), err) &&
          (!contexts || celslm_read_contexts(s, contexts, err)) &&
@@ -100,7 +119,7 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, celslm_error *err) 
                             celslm_element_child(root, "wires"), err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
          read_results(&s->results, celslm_element_child(root, "results"), err) &&
-         check_sweep(x, s->sweep, err);
+         check_sweep(x, s, err);
 }
 
 /* Takes the document, which may be NULL (the error is filled then). */
@@ -111,17 +130,48 @@ static celslm_scenario *build(celslm_xml *x, const char *file,
   s->file = celslm_strdup(file);
   bool ok = true;
   for (int i = 0; ok && options && i < options->n_set; i++)
-    ok = celslm_xml_set(x, options->set[i], err);
+    if (!for_platform(options->set[i])) ok = celslm_xml_set(x, options->set[i], err);
+  if (ok && options && options->seed) celslm_xml_seed(x, *options->seed);
   ok = ok && celslm_xml_validate(x, celslm_embedded_scenario_xsd, err);
   if (ok) {
     s->text = celslm_xml_text(x);
     s->root = celslm_xml_elements(x);
-    ok = read_scenario(s, x, err);
+    ok = read_scenario(s, x, options, err);
   }
   celslm_xml_close(x);
   if (ok) return s;
   celslm_scenario_free(s);
   return NULL;
+}
+
+struct celslm_draft {
+  celslm_xml *x;
+  char *file;
+};
+
+celslm_draft *celslm_draft_open(const char *file, celslm_error *err) {
+  celslm_xml *x = celslm_xml_open(file, err);
+  if (!x) return NULL;
+  celslm_draft *d = celslm_alloc(1, sizeof *d);
+  d->x = x;
+  d->file = celslm_strdup(file);
+  return d;
+}
+
+celslm_scenario *celslm_draft_finish(celslm_draft *d, const celslm_scenario_options *options,
+                                     celslm_error *err) {
+  celslm_xml *x = d->x;
+  d->x = NULL; /* build takes it */
+  celslm_scenario *s = build(x, d->file, options, err);
+  celslm_draft_free(d);
+  return s;
+}
+
+void celslm_draft_free(celslm_draft *d) {
+  if (!d) return;
+  celslm_xml_close(d->x);
+  free(d->file);
+  free(d);
 }
 
 celslm_scenario *celslm_scenario_load(const char *file, const celslm_scenario_options *options,
@@ -136,7 +186,7 @@ celslm_scenario *celslm_scenario_parse(const char *text, const char *base,
 
 void celslm_scenario_free(celslm_scenario *s) {
   if (!s) return;
-  celslm_platform_free(s->platform);
+  if (!s->platform_lent) celslm_platform_free(s->platform);
   for (int i = 0; i < s->n_models; i++) celslm_model_clear(&s->models[i]);
   for (int i = 0; i < s->n_engines; i++) free(s->engines[i].name);
   for (int i = 0; i < s->n_contexts; i++) free(s->contexts[i].name);

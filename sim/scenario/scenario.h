@@ -100,6 +100,7 @@ typedef struct celslm_scenario {
   uint64_t seed;
   double horizon;  /* s; INFINITY: until the last request has ended */
   celslm_platform *platform;
+  bool platform_lent; /* by the options */
   celslm_model *models;
   int n_models;
   celslm_engine_config *engines;
@@ -122,10 +123,24 @@ typedef struct celslm_scenario {
   celslm_element *root;        /* owns every element above */
 } celslm_scenario;
 
+/* "XPath=value", applied in order after includes; "platform:XPath=value" changes the platform. */
+#define CELSLM_SET_PLATFORM "platform:"
+
 typedef struct celslm_scenario_options {
-  const char *const *set; /* "XPath=value", applied in order after includes */
+  const char *const *set;
   int n_set;
+  const uint64_t *seed; /* instead of the one written; NULL: that one */
+  celslm_platform *platform; /* taken instead of reading its file again, if the scenario names that
+                                file and `set` does not change it; it stays the caller's; or NULL */
 } celslm_scenario_options;
+
+/* A scenario's document, its files read, that many scenarios can be made of by setting attributes. */
+typedef struct celslm_draft celslm_draft;
+celslm_draft *celslm_draft_open(const char *file, celslm_error *err); /* NULL on failure */
+/* Takes the draft: processes are forked from one that has it open. */
+celslm_scenario *celslm_draft_finish(celslm_draft *d, const celslm_scenario_options *options,
+                                     celslm_error *err);
+void celslm_draft_free(celslm_draft *d);
 
 /* NULL on failure. `options` may be NULL. The caller frees the scenario (and with it the platform). */
 celslm_scenario *celslm_scenario_load(const char *file, const celslm_scenario_options *options,

@@ -10,6 +10,8 @@
 
 #include "scenario/element.h"
 
+#include <stdint.h>
+
 #define CELSLM_XML_MAX_BYTES (16l << 20)
 #define CELSLM_XML_MAX_FILES 256
 #define CELSLM_XML_MAX_DEPTH 8
@@ -33,6 +35,8 @@ void celslm_xml_close(celslm_xml *x);
 /* Applies "XPath=value": every attribute that the XPath selects (relative to the root element, or
  * absolute) takes the value. Selecting nothing, or something else than attributes, is an error. */
 bool celslm_xml_set(celslm_xml *x, const char *assignment, celslm_error *err);
+/* Gives the root element the attribute seed="...", written or not. */
+void celslm_xml_seed(celslm_xml *x, uint64_t seed);
 /* Whether `xpath` would do for celslm_xml_set; the error is placed at `at`. */
 bool celslm_xml_selects(celslm_xml *x, const char *xpath, const celslm_element *at,
                         celslm_error *err);

@@ -53,11 +53,15 @@ static celslm_table *open_table(celslm_books *b, const char *path, const char *d
   return celslm_results_table(b->results, path, description, copy, n, err);
 }
 
+char *celslm_world_libraries(void) {
+  return celslm_format("SimGrid %s, GSL %s, HDF5 %s", celslm_net_version(), gsl_version,
+                       celslm_results_library());
+}
+
 static bool write_provenance(celslm_books *b, celslm_error *err) {
   const celslm_scenario *s = b->scenario;
   char *seed = celslm_format("%llu", (unsigned long long)s->seed);
-  char *libraries = celslm_format("SimGrid %s, GSL %s, HDF5 %s", celslm_net_version(), gsl_version,
-                                  celslm_results_library());
+  char *libraries = celslm_world_libraries();
   bool ok = celslm_results_provenance(b->results, "name", s->name, err) &&
             celslm_results_provenance(b->results, "seed", seed, err) &&
             celslm_results_provenance(b->results, "version", CELSLM_VERSION, err) &&

@@ -33,4 +33,7 @@ typedef struct celslm_run_options {
 celslm_outcome celslm_world_run(const celslm_scenario *s, const celslm_run_options *o,
                                 celslm_summary_row *summary, celslm_error *err);
 
+/* The libraries that decide results, with their versions. Free with free(). */
+char *celslm_world_libraries(void);
+
 #endif

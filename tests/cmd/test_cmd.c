@@ -84,6 +84,17 @@ static const struct {
     {"run bad/nan.xml -o %s/x.h5", NULL},
     {"run bad/unknown-attribute.xml -o %s/x.h5", NULL},
     {"run bad/entity.xml -o %s/x.h5", NULL},
+    {"run --seed -1 a.xml", "celslm: --seed \"-1\" is no seed; give a whole number from 0\n"},
+    {"run cmd/whole.xml --set platform://link/@nothing=1 -o %s/x.h5", NULL},
+    {"sweep", "celslm: sweep needs a scenario; try scenarios/quickstart.xml\n"},
+    {"sweep --tea", "celslm: sweep has no option --tea; `celslm sweep --help` lists them\n"},
+    {"sweep cmd/tiny.xml --replications 0 -o %s/x.h5",
+     "celslm: --replications \"0\": give a whole number from 1 to 10000000\n"},
+    {"sweep cmd/tiny.xml --axis //poisson/@rate -o %s/x.h5", NULL},
+    {"sweep cmd/tiny.xml --axis //poisson/@rate=fast -o %s/x.h5", NULL},
+    {"sweep cmd/tiny.xml --axis //poisson/@speed=1/s -o %s/x.h5", NULL},
+    {"sweep cmd/tiny.xml --axis platform://poisson/@rate=1/s -o %s/x.h5", NULL},
+    {"sweep cmd/tiny.xml --merge -o %s/no/x.h5", NULL},
     {"validate", "celslm: validate needs a scenario\n"},
     {"list planets", "celslm: cannot list \"planets\"; `celslm list --help` says what can be\n"},
     {"show cmd/whole.xml", NULL},
@@ -109,7 +120,7 @@ START_TEST(test_bad_input) {
 END_TEST
 
 static const char *const helpful[] = {"--help",      "run --help",  "validate --help",
-                                      "list --help", "show --help", "calibrate --help",
+                                      "list --help", "show --help", "calibrate --help", "sweep --help",
                                       "bench --help"};
 
 START_TEST(test_help) {

@@ -18,6 +18,9 @@ static const struct {
     {SCENARIO, "axis-to-nothing",
      "bad/axis-to-nothing.xml:17: select \"//poisson/@speed\" selects nothing; attributes "
      "written there: rate (write the attribute into the file to make it addressable)"},
+    {SCENARIO, "axis-to-no-link",
+     "bad/axis-to-no-link.xml:17: select \"//link[@id='lan']/@bandwidth\" selects nothing; it must "
+     "lead to an attribute that is written in bad/../small.xml"},
     {SCENARIO, "axis-without-values",
      "bad/axis-without-values.xml:17: <axis> has 0 of values, range, log, sobol; give exactly one"},
     {SCENARIO, "bad-attribute-syntax",

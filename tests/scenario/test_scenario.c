@@ -14,7 +14,7 @@ static celslm_error err;
 
 static celslm_scenario *load(const char *file, const char *set) {
   err.text[0] = 0;
-  celslm_scenario_options options = {&set, 1};
+  celslm_scenario_options options = {.set = &set, .n_set = 1};
   ck_assert_int_eq(chdir(CELSLM_TEST_DATA), 0);
   celslm_scenario *s = celslm_scenario_load(file, set ? &options : NULL, &err);
   ck_assert_msg(s != NULL, "%s", err.text);
@@ -23,7 +23,7 @@ static celslm_scenario *load(const char *file, const char *set) {
 
 static void fails(const char *set, const char *message) {
   err.text[0] = 0;
-  celslm_scenario_options options = {&set, 1};
+  celslm_scenario_options options = {.set = &set, .n_set = 1};
   ck_assert_int_eq(chdir(CELSLM_TEST_DATA), 0);
   ck_assert_ptr_null(celslm_scenario_load("scenario/good.xml", &options, &err));
   ck_assert_str_eq(err.text, message);

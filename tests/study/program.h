@@ -1,0 +1,58 @@
+/* program.h - suites that use the program as its users do: commands in a scratch folder. */
+#ifndef CELSLM_TESTS_STUDY_PROGRAM_H
+#define CELSLM_TESTS_STUDY_PROGRAM_H
+
+#include "base/error.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/celslm-study-XXXXXX";
+
+static inline void begin(void) {
+  strcpy(folder, "/tmp/celslm-study-XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static inline void end(void) {
+  char *command = celslm_format("rm -rf %s", folder);
+  ck_assert_int_eq(system(command), 0);
+  free(command);
+}
+
+/* Runs a shell command in the scratch folder with $celslm and $data set; its output, stderr
+ * included, and its status. */
+static inline char *sh(const char *command, int *status) {
+  char *whole = celslm_format("cd %s && celslm=" CELSLM_PROGRAM " data=" CELSLM_TEST_DATA
+                              " source=" CELSLM_SOURCE_DIR "; { %s\n} 2>&1 </dev/null",
+                              folder, command);
+  FILE *f = popen(whole, "r");
+  ck_assert_ptr_nonnull(f);
+  char *out = celslm_alloc(1, 1 << 20);
+  size_t n = fread(out, 1, (1 << 20) - 1, f);
+  out[n] = 0;
+  int s = pclose(f);
+  *status = WIFEXITED(s) ? WEXITSTATUS(s) : 128;
+  free(whole);
+  return out;
+}
+
+/* The same; the status must be as expected. */
+static inline char *sh_expect(const char *command, int expected) {
+  int status;
+  char *out = sh(command, &status);
+  ck_assert_msg(status == expected, "status %d, not %d, of: %s\n%s", status, expected, command,
+                out);
+  return out;
+}
+
+static inline void sh_well(const char *command) {
+  free(sh_expect(command, 0));
+}
+
+#endif
