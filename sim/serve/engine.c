@@ -188,6 +188,7 @@ static void start(celslm_engine *e) {
 static void moved(void *self) {
   celslm_engine *e = self;
   if (--e->moving) return;
+  e->late = (celslm_net_now(e->net) - e->start) * TICKS_PER_NS - e->fraction;
   e->start = celslm_net_now(e->net);
   e->fraction = 0;
   start(e);
@@ -215,7 +216,8 @@ static void count_gaps(celslm_engine *e, int64_t k) {
   if (!weight) return;
   for (int64_t from = 0, to = at; from < k; from = to, to = k) {
     if (to == from) continue;
-    int64_t first = celslm_ramp_at(&e->ramp, from), last = celslm_ramp_at(&e->ramp, to - 1);
+    int64_t first = e->late + celslm_ramp_at(&e->ramp, from),
+            last = e->late + celslm_ramp_at(&e->ramp, to - 1);
     double slope = to - from > 1 ? celslm_tick_seconds(last - first) / (double)(to - from - 1) : 0;
     celslm_sketch_add_ramp(e->itl, celslm_tick_seconds(first), slope, (uint64_t)(to - from),
                            weight);
@@ -251,11 +253,12 @@ static celslm_ns advance(celslm_engine *e, int64_t k) {
     e->attended += k * e->decodes;
     e->read += k * e->decodes;
     e->output_tokens += k * e->decodes;
-    celslm_longest_push(e, e->step, celslm_ramp_at(&e->ramp, k - 1));
+    celslm_longest_push(e, e->step, e->late + celslm_ramp_at(&e->ramp, k - 1));
   }
   for (celslm_job *j = e->resumed; j; j = j->prefill_after) count_gap(e, j);
   e->resumed = NULL;
   e->n_resumed = 0;
+  e->late = 0;
   return begun;
 }
 

@@ -74,6 +74,7 @@ struct celslm_engine {
   int64_t swap_room, swap_out, swap_in; /* blocks: free there; of the batch just formed */
   celslm_transfer moves[2];
   int moving;
+  int64_t late; /* ticks by which it began later for that */
 
   /* the rate limit: a generic cell rate algorithm */
   celslm_ns rate_interval, rate_tolerance, rate_due;
