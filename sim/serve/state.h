@@ -60,6 +60,7 @@ struct celslm_engine {
 
   /* the iterations under way */
   bool busy, inside;        /* inside: hooks are being called, nothing may begin */
+  bool published;           /* what the batch being formed fills is known */
   celslm_event event, wake; /* wake: an idle engine is about to begin */
   celslm_ns start;          /* of the first of them: start ns + fraction ticks */
   int64_t fraction;
