@@ -378,8 +378,10 @@ static void enqueue(celslm_engine *e, celslm_job *j) {
   j->state = CELSLM_JOB_WAITING;
   bool only = !e->queue.n;
   celslm_waiting_add(&e->queue, j, decode_step(e));
-  if (only || celslm_waiting_next(&e->queue, decode_step(e)) == j)
-    celslm_engine_poke(e); /* behind another one it changes nothing */
+  /* behind another one it changes nothing, unless its tenant may be the next to have least service
+   */
+  if (only || e->queue.policy->by_tenant || celslm_waiting_next(&e->queue, decode_step(e)) == j)
+    celslm_engine_poke(e);
 }
 
 /* The rate limit's next instant has come for the first that it holds back. */
