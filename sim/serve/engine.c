@@ -208,7 +208,7 @@ static void begin(celslm_engine *e) {
 }
 
 /* Inter-token times of k iterations, for all that decode but those that came back with the first;
- * the ramp's two lines one after the other. */
+ * the ramp's two lines one after the other. Who decodes waits for moves too (then k is 1). */
 static void count_gaps(celslm_engine *e, int64_t k) {
   int64_t at = celslm_ramp_break(&e->ramp);
   if (at > k) at = k;
