@@ -397,15 +397,17 @@ static void release_held(void *self) {
 static bool too_long(const celslm_engine *e, const celslm_job *j) {
   int64_t total = (int64_t)j->prompt + j->output, kv = j->output > 0 ? total - 1 : total;
   return celslm_blocks_of(e, kv) > e->pool.total ||
-         (e->config->max_model_len && total > e->config->max_model_len);
+         (!j->unlimited && e->config->max_model_len && total > e->config->max_model_len);
 }
 
 celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
   const celslm_engine_config *c = e->config;
   celslm_ns now = celslm_net_now(e->net);
   if (too_long(e, j)) return CELSLM_TOO_LONG;
-  if (c->max_queue && e->queue.n + e->held.n >= c->max_queue) return CELSLM_QUEUE_FULL;
-  bool early = e->rate_interval && (e->held.first || now < e->rate_due - e->rate_tolerance);
+  bool limited = !j->unlimited && e->rate_interval;
+  if (!j->unlimited && c->max_queue && e->queue.n + e->held.n >= c->max_queue)
+    return CELSLM_QUEUE_FULL;
+  bool early = limited && (e->held.first || now < e->rate_due - e->rate_tolerance);
   if (early && c->rate_rejects) return CELSLM_RATE_EXCEEDED;
   j->need = j->prompt;
   j->generated = j->given;
@@ -427,7 +429,7 @@ celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
     celslm_list_append(&e->held, j);
     return CELSLM_SUBMITTED;
   }
-  if (e->rate_interval) e->rate_due = (now > e->rate_due ? now : e->rate_due) + e->rate_interval;
+  if (limited) e->rate_due = (now > e->rate_due ? now : e->rate_due) + e->rate_interval;
   enqueue(e, j);
   return CELSLM_SUBMITTED;
 }
