@@ -145,8 +145,7 @@ static void forget(world *w, celslm_request *r) {
 static void ended(void *self, celslm_request *r) {
   world *w = self;
   record(w, r);
-  celslm_load_ended(w->load, &r->demand, r->end == CELSLM_COMPLETED,
-                    celslm_net_now(w->system.net));
+  celslm_load_ended(w->load, &r->demand, r->end == CELSLM_COMPLETED, celslm_net_now(w->system.net));
   schedule_arrival(w);
   forget(w, r);
   if (w->options->finished) ++*w->options->finished;
@@ -270,6 +269,15 @@ static bool conserved(const world *w, celslm_error *err) {
           "this is a bug, please report it with the scenario",
           (unsigned long long)sent, celslm_traffic_names[c], (unsigned long long)received,
           (unsigned long long)flying);
+  }
+  for (int i = 0; i < w->scenario->n_engines; i++) {
+    celslm_little l = celslm_engine_little(s->sites[i].engine);
+    if (l.integral != l.sojourns)
+      return celslm_fail(
+          err, w->scenario->file, 0,
+          "Little's law does not hold: engine %s had %.9f request-seconds by its count of them, "
+          "%.9f by their times; this is a bug, please report it with the scenario",
+          w->scenario->engines[i].name, (double)l.integral * 1e-9, (double)l.sojourns * 1e-9);
   }
   return celslm_books_balanced(w->books, w->arrived, err);
 }
