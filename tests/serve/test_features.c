@@ -186,12 +186,12 @@ START_TEST(test_random_loads) {
   for (int i = first; i < first + n; i++) {
     gsl_rng_set(dice, (unsigned long)i);
     load l = random_load();
-    char *name = celslm_format("load %d (%s)", i, scheduler_of(&l));
+    char *order = scheduler_of(&l), *name = celslm_format("load %d (%s)", i, order);
     reference r;
     compare(&l, name, &r);
     count(times, loads, &r);
     forget_reference(&r);
-    free(name);
+    free(name), free(order);
     free_load(&l);
   }
   for (int k = 0; k < KINDS; k++)
