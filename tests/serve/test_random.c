@@ -208,7 +208,7 @@ static char *random_text(char **file) {
 START_TEST(test_random_runs) {
   dice = gsl_rng_alloc(gsl_rng_mt19937);
   int64_t preempted = 0, rejected = 0, cut = 0, hidden = 0, iterations = 0;
-  for (int i = 0; i < (getenv("CELSLM_FULL") ? 3000 : 200); i++) {
+  for (int i = 0; i < (getenv("CELSLM_FULL") ? 1000 : 200); i++) {
     gsl_rng_set(dice, (unsigned long)i + 1);
     char *file = NULL, *text = random_text(&file);
     simulation jump = simulate_well(text, 0, false), step = simulate_well(text, 0, true);
