@@ -72,6 +72,7 @@ void celslm_engine_abort(celslm_engine *e) {
   celslm_pool_init(&e->pool, e->block, total, caching);
   e->swap_room = e->swap_blocks;
   e->n_longest = 0;
+  e->late = 0;
   e->batch_tokens = 0;
   e->crashed = e->busy = e->moving > 0; /* what moves must end before anything can begin */
   e->count = 1;

@@ -151,11 +151,24 @@ static void run(celslm_engine *e, celslm_job *j) {
   if (j->scheduled < 0) j->scheduled = e->start;
 }
 
+/* Blocks are known from the iteration that fills them, those of whoever was admitted first first:
+ * told when somebody comes who could share them. */
+static void publish(celslm_engine *e) {
+  if (e->published || !e->pool.caching) return;
+  e->published = true;
+  for (celslm_job *j = e->running.first; j; j = j->after)
+    if (j->content.prefix.count)
+      celslm_pool_publish(&e->pool, &j->content, &j->held,
+                          celslm_job_kv(e, j) + (j->state == CELSLM_JOB_DECODE));
+}
+
 /* A job whose KV is all there (again) decodes from this iteration on. */
 static void resume(celslm_engine *e, celslm_job *j) {
+  publish(e);
   celslm_pool_take(&e->pool, celslm_blocks_of(e, j->need + 1)); /* with room for the next token */
   run(e, j);
   celslm_decode_join(e, j);
+  if (j->content.prefix.count) celslm_pool_publish(&e->pool, &j->content, &j->held, j->need + 1);
   j->prefill_after = e->resumed;
   e->resumed = j;
   e->n_resumed++;
@@ -172,19 +185,6 @@ static void swap_in(celslm_engine *e, int64_t *room) {
     e->swap_in += blocks;
     e->cache.swaps_in++;
     resume(e, j);
-  }
-}
-
-/* What decodes may have filled blocks that the next one to be admitted could share: they are known
- * from the iteration that fills them. */
-static void publish(celslm_engine *e) {
-  for (celslm_job *j = e->prefill_first; j; j = j->prefill_after)
-    if (j->content.prefix.count)
-      celslm_pool_publish(&e->pool, &j->content, &j->held, j->computed + j->chunk);
-  for (int64_t i = 0; i < e->decodes; i++) {
-    celslm_job *j = e->decoding[i];
-    if (j->content.prefix.count)
-      celslm_pool_publish(&e->pool, &j->content, &j->held, celslm_job_kv(e, j) + 1);
   }
 }
 
@@ -217,11 +217,9 @@ static bool admit_given(celslm_engine *e, celslm_job *j, int64_t *room) {
 }
 
 static void admit(celslm_engine *e, int64_t *room) {
-  bool published = !e->pool.caching;
   for (celslm_job *j; *room > 0 && e->running.n < e->config->max_num_seqs &&
                       (j = celslm_waiting_next(&e->queue, e->step));) {
-    if (!published) publish(e);
-    published = true;
+    publish(e);
     if (!(j->given ? admit_given(e, j, room) : admit_prefill(e, j, room))) break;
   }
 }
@@ -245,6 +243,7 @@ static celslm_batch count_prefills(celslm_engine *e) {
 
 bool celslm_batch_form(celslm_engine *e) {
   e->resumed = NULL;
+  e->published = false;
   e->n_resumed = e->swap_out = e->swap_in = 0;
   bool preempted = e->decodes > 0 && !take_decode_blocks(e);
   int64_t room = e->config->max_num_batched_tokens - e->decodes;

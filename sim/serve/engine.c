@@ -213,6 +213,8 @@ static void moved(void *self) {
     if (e->queue.n) celslm_engine_poke(e);
     return;
   }
+  celslm_ns moved_for = celslm_net_now(e->net) - e->start;
+  e->late = moved_for ? moved_for * TICKS_PER_NS - e->fraction : 0;
   begin_at(e, celslm_net_now(e->net));
   start(e);
 }
@@ -231,7 +233,7 @@ static void begin(celslm_engine *e) {
 }
 
 /* Inter-token times of k iterations, for all that decode but those that came back with the first;
- * the ramp's two lines one after the other. */
+ * the ramp's two lines one after the other. Who decodes waits for moves too (then k is 1). */
 static void count_gaps(celslm_engine *e, int64_t k) {
   int64_t at = celslm_ramp_break(&e->ramp);
   if (at > k) at = k;
@@ -239,7 +241,8 @@ static void count_gaps(celslm_engine *e, int64_t k) {
   for (celslm_job *j = e->resumed; j; j = j->prefill_after) e->decodes_of[j->cls]--;
   for (int64_t from = 0, to = at; from < k; from = to, to = k) {
     if (to == from) continue;
-    int64_t first = celslm_ramp_at(&e->ramp, from), last = celslm_ramp_at(&e->ramp, to - 1);
+    int64_t first = e->late + celslm_ramp_at(&e->ramp, from),
+            last = e->late + celslm_ramp_at(&e->ramp, to - 1);
     double slope = to - from > 1 ? celslm_tick_seconds(last - first) / (double)(to - from - 1) : 0;
     for (int c = 0; c < e->n_classes; c++)
       if (e->decodes_of[c])
@@ -278,11 +281,12 @@ static celslm_ns advance(celslm_engine *e, int64_t k) {
     e->attended += k * e->decodes;
     e->read += k * e->decodes;
     e->output_tokens += k * e->decodes;
-    celslm_longest_push(e, e->step, celslm_ramp_at(&e->ramp, k - 1));
+    celslm_longest_push(e, e->step, e->late + celslm_ramp_at(&e->ramp, k - 1));
   }
   for (celslm_job *j = e->resumed; j; j = j->prefill_after) count_gap(e, j);
   e->resumed = NULL;
   e->n_resumed = 0;
+  e->late = 0;
   return begun;
 }
 
@@ -441,8 +445,10 @@ static void enqueue(celslm_engine *e, celslm_job *j) {
   j->state = CELSLM_JOB_WAITING;
   bool only = !e->queue.n;
   celslm_waiting_add(&e->queue, j, decode_step(e));
-  if (only || celslm_waiting_next(&e->queue, decode_step(e)) == j)
-    celslm_engine_poke(e); /* behind another one it changes nothing */
+  /* behind another one it changes nothing, unless its tenant may be the next to have least service
+   */
+  if (only || e->queue.policy->by_tenant || celslm_waiting_next(&e->queue, decode_step(e)) == j)
+    celslm_engine_poke(e);
 }
 
 /* The rate limit's next instant has come for the first that it holds back. */
@@ -459,15 +465,17 @@ static void release_held(void *self) {
 static bool too_long(const celslm_engine *e, const celslm_job *j) {
   int64_t total = (int64_t)j->prompt + j->output, kv = j->output > 0 ? total - 1 : total;
   return celslm_blocks_of(e, kv) > e->pool.total ||
-         (e->config->max_model_len && total > e->config->max_model_len);
+         (!j->unlimited && e->config->max_model_len && total > e->config->max_model_len);
 }
 
 celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
   const celslm_engine_config *c = e->config;
   celslm_ns now = celslm_net_now(e->net);
   if (too_long(e, j)) return CELSLM_TOO_LONG;
-  if (c->max_queue && e->queue.n + e->held.n >= c->max_queue) return CELSLM_QUEUE_FULL;
-  bool early = e->rate_interval && (e->held.first || now < e->rate_due - e->rate_tolerance);
+  bool limited = !j->unlimited && e->rate_interval;
+  if (!j->unlimited && c->max_queue && e->queue.n + e->held.n >= c->max_queue)
+    return CELSLM_QUEUE_FULL;
+  bool early = limited && (e->held.first || now < e->rate_due - e->rate_tolerance);
   if (early && c->rate_rejects) return CELSLM_RATE_EXCEEDED;
   j->need = j->prompt;
   j->generated = j->given;
@@ -489,7 +497,7 @@ celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
     celslm_list_append(&e->held, j);
     return CELSLM_SUBMITTED;
   }
-  if (e->rate_interval) e->rate_due = (now > e->rate_due ? now : e->rate_due) + e->rate_interval;
+  if (limited) e->rate_due = (now > e->rate_due ? now : e->rate_due) + e->rate_interval;
   enqueue(e, j);
   return CELSLM_SUBMITTED;
 }

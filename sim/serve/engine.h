@@ -99,8 +99,10 @@ typedef struct celslm_job {
   celslm_ns deadline;       /* CELSLM_NEVER: none */
   celslm_content content;   /* of its tokens, for prefix caching; zero: nobody shares them */
   bool keeps;               /* its KV blocks stay taken after `done`, until celslm_engine_let_go */
-  bool given; /* its prompt's KV comes with it and it has its first token: the caller has set
-                 first_token and last_token; output >= 2 */
+  bool given;     /* its prompt's KV comes with it and it has its first token: the caller has set
+                     first_token and last_token; output >= 2 */
+  bool unlimited; /* computes a shared context: max_model_len, max_queue and rate_limit are for
+                     users' requests */
   /* read by the caller when the job has ended */
   celslm_ns queued, scheduled, first_token, last_token;
   int64_t itl_max; /* ticks */

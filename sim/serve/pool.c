@@ -152,6 +152,13 @@ void celslm_pool_release(celslm_pool *p, const celslm_content *c, celslm_held *h
     return;
   }
   celslm_pool_publish(p, c, h, tokens);
+  for (int64_t full = tokens / p->block; h->n > full;) { /* of a chunk that was broken off */
+    celslm_blocks *b = h->shared[--h->n];
+    if (--b->references == 0)
+      forget(p, b);
+    else
+      blocks--; /* somebody else's by now */
+  }
   int64_t own = again ? tokens / p->block - h->n : 0;
   append_nameless(p, blocks - h->n - own);
   if (own) {

@@ -69,6 +69,7 @@ struct celslm_engine {
 
   /* the iterations under way */
   bool busy, inside;        /* inside: hooks are being called, nothing may begin */
+  bool published;           /* what the batch being formed fills is known */
   celslm_event event, wake; /* wake: an idle engine is about to begin */
   celslm_ns start;          /* of the first of them: start ns + fraction ticks */
   int64_t fraction;
@@ -85,6 +86,7 @@ struct celslm_engine {
   celslm_transfer moves[2];
   int moving;
   bool crashed; /* while they moved */
+  int64_t late; /* ticks by which it began later for that */
 
   /* the rate limit: a generic cell rate algorithm */
   celslm_ns rate_interval, rate_tolerance, rate_due;

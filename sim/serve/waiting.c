@@ -15,11 +15,19 @@ const celslm_policy *celslm_policy_find(const char *name) {
   return NULL;
 }
 
+/* Service is counted in whole units of 2^-20 weighted tokens: who has had least must not depend on
+ * how sums are grouped. */
+typedef __int128 service_units;
+
+static service_units units(double weight, int64_t tokens) {
+  return (service_units)llround(weight * 0x1p20) * tokens;
+}
+
 /* A tenant's service: `served` as of decode step `since`, `decoding` jobs getting a token a step.
  */
 struct celslm_tenant {
   celslm_job *first, *last;
-  double served;
+  service_units served;
   int64_t since, decoding;
 };
 
@@ -120,8 +128,8 @@ static celslm_tenant *tenant_of(celslm_waiting *q, const celslm_job *j) {
   return &q->tenants[j->tenant];
 }
 
-static double service(const celslm_waiting *q, const celslm_tenant *t, int64_t step) {
-  return t->served + q->weights.output * (double)(t->decoding * (step - t->since));
+static service_units service(const celslm_waiting *q, const celslm_tenant *t, int64_t step) {
+  return t->served + units(q->weights.output, t->decoding * (step - t->since));
 }
 
 static const celslm_tenant *least_served(const celslm_waiting *q, int64_t step) {
@@ -138,7 +146,7 @@ static void lift(celslm_waiting *q, celslm_tenant *t, int64_t step) {
   const celslm_tenant *level = least_served(q, step);
   if (!level && q->left_last >= 0) level = &q->tenants[q->left_last];
   if (!level || t->first) return;
-  double least = service(q, level, step), own = service(q, t, step);
+  service_units least = service(q, level, step), own = service(q, t, step);
   if (least > own) t->served += least - own;
 }
 
@@ -156,9 +164,9 @@ int64_t celslm_waiting_steady(const celslm_waiting *q, int64_t step, int64_t mos
   for (int i = 0; i < q->n_tenants; i++) {
     const celslm_tenant *t = &q->tenants[i];
     if (!t->first || t->decoding >= next->decoding) continue;
-    double gap = service(q, t, step) - service(q, next, step);
-    double steps = floor(gap / (q->weights.output * (double)(next->decoding - t->decoding)));
-    if (steps < (double)most) most = steps < 1 ? 1 : (int64_t)steps;
+    service_units gap = service(q, t, step) - service(q, next, step);
+    service_units closing = units(q->weights.output, next->decoding - t->decoding);
+    if (closing > 0 && gap / closing < most) most = gap < closing ? 1 : (int64_t)(gap / closing);
   }
   return most;
 }
@@ -218,7 +226,7 @@ void celslm_waiting_remove(celslm_waiting *q, celslm_job *j, int64_t step) {
   celslm_waiting_withdraw(q, j);
   if (!q->policy->by_tenant || j->scheduled >= 0) return; /* its prompt is charged once */
   celslm_tenant *t = tenant_of(q, j);
-  t->served = service(q, t, step) + q->weights.prompt * j->prompt;
+  t->served = service(q, t, step) + units(q->weights.prompt, j->prompt);
   t->since = step;
 }
 

@@ -53,7 +53,8 @@ static void start_computation(celslm_site *site, int context, celslm_entry *e, c
   e->asked = celslm_net_now(site->net);
   e->computed_here = true;
   celslm_store_wait(e, w);
-  c->job = (celslm_job){.prompt = (int32_t)e->shared.tokens, .owner = &owner, .self = c};
+  c->job = (celslm_job){
+      .prompt = (int32_t)e->shared.tokens, .owner = &owner, .self = c, .unlimited = true};
   if (celslm_engine_submit(site->engine, &c->job) == CELSLM_SUBMITTED) return;
   free(c);
   celslm_store_loaded(site->store, e, e->asked, false);

@@ -267,6 +267,15 @@ static bool conserved(const world *w, celslm_error *err) {
     return celslm_fail(err, w->scenario->file, 0,
                        "messages on the air are not conserved; this is a bug, please report it "
                        "with the scenario");
+  for (int i = 0; i < w->scenario->n_engines; i++) {
+    celslm_little l = celslm_engine_little(s->sites[i].engine);
+    if (l.integral != l.sojourns)
+      return celslm_fail(
+          err, w->scenario->file, 0,
+          "Little's law does not hold: engine %s had %.9f request-seconds by its count of them, "
+          "%.9f by their times; this is a bug, please report it with the scenario",
+          w->scenario->engines[i].name, (double)l.integral * 1e-9, (double)l.sojourns * 1e-9);
+  }
   return celslm_books_balanced(w->books, w->arrived, err);
 }
 

@@ -8,7 +8,18 @@
 
 #include "net/net.h"
 #include "recorded.h"
+#include "reference.h"
 #include "serve/engine.h"
+
+/* What a request has beside its lengths; only for engines by themselves. */
+typedef struct demand {
+  int tenant, priority, predicted;
+  int64_t deadline; /* ns; 0: none */
+  bool given;
+  int skip, known; /* its sequence: a context of `skip` tokens, prompt, answer; `known` of them */
+  int *tokens;     /* [known] */
+  uint64_t *chain; /* of their blocks of load.hash_block tokens: set by the driver */
+} demand;
 
 typedef struct load {
   int budget, seqs, block_size, blocks;
@@ -17,17 +28,28 @@ typedef struct load {
   int n;
   int64_t *times; /* of arrival; the first is 0 */
   int *prompts, *outputs;
+  /* only for engines by themselves; zero: as if there were no such thing */
+  demand *demands; /* NULL: no request has any */
+  int hash_block;
+  reference_policy policy;
+  int prompt_weight, output_weight;
+  bool caching, chunks, rate_rejects;
+  int watermark; /* in eighths of the blocks */
+  int swap_blocks, max_len, max_queue;
+  int rate, rate_burst; /* per second, a divisor of 10^9 */
 } load;
 
 typedef struct observed_request {
   int64_t queued, scheduled, first, last; /* -1: never. queued: before the overhead */
-  int prompt, output, preemptions;
+  int64_t longest, compute;               /* between two tokens; of its prefills (engines only) */
+  int prompt, output, preemptions, cached;
   bool rejected;
 } observed_request;
 
 typedef struct observed_iteration {
   int64_t end, duration;
   int decodes, prefill_tokens;
+  uint64_t members; /* who with how many tokens, as in the reference; 0: not known */
 } observed_iteration;
 
 typedef struct observed_sample {
@@ -38,6 +60,8 @@ typedef struct observed_sample {
 typedef struct observed {
   int n, n_iterations, n_samples;
   int64_t iterations_counted; /* as the engine says */
+  celslm_cache_counts cache;
+  celslm_little little;
   observed_request *requests; /* by id */
   observed_iteration *iterations;
   observed_sample *samples;
@@ -51,6 +75,11 @@ static inline load new_load(int n) {
 }
 
 static inline void free_load(load *l) {
+  for (int i = 0; l->demands && i < l->n; i++) {
+    free(l->demands[i].tokens);
+    free(l->demands[i].chain);
+  }
+  free(l->demands);
   free(l->times);
   free(l->prompts);
   free(l->outputs);
@@ -62,17 +91,59 @@ static inline void free_observed(observed *o) {
   free(o->samples);
 }
 
+/* Attributes beyond the basic ones, and the scheduler. */
+static inline char *attributes_of(const load *l) {
+  char *swap = l->swap_blocks
+                   ? celslm_format("swap_to=\"memory\" swap_memory=\"%dB\"",
+                                   l->swap_blocks * 8192 * l->block_size + 8191 * l->block_size)
+                   : celslm_strdup("");
+  char *rate = l->rate ? celslm_format("rate_limit=\"%d/s\" rate_burst=\"%d\" rate_action=\"%s\"",
+                                       l->rate, l->rate_burst, l->rate_rejects ? "reject" : "wait")
+                       : celslm_strdup("");
+  char *text =
+      celslm_format("prefix_caching=\"%s\" admission=\"%s\" watermark=\"%g\" max_model_len=\"%d\" "
+                    "max_queue=\"%d\" %s %s",
+                    l->caching ? "yes" : "no", l->chunks ? "chunk" : "prompt", l->watermark / 8.0,
+                    l->max_len, l->max_queue, swap, rate);
+  free(swap), free(rate);
+  return text;
+}
+
+static inline char *scheduler_of(const load *l) {
+  static const char *const names[] = {"fcfs", "shortest-job", "priority", "deadline", "fair"};
+  const char *name = names[l->policy];
+  if (l->policy != REFERENCE_SHORTEST && l->policy != REFERENCE_FAIR)
+    return celslm_format("<scheduler><%s/></scheduler>", name);
+  return celslm_format("<scheduler><%s prompt_weight=\"%d\" output_weight=\"%d\"/></scheduler>",
+                       name, l->prompt_weight, l->output_weight);
+}
+
 static inline char *scenario_of(const load *l, const char *workload) {
-  return celslm_format(
-      "<scenario name=\"t\" seed=\"1\"><platform file=\"pair.xml\"/>"
+  char *attributes = attributes_of(l), *scheduler = scheduler_of(l);
+  char *text = celslm_format(
+      "<scenario name=\"t\" seed=\"1\"><platform file=\"%s.xml\"/>"
       "<models><model file=\"models/big.xml\"/></models>"
       "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" max_num_batched_tokens=\"%d\" "
       "max_num_seqs=\"%d\" block_size=\"%d\" kv_blocks=\"%d\" fixed_iteration=\"%lldns\" "
-      "client_overhead=\"%lldns\"/></engines>%s"
+      "client_overhead=\"%lldns\" %s>%s</engine></engines>%s"
       "<strategy><cloud-only/></strategy><results sample=\"%lldns\" "
       "iterations=\"yes\"/></scenario>",
-      l->budget, l->seqs, l->block_size, l->blocks, (long long)l->duration, (long long)l->overhead,
-      workload, (long long)l->sample);
+      l->swap_blocks ? "swap" : "pair", l->budget, l->seqs, l->block_size, l->blocks,
+      (long long)l->duration, (long long)l->overhead, attributes, scheduler, workload,
+      (long long)l->sample);
+  free(attributes), free(scheduler);
+  return text;
+}
+
+/* An identity for each leading run of `block` tokens; the last one may be shorter. */
+static inline uint64_t *chain_of(const int *tokens, int n, int block) {
+  uint64_t *chain = celslm_alloc((unsigned long)(n + block - 1) / (unsigned long)block, 8), h = 1;
+  for (int i = 0; i < n; i++) {
+    h = (h ^ (uint64_t)(unsigned)tokens[i]) * 0x100000001b3u; /* FNV-1a, a token at a time */
+    h ^= h >> 32;
+    chain[i / block] = h;
+  }
+  return chain;
 }
 
 /* ---- a whole simulation ---------------------------------------------------------------------- */
@@ -137,12 +208,21 @@ typedef struct driver {
 
 static inline void driver_iteration(void *self, int engine, celslm_ns end, double duration,
                                     int64_t decodes, int64_t prefill_tokens) {
-  observed *o = &((driver *)self)->seen[engine];
+  driver *d = self;
+  observed *o = &d->seen[engine];
+  uint64_t members = 0;
+  for (int i = 0; i < d->arrived; i++) {
+    const celslm_job *j = &d->jobs[engine][i];
+    if (j->state == CELSLM_JOB_DECODE)
+      members += reference_member(i, false, 1);
+    else if (j->state == CELSLM_JOB_PREFILL && j->until > j->layer)
+      members += reference_member(i, true, j->chunk);
+  }
   if (o->n_iterations % 1024 == 0)
     o->iterations =
         celslm_realloc(o->iterations, (unsigned long)o->n_iterations + 1024, sizeof *o->iterations);
   o->iterations[o->n_iterations++] =
-      (observed_iteration){end, ns_of(duration), (int)decodes, (int)prefill_tokens};
+      (observed_iteration){end, ns_of(duration), (int)decodes, (int)prefill_tokens, members};
 }
 
 static inline void driver_first_token(celslm_job *job) {
@@ -156,6 +236,21 @@ static inline void driver_done(celslm_job *job) {
 static const celslm_job_owner driver_owner = {.first_token = driver_first_token,
                                               .done = driver_done};
 
+static inline void driver_demand(const load *l, celslm_job *j) {
+  const demand *m = &l->demands[j->id];
+  j->tenant = m->tenant;
+  j->priority = m->priority;
+  j->predicted = m->predicted;
+  if (m->deadline) j->deadline = m->deadline;
+  j->given = m->given;
+  if (m->given) j->first_token = j->last_token = l->times[j->id];
+  if (m->known)
+    j->content =
+        (celslm_content){.prefix = {m->chain, (m->known + l->hash_block - 1) / l->hash_block,
+                                    l->hash_block, m->known},
+                         .skip = m->skip};
+}
+
 static inline void driver_arrive(void *self) {
   driver *d = self;
   int i = d->arrived++;
@@ -165,7 +260,9 @@ static inline void driver_arrive(void *self) {
                       .prompt = d->load->prompts[i],
                       .output = d->load->outputs[i],
                       .owner = &driver_owner,
-                      .self = d};
+                      .self = d,
+                      .deadline = CELSLM_NEVER};
+    if (d->load->demands) driver_demand(d->load, j);
     d->seen[e].requests[i].rejected = celslm_engine_submit(d->engines[e], j) != CELSLM_SUBMITTED;
     d->ended += d->seen[e].requests[i].rejected;
   }
@@ -192,6 +289,8 @@ static inline void driver_sample(void *self) {
 
 static inline void driver_run(driver *d) {
   const load *l = d->load;
+  for (int i = 0; l->demands && i < l->n; i++)
+    l->demands[i].chain = chain_of(l->demands[i].tokens, l->demands[i].known, l->hash_block);
   celslm_error err = {0};
   char *text =
       scenario_of(l, "<workload requests=\"1\"><arrivals><poisson rate=\"1/s\"/></arrivals>"
@@ -223,6 +322,8 @@ static inline void driver_run(driver *d) {
     celslm_engine_row row;
     celslm_engine_observe(d->engines[e], &row);
     d->seen[e].iterations_counted = row.iterations;
+    d->seen[e].cache = celslm_engine_cache(d->engines[e]);
+    d->seen[e].little = celslm_engine_little(d->engines[e]);
     for (int i = 0; i < l->n; i++) {
       const celslm_job *j = &d->jobs[e][i];
       observed_request *q = &d->seen[e].requests[i];
@@ -230,6 +331,9 @@ static inline void driver_run(driver *d) {
                               .scheduled = j->scheduled,
                               .first = j->first_token,
                               .last = j->last_token,
+                              .longest = j->itl_max >> 20,
+                              .compute = j->compute,
+                              .cached = j->cached,
                               .prompt = l->prompts[i],
                               .output = l->outputs[i],
                               .preemptions = (int)j->preemptions,

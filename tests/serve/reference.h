@@ -1,82 +1,42 @@
 /* reference.h - the scheduler of one engine once more, slow and plain, as the oracle of its tests.
  *
  * Written from the documented rules of vLLM v1's scheduler, and sharing nothing with sim/: every KV
- * block is an object, lists are arrays that are shifted, every iteration is stepped through.
+ * block is an object (reference_blocks.h), lists are arrays that are shifted, every iteration is
+ * stepped through, who is next is searched for (reference_queue.h).
  *
  *   1. An iteration has a budget of tokens and a limit of sequences.
  *   2. Running requests come first, in order of admission: each takes min(tokens without KV, budget
- *      left). While a block is missing for them, the request admitted last is preempted: it loses
- *      all its blocks and goes to the front of the queue; it may be the one that wanted the block.
- *   3. If nobody was preempted, waiting requests are admitted first come, first served, while
- *      budget and slots last and the free blocks could hold all tokens the request has by now.
- *      (Whoever was preempted last is at the head of the queue, and fewer blocks are free than it
- *      had: with this condition on blocks the one on preemptions is always met.)
- *   4. A request that has KV for all its tokens at the end of an iteration gets a token then.
- *      With the last one it leaves and frees its blocks.
+ *      left). While a block is missing for them, one is preempted: the request admitted last, or,
+ *      with priorities and deadlines, the least urgent; what it had of the budget comes back. It
+ *      may be the one that wanted the block; then it has no part in this iteration (vLLM also
+ *      leaves out those behind it; here they go on).
+ *   3. A preempted request loses all its blocks. If it was decoding, and the swap memory has room
+ *      for its KV, it is swapped; otherwise it goes back to where it stood in the queue, and all
+ *      its tokens are to be computed again.
+ *   4. If nobody was preempted, swapped requests come back, the most urgent first, while budget,
+ *      slots and blocks (with one for the next token) last; then, if nobody is left swapped,
+ *      waiting ones in the order of the policy while budget and slots last and the blocks could
+ *      hold all tokens that the request has by now, or its first chunk (`chunks`). While others
+ *      run, `reserve` blocks have to stay free.
+ *   5. Prefix caching: a full block has a name, that of its content, from the iteration on that
+ *      computes its last token. A request that is admitted starts with the longest run of leading
+ *      blocks whose names are known, but computes one token at least. Blocks go back last one
+ *      first. Content that is nobody else's has a name too: the preempted find their own blocks,
+ *      unless they were swapped.
+ *   6. A request that has KV for all its tokens at the end of an iteration gets a token then. With
+ *      the last one it leaves: first those that decode, then those that prefill, in order of
+ *      admission. A `given` one brings the KV of its prompt and its first token, and decodes.
+ *   7. Swapped KV is moved before the iteration begins, out and in at the same time.
  * A prompt recomputed after a preemption includes the tokens generated so far.
  *
  * Every iteration takes the same time; the next one begins at once if anybody waits or runs, and
  * what arrives at that very instant takes part. An idle engine begins when a request arrives.
  *
- * Invariant: a block's owner has it exactly once in its table; a free block is in no table. */
+ * Invariant: a block has as many references as it stands in tables; a free block has none. */
 #ifndef CELSLM_TESTS_SERVE_REFERENCE_H
 #define CELSLM_TESTS_SERVE_REFERENCE_H
 
-#include <check.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* The oracle's own invariants; unlike assert(), also in release builds. */
-#define REFERENCE_MUST(CONDITION)                                                                  \
-  do {                                                                                             \
-    if (!(CONDITION)) ck_abort_msg("the reference is wrong: %s", #CONDITION);                      \
-  } while (0)
-
-typedef struct reference_request reference_request;
-
-typedef struct reference_block {
-  reference_request *owner; /* NULL: free */
-} reference_block;
-
-struct reference_request {
-  int64_t queued; /* ns */
-  int prompt, output;
-  /* its state */
-  int generated; /* tokens it got */
-  int computed;  /* tokens with KV */
-  int chunk;     /* tokens computed in this iteration */
-  bool prefills; /* its prompt is being computed, for the first time or again */
-  reference_block **table;
-  int n_table;
-  /* what became of it */
-  bool rejected, started;
-  int64_t scheduled, first, last; /* ns */
-  int preemptions;
-};
-
-typedef struct reference_iteration {
-  int64_t begin, end; /* ns */
-  int decodes, prefill_tokens;
-  int running, blocks; /* requests and blocks in use while it lasts */
-  int arrived, ended;  /* requests, up to its begin */
-} reference_iteration;
-
-typedef struct reference {
-  int budget, seqs, block_size, n_blocks; /* the caller's */
-  int64_t duration;                       /* ns of an iteration */
-  reference_request *requests;            /* the caller's, in order of `queued` */
-  int n_requests;
-  /* its state */
-  reference_block *blocks, **free;
-  int n_free;
-  reference_request **running, **waiting; /* in order of admission; in order of service */
-  int n_running, n_waiting, arrived, ended;
-  /* what happened */
-  reference_iteration *iterations;
-  int n_iterations, preemptions;
-} reference;
+#include "reference_queue.h"
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
@@ -87,59 +47,92 @@ static inline int reference_blocks_for(const reference *r, int tokens) {
 /* Gives `q` the blocks for `tokens` tokens in all, or none of them. */
 static inline bool reference_allocate(reference *r, reference_request *q, int tokens) {
   int missing = reference_blocks_for(r, tokens) - q->n_table;
-  if (missing > r->n_free) return false;
-  for (; missing > 0; missing--) {
-    reference_block *b = r->free[--r->n_free];
-    REFERENCE_MUST(!b->owner);
-    b->owner = q;
-    q->table[q->n_table++] = b;
-  }
+  if (missing > r->blocks.n_free) return false;
+  for (; missing > 0; missing--) q->table[q->n_table++] = reference_pop(&r->blocks);
   return true;
 }
 
-static inline void reference_release(reference *r, reference_request *q) {
+static inline void reference_release(reference *r, reference_request *q, bool forget_own) {
   while (q->n_table) {
     reference_block *b = q->table[--q->n_table];
-    REFERENCE_MUST(b->owner == q);
-    b->owner = NULL;
-    r->free[r->n_free++] = b;
+    if (forget_own && b->name < 0) b->name = 0;
+    b->answer = false;
+    reference_let_go(&r->blocks, b);
   }
 }
 
-/* ---- lists ----------------------------------------------------------------------------------- */
-
-static inline void reference_append(reference_request **list, int *n, reference_request *q) {
-  list[(*n)++] = q;
+/* The name of a request's i-th block: the content's, or one of its own. */
+static inline int64_t reference_name_of(const reference *r, const reference_request *q, int i) {
+  if (i < q->n_contents && q->contents[i]) return q->contents[i];
+  return -((int64_t)(q - r->requests) << 32 | (int64_t)(i + 1));
 }
 
-static inline void reference_put_first(reference_request **list, int *n, reference_request *q) {
-  memmove(list + 1, list, (size_t)(*n)++ * sizeof(reference_request *));
-  list[0] = q;
+/* Names the blocks that are full once this iteration is over. `decodes`: its next token does it. */
+static inline void reference_publish(reference *r, reference_request *q, bool decodes) {
+  if (!r->caching) return;
+  for (int i = 0; (i + 1) * r->block_size <= q->computed + q->chunk; i++) {
+    reference_block *b = q->table[i];
+    int64_t name = reference_name_of(r, q, i);
+    REFERENCE_MUST(!b->name || b->name == name);
+    if (b->name) continue;
+    const reference_block *twin = reference_find(&r->blocks, name);
+    if (twin) r->blocks.twins++;
+    if (twin && (decodes || twin->answer)) r->raced++;
+    b->name = name;
+    b->named = ++r->blocks.names;
+    b->answer = decodes;
+  }
 }
 
-static inline void reference_take(reference_request **list, int *n, int at) {
-  memmove(list + at, list + at + 1, (size_t)(--*n - at) * sizeof(reference_request *));
+/* Leading blocks that are there already; *revived: of them free. */
+static inline int reference_hit(reference *r, const reference_request *q, int *revived) {
+  int n = 0;
+  *revived = 0;
+  if (!r->caching) return 0;
+  for (; (n + 1) * r->block_size < reference_tokens(q); n++) {
+    const reference_block *b = reference_find(&r->blocks, reference_name_of(r, q, n));
+    if (!b) break;
+    r->raced += b->answer;
+    *revived += b->references == 0;
+  }
+  return n;
 }
 
-/* ---- one iteration --------------------------------------------------------------------------- */
+/* ---- preemption ------------------------------------------------------------------------------ */
 
-static inline int reference_tokens(const reference_request *q) {
-  return q->prompt + q->generated;
+static inline bool reference_swap_out(reference *r, reference_request *q) {
+  int blocks = reference_blocks_for(r, q->computed);
+  if (q->prefills || blocks > r->swap_room) return false;
+  r->swap_room -= blocks;
+  r->moved_out += blocks;
+  r->swaps++;
+  int at = r->n_swapped;
+  while (at > 0 && reference_less_urgent(r->swapped[at - 1], q)) at--;
+  reference_insert(r->swapped, &r->n_swapped, at, q);
+  return true;
 }
 
-static inline void reference_compute(reference_request *q, int tokens, int *budget) {
-  q->chunk = tokens;
-  *budget -= tokens;
-}
-
-static inline void reference_preempt_last(reference *r) {
-  reference_request *q = r->running[r->n_running - 1];
-  reference_take(r->running, &r->n_running, r->n_running - 1);
-  reference_release(r, q);
-  q->computed = 0;
+/* Preempts one; its place among the running. */
+static inline int reference_preempt(reference *r, int *budget) {
+  int at = r->n_running - 1;
+  if (reference_by_urgency(r))
+    for (int i = 0; i < r->n_running; i++)
+      if (reference_less_urgent(r->running[i], r->running[at])) at = i;
+  reference_request *q = r->running[at];
+  reference_take(r->running, &r->n_running, at);
+  *budget += q->chunk;
+  q->chunk = 0;
   q->preemptions++;
   r->preemptions++;
-  reference_put_first(r->waiting, &r->n_waiting, q);
+  r->urgent += at < r->n_running;
+  bool swapped = reference_swap_out(r, q);
+  reference_release(r, q, swapped);
+  if (swapped) return at;
+  q->computed = 0;
+  q->prefills = true;
+  q->given = false;
+  reference_insert(r->waiting, &r->n_waiting, 0, q);
+  return at;
 }
 
 /* Rule 2. Returns whether anybody was preempted. */
@@ -149,119 +142,203 @@ static inline bool reference_continue_running(reference *r, int *budget) {
     reference_request *q = r->running[i];
     int tokens = reference_tokens(q) - q->computed;
     if (tokens > *budget) tokens = *budget;
-    while (i < r->n_running && !reference_allocate(r, q, q->computed + tokens)) {
-      reference_preempt_last(r);
+    bool itself = false;
+    while (!itself && !reference_allocate(r, q, q->computed + tokens)) {
       preempted = true;
+      int at = reference_preempt(r, budget);
+      itself = at == i;
+      i -= at <= i;
     }
-    if (i < r->n_running) reference_compute(q, tokens, budget);
+    if (itself) continue;
+    q->chunk = tokens;
+    *budget -= tokens;
+  }
+  for (int i = 0; i < r->n_running; i++) {
+    reference_request *q = r->running[i];
+    reference_publish(r, q, !q->prefills);
   }
   return preempted;
 }
 
-/* Rule 3. */
-static inline void reference_admit(reference *r, int64_t now, int *budget) {
-  while (r->n_waiting && r->n_running<r->seqs && * budget> 0) {
-    reference_request *q = r->waiting[0];
-    if (reference_blocks_for(r, reference_tokens(q)) > r->n_free) return;
-    int tokens = reference_tokens(q);
-    if (tokens > *budget) tokens = *budget;
-    bool had = reference_allocate(r, q, tokens);
-    REFERENCE_MUST(had);
-    reference_take(r->waiting, &r->n_waiting, 0);
-    reference_append(r->running, &r->n_running, q);
-    if (!q->started) q->scheduled = now;
-    q->started = q->prefills = true;
-    reference_compute(q, tokens, budget);
+/* ---- coming (back) --------------------------------------------------------------------------- */
+
+static inline int reference_available(const reference *r) {
+  return r->blocks.n_free - (r->n_running ? r->reserve : 0);
+}
+
+static inline void reference_start(reference *r, reference_request *q, int64_t now, int tokens,
+                                   int *budget) {
+  bool had = reference_allocate(r, q, q->computed + tokens);
+  REFERENCE_MUST(had);
+  reference_insert(r->running, &r->n_running, r->n_running, q);
+  if (!q->started) q->scheduled = now;
+  q->started = true;
+  q->chunk = tokens;
+  *budget -= tokens;
+  reference_publish(r, q, false);
+}
+
+static inline void reference_swap_in(reference *r, int64_t now, int *budget) {
+  while (r->n_swapped && r->n_running<r->seqs && * budget> 0) {
+    reference_request *q = r->swapped[0];
+    if (reference_blocks_for(r, q->computed + 1) > reference_available(r)) {
+      r->reserved += reference_blocks_for(r, q->computed + 1) <= r->blocks.n_free;
+      return;
+    }
+    reference_take(r->swapped, &r->n_swapped, 0);
+    int blocks = reference_blocks_for(r, q->computed);
+    r->swap_room += blocks;
+    r->moved_in += blocks;
+    reference_start(r, q, now, 1, budget);
   }
 }
 
-/* Rule 4. */
-static inline void reference_finish(reference *r, int64_t now) {
+/* Rule 4. False: it has to wait. */
+static inline bool reference_admit(reference *r, int at, int64_t now, int *budget) {
+  reference_request *q = r->waiting[at];
+  int revived = 0, hit = q->given ? 0 : reference_hit(r, q, &revived);
+  int computed = q->given ? q->prompt : hit * r->block_size;
+  int tokens = reference_tokens(q) - computed, wanted = tokens;
+  if (tokens > *budget) tokens = *budget;
+  if (r->chunks) wanted = tokens;
+  int blocks = reference_blocks_for(r, computed + wanted) - hit + revived;
+  if (blocks > reference_available(r)) {
+    r->reserved += blocks <= r->blocks.n_free;
+    return false;
+  }
+  r->chunked += tokens < reference_tokens(q) - computed && r->chunks;
+  reference_leave_queue(r, at);
+  for (int i = 0; i < hit; i++) {
+    reference_block *b = reference_find(&r->blocks, reference_name_of(r, q, i));
+    r->found_own += b->name < 0;
+    reference_refer(&r->blocks, b);
+    q->table[q->n_table++] = b;
+  }
+  q->computed = computed;
+  q->prefills = !q->given;
+  if (!q->given) {
+    if (!q->started) q->cached = computed;
+    r->asked += reference_tokens(q);
+    r->found += computed;
+  }
+  reference_start(r, q, now, tokens, budget);
+  return true;
+}
+
+/* ---- one iteration --------------------------------------------------------------------------- */
+
+static inline void reference_token(reference_request *q, int64_t now) {
+  if (q->last >= 0 && now - q->last > q->longest) q->longest = now - q->last;
+  if (++q->generated == 1) q->first = now;
+  q->last = now;
+}
+
+/* Rule 6, for those that decode or those that prefill. */
+static inline void reference_finish(reference *r, int64_t now, bool prefills) {
   for (int i = 0; i < r->n_running; i++) {
     reference_request *q = r->running[i];
+    if (!q->chunk || q->prefills != prefills) continue;
     q->computed += q->chunk;
-    bool complete = q->chunk > 0 && q->computed == reference_tokens(q);
     q->chunk = 0;
-    if (!complete) continue;
+    if (prefills)
+      q->compute += r->duration;
+    else
+      r->served[q->tenant] += r->output_weight;
+    if (q->computed < reference_tokens(q)) continue;
     q->prefills = false;
-    if (++q->generated == 1) q->first = now;
+    if (q->output > 0) reference_token(q, now);
     if (q->generated < q->output) continue;
-    q->last = now;
-    reference_release(r, q);
+    reference_release(r, q, false);
     reference_take(r->running, &r->n_running, i--);
+    q->gone = now;
     r->ended++;
   }
 }
 
-static inline void reference_step(reference *r, int64_t now) {
+/* Which requests take part, with how many tokens. */
+static inline uint64_t reference_member(int id, bool prefills, int tokens) {
+  uint64_t x =
+      ((uint64_t)id << 32 | (uint64_t)prefills << 31 | (uint64_t)tokens) * 0x9e3779b97f4a7c15u;
+  return (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
+}
+
+static inline int64_t reference_move(const reference *r, int blocks) {
+  return blocks ? blocks * r->move_time + r->move_latency : 0;
+}
+
+static inline void reference_step(reference *r, int64_t now, int64_t *end) {
   int budget = r->budget;
-  if (!reference_continue_running(r, &budget)) reference_admit(r, now, &budget);
-  reference_iteration it = {.begin = now,
-                            .end = now + r->duration,
+  r->moved_out = r->moved_in = 0;
+  if (!reference_continue_running(r, &budget)) {
+    reference_swap_in(r, now, &budget);
+    while (!r->n_swapped && r->n_waiting && r->n_running < r->seqs && budget > 0 &&
+           reference_admit(r, reference_next(r), now, &budget))
+      continue;
+  }
+  int64_t out = reference_move(r, r->moved_out), in = reference_move(r, r->moved_in);
+  *end = now + (out > in ? out : in) + r->duration;
+  reference_iteration it = {.formed = now,
+                            .end = *end,
                             .running = r->n_running,
-                            .blocks = r->n_blocks - r->n_free,
-                            .arrived = r->arrived,
-                            .ended = r->ended};
+                            .blocks = r->blocks.n - r->blocks.n_free};
   for (int i = 0; i < r->n_running; i++) {
     const reference_request *q = r->running[i];
-    if (q->chunk && q->prefills) it.prefill_tokens += q->chunk;
-    if (q->chunk && !q->prefills) it.decodes++;
+    if (!q->chunk) continue;
+    if (q->prefills)
+      it.prefill_tokens += q->chunk;
+    else
+      it.decodes++;
+    it.members += reference_member((int)(q - r->requests), q->prefills, q->chunk);
   }
   REFERENCE_MUST(it.decodes + it.prefill_tokens > 0 && it.decodes + it.prefill_tokens <= r->budget);
   r->iterations = realloc(r->iterations, (size_t)(r->n_iterations + 1) * sizeof *r->iterations);
   REFERENCE_MUST(r->iterations);
   r->iterations[r->n_iterations++] = it;
-  reference_finish(r, it.end);
 }
 
 /* ---- a run ----------------------------------------------------------------------------------- */
 
-/* Requests that could never have all their tokens in the blocks are turned away. The token that
- * comes last needs no KV. */
-static inline void reference_arrive(reference *r, reference_request *q) {
-  r->arrived++;
-  q->rejected = reference_blocks_for(r, q->prompt + q->output - 1) > r->n_blocks;
-  if (q->rejected)
-    r->ended++;
-  else
-    reference_append(r->waiting, &r->n_waiting, q);
-}
-
 /* Runs until every request has ended. The caller has set what is the caller's, the rest is zero. */
 static inline void reference_run(reference *r) {
   size_t n = (size_t)r->n_requests;
-  r->blocks = calloc((size_t)r->n_blocks, sizeof *r->blocks);
-  r->free = calloc((size_t)r->n_blocks, sizeof(reference_block *));
-  r->running = calloc(n + 1, sizeof(reference_request *));
-  r->waiting = calloc(n + 1, sizeof(reference_request *));
-  REFERENCE_MUST(r->blocks && r->free && r->running && r->waiting);
-  while (r->n_free < r->n_blocks) {
-    r->free[r->n_free] = &r->blocks[r->n_free];
-    r->n_free++;
+  reference_blocks_init(&r->blocks, r->n_blocks);
+  reference_request ***lists[] = {&r->running, &r->waiting, &r->swapped, &r->held};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+    *lists[i] = calloc(n + 1, sizeof(reference_request *));
+    REFERENCE_MUST(*lists[i]);
   }
   for (size_t i = 0; i < n; i++) {
-    r->requests[i].table = calloc((size_t)r->n_blocks, sizeof(reference_block *));
-    REFERENCE_MUST(r->requests[i].table);
+    reference_request *q = &r->requests[i];
+    q->table = calloc((size_t)r->n_blocks, sizeof(reference_block *));
+    REFERENCE_MUST(q->table);
+    q->scheduled = q->first = q->last = -1;
   }
+  r->swap_room = r->swap_blocks;
+  r->bucket = r->rate_burst * r->rate_interval;
+  r->left_last = -1;
   int64_t now = 0;
-  while (r->ended < r->n_requests) {
-    if (!r->n_running && !r->n_waiting && now < r->requests[r->arrived].queued)
-      now = r->requests[r->arrived].queued;
-    while (r->arrived < r->n_requests && r->requests[r->arrived].queued <= now)
-      reference_arrive(r, &r->requests[r->arrived]);
-    if (!r->n_running && !r->n_waiting) continue;
-    reference_step(r, now);
-    now += r->duration;
+  for (;;) {
+    reference_come(r, now);
+    if (r->ended == r->n_requests) break;
+    if (r->n_running + r->n_waiting + r->n_swapped == 0) {
+      now = reference_next_coming(r);
+      continue;
+    }
+    reference_step(r, now, &now);
+    reference_come(r, now); /* sees the iteration's tokens not counted yet */
+    reference_finish(r, now, false);
+    reference_finish(r, now, true);
   }
-  REFERENCE_MUST(r->n_free == r->n_blocks);
+  REFERENCE_MUST(r->blocks.n_free == r->n_blocks && r->swap_room == r->swap_blocks);
 }
 
 static inline void reference_free(reference *r) {
   for (int i = 0; i < r->n_requests; i++) free(r->requests[i].table);
-  free(r->blocks);
-  free(r->free);
+  reference_blocks_free(&r->blocks);
   free(r->running);
   free(r->waiting);
+  free(r->swapped);
+  free(r->held);
   free(r->iterations);
 }
 

@@ -1,9 +1,9 @@
 /* test_queueing.c - closed forms of queueing theory where the engine degenerates to them:
  * iterations of one length make it a queue in slots. Means come with 99 % intervals from
  * independent replications. */
+#include "estimate.h"
 #include "support.h"
 
-#include <gsl/gsl_cdf.h>
 #include <math.h>
 
 static const double slot = 0.01; /* s of an iteration */
@@ -37,34 +37,6 @@ static char *poisson(double rate) {
 
 static long long ns(double seconds) {
   return llround(seconds * 1e9);
-}
-
-/* ---- estimates from replications ------------------------------------------------------------- */
-
-enum { RUNS = 16 };
-
-typedef struct estimate {
-  double sum, squares;
-} estimate;
-
-static void add(estimate *e, double value) {
-  e->sum += value;
-  e->squares += value * value;
-}
-
-/* The expected value lies in the interval, and the interval says something: it is less than `share`
- * of it. */
-static void must_be(const estimate *e, double expected, double share, const char *what, double at) {
-  double mean = e->sum / RUNS, deviation = sqrt(fmax(0, e->squares - e->sum * mean) / (RUNS - 1));
-  double half = gsl_cdf_tdist_Pinv(0.995, RUNS - 1) * deviation / sqrt(RUNS);
-  ck_assert_msg(fabs(mean - expected) <= half, "%s at %g: %g +-%g (99 %%), theory says %g", what,
-                at, mean, half, expected);
-  ck_assert_msg(half < share * expected, "%s at %g: the interval is too wide: %g of %g", what, at,
-                half, expected);
-}
-
-static int scale(void) {
-  return getenv("CELSLM_FULL") ? 10 : 1;
 }
 
 /* ---- one sequence at a time: M/G/1 ----------------------------------------------------------- */

@@ -1,119 +1,9 @@
 /* test_scheduler.c - the engine against a slow reference of the scheduler (reference.h), iteration
  * by iteration, stepping and jumping; and small cases whose every iteration is worked out by hand.
  */
-#include "drive.h"
-#include "reference.h"
+#include "compare.h"
 
 #include <gsl/gsl_rng.h>
-
-/* ---- what is seen against the reference ------------------------------------------------------ */
-
-/* What the engine was asked for, as it saw it. */
-static reference reference_of(const load *l, const observed *o) {
-  reference r = {.budget = l->budget,
-                 .seqs = l->seqs,
-                 .block_size = l->block_size,
-                 .n_blocks = l->blocks,
-                 .duration = l->duration,
-                 .n_requests = o->n};
-  r.requests = celslm_alloc((unsigned long)r.n_requests, sizeof *r.requests);
-  for (int i = 0; i < r.n_requests; i++)
-    r.requests[i] = (reference_request){.queued = o->requests[i].queued + l->overhead,
-                                        .prompt = o->requests[i].prompt,
-                                        .output = o->requests[i].output};
-  return r;
-}
-
-static double ms(int64_t ns) {
-  return (double)ns * 1e-6;
-}
-
-static void same_iterations(const reference *r, const observed *o, const char *which) {
-  for (int i = 0; i < r->n_iterations && i < o->n_iterations; i++) {
-    const reference_iteration *want = &r->iterations[i];
-    const observed_iteration *it = &o->iterations[i];
-    ck_assert_msg(it->end == want->end && it->duration == r->duration &&
-                      it->decodes == want->decodes && it->prefill_tokens == want->prefill_tokens,
-                  "%s, iteration %d: ends at %.6f ms with %d decodes and %d prompt tokens; the "
-                  "reference: %.6f ms, %d and %d",
-                  which, i, ms(it->end), it->decodes, it->prefill_tokens, ms(want->end),
-                  want->decodes, want->prefill_tokens);
-  }
-  ck_assert_msg(o->n_iterations == r->n_iterations, "%s: %d iterations, the reference has %d",
-                which, o->n_iterations, r->n_iterations);
-  ck_assert_int_eq(o->iterations_counted, r->n_iterations);
-}
-
-static void same_requests(const load *l, const reference *r, const observed *o, const char *which) {
-  ck_assert_int_eq(o->n, l->n);
-  for (int i = 0; i < o->n; i++) {
-    const observed_request *q = &o->requests[i];
-    const reference_request *want = &r->requests[i];
-    ck_assert_msg(q->queued == l->times[i] && q->prompt == l->prompts[i] &&
-                      q->output == l->outputs[i],
-                  "%s: request %d is not the one that was sent", which, i);
-    ck_assert_msg(q->rejected == want->rejected,
-                  "%s, request %d (prompt %d, output %d): rejected %d, the reference: %d", which, i,
-                  q->prompt, q->output, q->rejected, want->rejected);
-    if (q->rejected) continue;
-    ck_assert_msg(
-        q->scheduled == want->scheduled && q->first == want->first && q->last == want->last &&
-            q->preemptions == want->preemptions,
-        "%s, request %d (prompt %d, output %d): scheduled %.6f ms, first %.6f, last %.6f, "
-        "preempted %d times; the reference: %.6f, %.6f, %.6f and %d",
-        which, i, q->prompt, q->output, ms(q->scheduled), ms(q->first), ms(q->last), q->preemptions,
-        ms(want->scheduled), ms(want->first), ms(want->last), want->preemptions);
-  }
-}
-
-/* Running and waiting requests and blocks in use at every sample. A sample at the instant at which
- * an iteration begins sees it begun. */
-static void same_samples(const reference *r, const observed *o, const char *which) {
-  int at = -1; /* the last iteration that has begun */
-  for (int i = 0; i < o->n_samples; i++) {
-    const observed_sample *s = &o->samples[i];
-    while (at + 1 < r->n_iterations && r->iterations[at + 1].begin <= s->time) at++;
-    bool idle = at < 0 || r->iterations[at].end <= s->time;
-    int running = idle ? 0 : r->iterations[at].running,
-        blocks = idle ? 0 : r->iterations[at].blocks;
-    int waiting = -running;
-    for (int k = 0; k < r->n_requests; k++) {
-      const reference_request *q = &r->requests[k];
-      waiting += !q->rejected && q->queued <= s->time && q->last > s->time;
-    }
-    ck_assert_msg(
-        s->running == running && s->waiting == waiting && s->blocks == blocks &&
-            s->capacity == r->n_blocks,
-        "%s at %.6f ms: %d run, %d wait, %d of %d blocks; the reference: %d, %d, %d of %d", which,
-        ms(s->time), s->running, s->waiting, s->blocks, s->capacity, running, waiting, blocks,
-        r->n_blocks);
-  }
-}
-
-static void same(const load *l, const reference *r, const observed *o, const char *which) {
-  same_iterations(r, o, which);
-  same_requests(l, r, o, which);
-  same_samples(r, o, which);
-}
-
-/* Runs the load in both engines and in the reference; *r is its run, for more checks. */
-static void compare(const load *l, const char *name, reference *r) {
-  observed seen[ENGINES];
-  observe_engines(l, seen);
-  *r = reference_of(l, &seen[JUMPING]);
-  reference_run(r);
-  for (int e = 0; e < ENGINES; e++) {
-    char *which = celslm_format("%s, %s", name, e == STEPPING ? "stepping" : "jumping");
-    same(l, r, &seen[e], which);
-    free_observed(&seen[e]);
-    free(which);
-  }
-}
-
-static void forget(reference *r) {
-  reference_free(r);
-  free(r->requests);
-}
 
 /* ---- random loads ---------------------------------------------------------------------------- */
 
@@ -190,12 +80,12 @@ START_TEST(test_random_loads) {
           !r.requests[k].rejected && r.requests[k].scheduled > r.requests[k].queued + r.duration;
     }
     for (int k = 1; k < r.n_iterations; k++)
-      idles |= r.iterations[k].begin > r.iterations[k - 1].end;
+      idles |= r.iterations[k].formed > r.iterations[k - 1].end;
     rejecting += rejects;
     chunking += chunks;
     waiting += waits;
     idle += idles;
-    forget(&r);
+    forget_reference(&r);
     free(name);
     free_load(&l);
   }
@@ -229,7 +119,7 @@ START_TEST(test_whole_simulations) {
       free_observed(&o);
       free(which);
     }
-    forget(&r);
+    forget_reference(&r);
     free_load(&l);
   }
   gsl_rng_free(dice);
@@ -385,7 +275,7 @@ START_TEST(test_by_hand) {
                   (double)q->scheduled / (double)l.duration, (double)q->last / (double)l.duration,
                   q->preemptions);
   }
-  forget(&r);
+  forget_reference(&r);
   free_load(&l);
 }
 END_TEST
