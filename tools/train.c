@@ -11,6 +11,7 @@
  * Matrices are row-major, [rows][columns]; weights [outputs][inputs]; N = sequences * length. */
 #include <cblas.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -489,13 +490,16 @@ typedef struct options {
   double length, long_length, long_from; /* sequences are `length`, from that share of the steps on
                                             `long_length` */
   double rate, warmup, decay, seed, report;
-  double max_tokens; /* what the checkpoint claims it can */
+  double constant_to; /* 0: the rate follows a cosine; else it stays until this step, from where it
+                         falls in a line to 0, with long sequences */
+  double max_tokens;  /* what the checkpoint claims it can */
   const char *held_out;
 } options;
 
 static const char *const fields[] = {
-    "layers",      "dim",       "hidden", "heads",  "kv_heads", "steps", "tokens", "length",
-    "long_length", "long_from", "rate",   "warmup", "decay",    "seed",  "report", "max_tokens"};
+    "layers", "dim",    "hidden",      "heads",       "kv_heads",  "steps",
+    "tokens", "length", "long_length", "long_from",   "rate",      "warmup",
+    "decay",  "seed",   "report",      "constant_to", "max_tokens"};
 
 static bool set_option(options *o, const char *text) {
   double *values = &o->layers;
@@ -635,6 +639,23 @@ static void step(model *o, real *first, real *second, int t, double rate, double
   }
 }
 
+/* Cosine (Loshchilov, Hutter 2017) to 2 %, or constant, then linear (warmup-stable-decay: Hu et
+ * al., arXiv 2404.06395), which need not know the end before it begins to fall. */
+static double rate_at(const options *o, int t) {
+  if (t < o->warmup) return o->rate * t / o->warmup;
+  if (o->constant_to > 0)
+    return t <= o->constant_to ? o->rate
+                               : o->rate * (1.0 + o->steps - t) / (1.0 + o->steps - o->constant_to);
+  return o->rate * (0.02 + 0.98 * 0.5 * (1 + cos(M_PI * (t - o->warmup) / (o->steps - o->warmup))));
+}
+
+/* SIGUSR1 ends a constant rate now: the run then takes two fifths as many steps more. */
+static volatile sig_atomic_t hurry;
+static void on_signal(int number) {
+  (void)number;
+  hurry = 1;
+}
+
 static double seconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -690,12 +711,18 @@ int main(int argc, char **argv) {
   fflush(stdout);
   uint64_t state = (uint64_t)o.seed + 1000;
   int steps = (int)o.steps, report = (int)o.report, longest = (int)o.long_length;
-  int turn = (int)(o.long_from * steps);
+  int turn = o.constant_to > 0 ? (int)o.constant_to : (int)(o.long_from * steps);
+  signal(SIGUSR1, on_signal);
   memory m = remember(&s, (int)o.tokens, longest > (int)o.length ? longest : (int)o.length);
   uint8_t *batch = malloc((size_t)o.tokens * 2);
   double sum = 0, since = seconds(), tokens = 0, tokens_before = 0;
   int counted = 0;
   for (int t = 1; batch && t <= steps; t++) {
+    if (hurry && t > o.warmup && t <= turn && o.constant_to > 0) {
+      turn = t - 1, steps = turn * 7 / 5;
+      o.constant_to = turn, o.steps = steps;
+      printf("# the same as: constant_to=%d steps=%d\n", turn, steps);
+    }
     int length = t > turn ? longest : (int)o.length, sequences = (int)o.tokens / length;
     for (int b = 0; b < sequences; b++)
       memcpy(batch + (size_t)b * ((size_t)length + 1),
@@ -703,10 +730,7 @@ int main(int argc, char **argv) {
              (size_t)length + 1);
     sum += forward(&net, &m, sequences, length, batch, NULL);
     backward(&net, &m, sequences, length, batch);
-    double rate =
-        t < o.warmup
-            ? o.rate * t / o.warmup
-            : o.rate * (0.02 + 0.98 * 0.5 * (1 + cos(M_PI * (t - o.warmup) / (steps - o.warmup))));
+    double rate = rate_at(&o, t);
     step(&net, first, second, t, rate, o.decay);
     tokens += sequences * length;
     counted++;
