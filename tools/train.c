@@ -490,6 +490,7 @@ typedef struct options {
   double length, long_length, long_from; /* sequences are `length`, from that share of the steps on
                                             `long_length` */
   double rate, warmup, decay, seed, report;
+  double stop;        /* after this step, whatever the schedule says; 0: at its end */
   double constant_to; /* 0: the rate follows a cosine; else it stays until this step, from where it
                          falls in a line to 0, with long sequences */
   double max_tokens;  /* what the checkpoint claims it can */
@@ -497,9 +498,9 @@ typedef struct options {
 } options;
 
 static const char *const fields[] = {
-    "layers", "dim",    "hidden",      "heads",       "kv_heads",  "steps",
-    "tokens", "length", "long_length", "long_from",   "rate",      "warmup",
-    "decay",  "seed",   "report",      "constant_to", "max_tokens"};
+    "layers", "dim",    "hidden",      "heads",     "kv_heads",    "steps",
+    "tokens", "length", "long_length", "long_from", "rate",        "warmup",
+    "decay",  "seed",   "report",      "stop",      "constant_to", "max_tokens"};
 
 static bool set_option(options *o, const char *text) {
   double *values = &o->layers;
@@ -717,7 +718,7 @@ int main(int argc, char **argv) {
   uint8_t *batch = malloc((size_t)o.tokens * 2);
   double sum = 0, since = seconds(), tokens = 0, tokens_before = 0;
   int counted = 0;
-  for (int t = 1; batch && t <= steps; t++) {
+  for (int t = 1; batch && t <= steps && (o.stop < 1 || t <= o.stop); t++) {
     if (hurry && t > o.warmup && t <= turn && o.constant_to > 0) {
       turn = t - 1, steps = turn * 7 / 5;
       o.constant_to = turn, o.steps = steps;
@@ -734,7 +735,7 @@ int main(int argc, char **argv) {
     step(&net, first, second, t, rate, o.decay);
     tokens += sequences * length;
     counted++;
-    if (t % report == 0 || t == steps) {
+    if (t % report == 0 || t == steps || t == (int)o.stop) {
       double now = seconds();
       printf("%d,%.0f,%.3g,%.4f,%.4f,%.0f\n", t, tokens, rate, sum / counted / log(2),
              held_out_bits(&net, &held, length, t == steps ? 0 : 24),

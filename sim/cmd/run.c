@@ -1,5 +1,6 @@
 /* run.c - celslm run: each strategy of the scenario in a process of its own, one results file. */
 #include "cmd/commands.h"
+#include "cmd/execute.h"
 #include "cmd/show.h"
 #include "world/world.h"
 
@@ -232,15 +233,24 @@ int celslm_cmd_run(int argc, char **argv) {
     celslm_scenario_free(s);
     return celslm_bad_input(&err);
   }
+  celslm_execution *execution = s->execute ? celslm_execution_open(s, &err) : NULL;
+  if (s->execute && !execution) {
+    free(output);
+    celslm_scenario_free(s);
+    return celslm_bad_input(&err);
+  }
   struct sigaction action = {.sa_handler = on_interrupt};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   int status = run_all(s, &a, output);
   if (status == 0 && !join_parts(s, output, &err)) status = celslm_bad_input(&err);
   if (status == 0 && !a.quiet && !celslm_show_print(output, &err)) status = celslm_bad_input(&err);
+  if (status == 0 && execution && !celslm_execute_print(execution, s, output, &err))
+    status = celslm_bad_input(&err);
   if (status == 0 && !a.quiet)
     printf("\nwritten: %s   (draw it: analysis/plot.py %s)\n", output, output);
   remove_parts(s, output, status == CELSLM_INTERRUPTED);
+  celslm_execution_close(execution);
   free(output);
   celslm_scenario_free(s);
   return status;

@@ -58,6 +58,26 @@ static bool read_results(celslm_results_config *c, const celslm_element *e, cels
   return true;
 }
 
+static bool read_execution(celslm_scenario *s, const celslm_element *root, celslm_error *err) {
+  const celslm_element *e = celslm_element_child(root, "execution");
+  const char *compute = celslm_element_attribute(root, "compute");
+  s->execute = compute && strcmp(compute, "execute") == 0;
+  if (!s->execute) return true;
+  if (!e)
+    return celslm_element_fail(root, err,
+                               "compute=\"execute\" without <execution>; give <execution "
+                               "text=...>, the file that is read");
+  for (int i = 0; i < s->n_models; i++)
+    if (!s->models[i].checkpoint)
+      return celslm_element_fail(root, err,
+                                 "compute=\"execute\" cannot run model %s: its file names no "
+                                 "checkpoint; take platforms/models/tiny-*.xml",
+                                 s->models[i].name);
+  s->execution_text = celslm_element_path(e, "text");
+  if (celslm_element_attribute(e, "map")) s->execution_map = celslm_element_path(e, "map");
+  return true;
+}
+
 static bool check_sweep(celslm_xml *x, const celslm_element *sweep, celslm_error *err) {
   static const char *const ways[] = {"values", "range", "log", "sobol"};
   for (int i = 0; sweep && i < sweep->n_children; i++) {
@@ -93,11 +113,10 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, celslm_error *err) 
          celslm_read_engines(s, celslm_element_child(root, "engines"), err) &&
          (!contexts || celslm_read_contexts(s, contexts, err)) &&
          celslm_read_radio(s, celslm_element_child(root, "radio"), err) &&
-         celslm_read_workloads(s, root, err) &&
-         celslm_read_strategies(s, root, err) &&
+         celslm_read_workloads(s, root, err) && celslm_read_strategies(s, root, err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
          read_results(&s->results, celslm_element_child(root, "results"), err) &&
-         check_sweep(x, s->sweep, err);
+         read_execution(s, root, err) && check_sweep(x, s->sweep, err);
 }
 
 /* Takes the document, which may be NULL (the error is filled then). */
@@ -149,6 +168,8 @@ void celslm_scenario_free(celslm_scenario *s) {
   free(s->tenants);
   free(s->radio.ues);
   celslm_element_free(s->root);
+  free(s->execution_text);
+  free(s->execution_map);
   free(s->file);
   free(s->name);
   free(s->text);

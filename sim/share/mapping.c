@@ -112,6 +112,11 @@ void celslm_layer_mapping_pack(celslm_layer_mapping *l) {
   free(w);
 }
 
+/* To f32, which is what is computed with: so a file can be small and hold all of it. */
+static void round_numbers(double *x, size_t n) {
+  for (size_t i = 0; i < n; i++) x[i] = (double)(float)x[i];
+}
+
 bool celslm_mapping_fit(const celslm_pair_moments *p, const int *m, int reach, double lambda,
                         celslm_mapping *map, celslm_error *err) {
   *map = (celslm_mapping){p->source,   p->from,
@@ -128,6 +133,9 @@ bool celslm_mapping_fit(const celslm_pair_moments *p, const int *m, int reach, d
       return false;
     }
     l->r2 = both_r2(&l->map, p, &x, 1, y);
+    round_numbers(l->map.weights, (size_t)l->map.inputs * (size_t)outputs);
+    round_numbers(l->map.mean_x, (size_t)l->map.inputs);
+    round_numbers(l->map.mean_y, (size_t)outputs);
     l->tail = celslm_alloc((unsigned long)outputs + 1, sizeof *l->tail);
     l->down = celslm_alloc((unsigned long)(outputs * outputs), sizeof *l->down);
     l->up = celslm_alloc((unsigned long)(outputs * outputs), sizeof *l->up);

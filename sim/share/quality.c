@@ -223,22 +223,26 @@ bool celslm_quality_measure(const celslm_quality_plan *plan, const celslm_text *
   for (int i = 0; i < n; i++)
     measure_window(plan, celslm_text_piece(text, length, i, n), i, scores);
   int *pick = resamples(n, plan->seed);
-  double *loss = celslm_alloc(RESAMPLES, sizeof *loss), *gap = celslm_alloc(RESAMPLES, sizeof *gap);
+  double *loss = celslm_alloc(RESAMPLES, sizeof *loss), *gap = celslm_alloc(RESAMPLES, sizeof *gap),
+         *excess = celslm_alloc(RESAMPLES, sizeof *excess);
   for (int i = 0; i < plan->n_conditions; i++) {
     celslm_score *s = &scores[i];
     for (int b = 0; b < RESAMPLES; b++) {
       const int *p = pick + b * n;
+      double own = mean_of(scores[full].losses, p, n);
       loss[b] = mean_of(s->losses, p, n);
-      gap[b] = recovered(mean_of(scores[none].losses, p, n), mean_of(scores[full].losses, p, n),
-                         loss[b]);
+      excess[b] = loss[b] - own;
+      gap[b] = recovered(mean_of(scores[none].losses, p, n), own, loss[b]);
     }
     s->loss = mean_of(s->losses, NULL, n);
-    s->gap = recovered(mean_of(scores[none].losses, NULL, n), mean_of(scores[full].losses, NULL, n),
-                       s->loss);
+    double own = mean_of(scores[full].losses, NULL, n);
+    s->excess = s->loss - own;
+    s->gap = recovered(mean_of(scores[none].losses, NULL, n), own, s->loss);
+    interval(excess, &s->excess_low, &s->excess_high);
     interval(loss, &s->loss_low, &s->loss_high);
     interval(gap, &s->gap_low, &s->gap_high);
   }
-  free(pick), free(loss), free(gap);
+  free(pick), free(loss), free(gap), free(excess);
   return true;
 }
 

@@ -37,10 +37,11 @@ typedef struct celslm_condition {
 
 typedef struct celslm_score {
   celslm_condition condition;
-  double bytes;                     /* per context token that travelled */
-  double loss, loss_low, loss_high; /* bit per token */
-  double gap, gap_low, gap_high;    /* 95 % */
-  double kl;                        /* bit per token */
+  double bytes;                           /* per context token that travelled */
+  double loss, loss_low, loss_high;       /* bit per token */
+  double excess, excess_low, excess_high; /* bit per token more than with the edge's own prefill */
+  double gap, gap_low, gap_high;          /* intervals: 95 % */
+  double kl;                              /* bit per token */
   double top1, attention_error;
   double *losses; /* by window */
 } celslm_score;

@@ -9,8 +9,8 @@
 
 #define CELSLM_QUALITY_COLUMNS                                                                     \
   "pair,text,context,way,source,map,window,deepest,layers,shallow,rank,full_rank,codec,"           \
-  "bytes_per_token,map_flops_cloud,map_flops_edge,loss,loss_low,loss_high,gap,gap_low,gap_high,"   \
-  "kl,top1,attention_error,windows"
+  "bytes_per_token,map_flops_cloud,map_flops_edge,loss,loss_low,loss_high,excess,excess_low,"      \
+  "excess_high,gap,gap_low,gap_high,kl,top1,attention_error,windows"
 
 enum { CELSLM_MOST_LAYERS = 256 };
 
