@@ -13,6 +13,7 @@ celslm_session *celslm_session_create(const celslm_transformer *t, enum celslm_k
   if (!s) return NULL;
   s->t = t;
   s->context = context;
+  s->start = context ? context->start + celslm_session_length(context) : 0;
   s->kv = calloc((size_t)t->shape.layers, sizeof *s->kv);
   bool ok = s->kv != NULL;
   for (int i = 0; ok && i < t->shape.layers; i++) {
@@ -32,11 +33,41 @@ void celslm_session_free(celslm_session *s) {
 }
 
 int64_t celslm_session_length(const celslm_session *s) {
-  return celslm_kv_length(s->kv[0]) + (s->context ? celslm_session_length(s->context) : 0);
+  return s->tokens + (s->context ? celslm_session_length(s->context) : 0);
 }
 
 const celslm_kv *celslm_session_kv(const celslm_session *s, int l) {
   return s->kv[l];
+}
+
+void celslm_session_hold(celslm_session *s, int64_t start, int64_t tokens) {
+  if (s->context || s->tokens || start < 0 || tokens < 0 ||
+      start + tokens > s->t->shape.max_tokens || tokens > celslm_kv_capacity(s->kv[0]))
+    celslm_misuse("session_hold", "not an empty session, or no room for so many tokens there");
+  s->start = start;
+  s->tokens = tokens;
+}
+
+void celslm_session_give(celslm_session *s, int l, const float *k, int64_t ldk, const float *v,
+                         int64_t ldv) {
+  const celslm_transformer_shape *h = &s->t->shape;
+  int hd = h->dim / h->q_heads;
+  int64_t n = s->tokens, width = (int64_t)hd * h->kv_heads;
+  if (l < 0 || l >= h->layers || celslm_kv_length(s->kv[l]) != 0)
+    celslm_misuse("session_give", "no such layer, or it has its KV already");
+  if (h->family != CELSLM_FAMILY_LLAMA) {
+    celslm_kv_append(s->kv[l], n, k, ldk, v, ldv);
+    return;
+  }
+  float *rotated = celslm_mem_scratch((size_t)(n * width + 1) * sizeof *rotated);
+  int32_t *position = celslm_mem_scratch((size_t)(n + 1) * sizeof *position);
+  for (int64_t i = 0; i < n; i++) {
+    memcpy(rotated + i * width, k + i * ldk, (size_t)width * sizeof *rotated);
+    position[i] = (int32_t)(s->start + i);
+  }
+  celslm_rope(n, h->kv_heads, hd, rotated, width, position, h->rope_base, h->rope_style, false);
+  celslm_kv_append(s->kv[l], n, rotated, width, v, ldv);
+  free(rotated), free(position);
 }
 
 /* A forward pass: `rows` new tokens of n sequences. */
@@ -54,7 +85,15 @@ typedef struct pass {
   float *attended, *attended_context; /* [rows][q] */
   float *lse, *lse_context;           /* [rows][q_heads] */
   float *up, *gate;                   /* [rows][hidden] */
+  const celslm_trace *trace;          /* nothing wanted: all NULL */
 } pass;
+
+/* Leaves [rows][width] of x (row distance ld) in `to`, the trace's [layers][rows][width]. */
+static void leave(const pass *p, int l, float *to, const float *x, int64_t ld, int64_t width) {
+  if (!to) return;
+  for (int64_t i = 0; i < p->rows; i++)
+    memcpy(to + (l * p->rows + i) * width, x + i * ld, (size_t)width * sizeof *x);
+}
 
 static void norm(const pass *p, int64_t rows, const float *x, const float *weight,
                  const float *bias, float *y) {
@@ -111,10 +150,13 @@ static void attention_block(const pass *p, int l) {
   const celslm_transformer_shape *h = &p->t->shape;
   const layer *w = &p->t->layers[l];
   int64_t width = p->q + 2 * p->kv;
+  leave(p, l, p->trace->residual, p->x, h->dim, h->dim);
   norm(p, p->rows, p->x, w->norm1, w->norm1_bias, p->y);
   celslm_gemm(w->qkv, p->rows, p->y, h->dim, p->qkv, width,
               &(celslm_epilogue){.bias = w->qkv_bias});
   float *k = p->qkv + p->q, *v = k + p->kv;
+  leave(p, l, p->trace->keys, k, width, p->kv);
+  leave(p, l, p->trace->values, v, width, p->kv);
   if (h->family == CELSLM_FAMILY_LLAMA) {
     celslm_rope(p->rows, h->q_heads, p->hd, p->qkv, width, p->position, h->rope_base, h->rope_style,
                 false);
@@ -127,6 +169,7 @@ static void attention_block(const pass *p, int l) {
     celslm_kv_append(p->s[i]->kv[l], p->count[i], k + row * width, width, v + row * width, width);
   attend_own(p, l);
   attend_context(p, l);
+  leave(p, l, p->trace->attended, p->attended, p->q, p->q);
   celslm_gemm(w->out, p->rows, p->attended, p->q, p->x, h->dim,
               &(celslm_epilogue){.bias = w->out_bias, .residual = p->x, .ldr = h->dim});
 }
@@ -159,10 +202,16 @@ static void head(const pass *p, float *logits) {
   celslm_gemm(p->t->head, p->n, p->y, h->dim, logits, h->vocabulary, NULL);
 }
 
+static void every_head(const pass *p) {
+  const celslm_transformer_shape *h = &p->t->shape;
+  norm(p, p->rows, p->x, p->t->norm, p->t->norm_bias, p->y);
+  celslm_gemm(p->t->head, p->rows, p->y, h->dim, p->trace->logits, h->vocabulary, NULL);
+}
+
 static void start(const pass *p, const int32_t *tokens) {
   const celslm_transformer_shape *h = &p->t->shape;
   for (int64_t i = 0, row = 0; i < p->n; i++) {
-    int64_t at = celslm_session_length(p->s[i]);
+    int64_t at = p->s[i]->start + p->s[i]->tokens;
     if (p->count[i] < 1 || at + p->count[i] > h->max_tokens)
       celslm_misuse("transformer_forward", "no tokens, or more than the model's context");
     for (int64_t j = 0; j < p->count[i]; j++) p->position[row++] = (int32_t)(at + j);
@@ -178,9 +227,22 @@ static void start(const pass *p, const int32_t *tokens) {
 
 void celslm_transformer_forward(const celslm_transformer *t, int64_t n, celslm_session *const *s,
                                 const int64_t *count, const int32_t *tokens, float *logits) {
+  static const celslm_trace nothing = {0};
+  celslm_transformer_trace(t, n, s, count, tokens, logits, &nothing);
+}
+
+void celslm_transformer_trace(const celslm_transformer *t, int64_t n, celslm_session *const *s,
+                              const int64_t *count, const int32_t *tokens, float *logits,
+                              const celslm_trace *trace) {
   const celslm_transformer_shape *h = &t->shape;
   if (n < 1) return;
-  pass p = {.t = t, .n = n, .s = s, .count = count, .hd = h->dim / h->q_heads, .q = h->dim};
+  pass p = {.t = t,
+            .n = n,
+            .s = s,
+            .count = count,
+            .hd = h->dim / h->q_heads,
+            .q = h->dim,
+            .trace = trace};
   p.kv = p.hd * h->kv_heads;
   for (int64_t i = 0; i < n; i++) p.rows += count[i];
   int64_t per_row = 2 * h->dim + 4 * p.q + 2 * p.kv + 2 * h->q_heads + 2 * h->hidden;
@@ -201,7 +263,9 @@ void celslm_transformer_forward(const celslm_transformer *t, int64_t n, celslm_s
     attention_block(&p, l);
     mlp_block(&p, l);
   }
-  head(&p, logits);
+  for (int64_t i = 0; i < n; i++) s[i]->tokens += count[i];
+  if (trace->logits) every_head(&p);
+  if (logits) head(&p, logits);
   free(p.position);
   free(room);
 }

@@ -17,6 +17,8 @@ const celslm_command celslm_commands[] = {
     {"profile", "build a device profile from measurements, or check one against published rows",
      celslm_cmd_profile},
     {"radio", "check radio formulas against a file of published values", celslm_cmd_radio},
+    {"quality", "measure what sharing KV between two real models costs in quality",
+     celslm_cmd_quality},
     {"bench", "measure the program itself", celslm_cmd_bench},
     {NULL, NULL, NULL},
 };

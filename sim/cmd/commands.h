@@ -25,6 +25,7 @@ int celslm_cmd_calibrate(int argc, char **argv);
 int celslm_cmd_profile(int argc, char **argv);
 int celslm_cmd_radio(int argc, char **argv);
 int celslm_cmd_bench(int argc, char **argv);
+int celslm_cmd_quality(int argc, char **argv);
 
 /* ---- what they share ------------------------------------------------------------------------- */
 

@@ -1,8 +1,9 @@
 /* run.c - celslm run: a scenario, one results file, its summary. */
 #include "cmd/commands.h"
+#include "cmd/execute.h"
 #include "cmd/show.h"
 #include "cmd/trace.h"
-#include "study/execute.h"
+#include "study/carry_out.h"
 
 #include <errno.h>
 #include <math.h>
@@ -142,21 +143,31 @@ int celslm_cmd_run(int argc, char **argv) {
   }
   if (a.trace && s->results.timeline_to <= s->results.timeline_from)
     s->results.timeline_to = INFINITY;
+  celslm_execution *execution = s->execute ? celslm_execution_open(s, &err) : NULL;
+  if (s->execute && !execution) {
+    free(output);
+    celslm_scenario_free(s);
+    return celslm_bad_input(&err);
+  }
   struct sigaction action = {.sa_handler = on_interrupt};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
-  celslm_execute_options o = {.file = output,
-                              .jobs = a.jobs,
-                              .step = a.step,
-                              .interrupt = &interrupted,
-                              .progress = a.quiet || !isatty(STDERR_FILENO) ? NULL : draw_progress};
-  int status = celslm_execute(s, &o, NULL, &err);
+  celslm_carry_out_options o = {.file = output,
+                                .jobs = a.jobs,
+                                .step = a.step,
+                                .interrupt = &interrupted,
+                                .progress =
+                                    a.quiet || !isatty(STDERR_FILENO) ? NULL : draw_progress};
+  int status = celslm_carry_out(s, &o, NULL, &err);
   if (status != 0) fprintf(stderr, "%s\n", err.text);
   if (status == 0 && !a.quiet && !celslm_show_print(output, &err)) status = celslm_bad_input(&err);
   if (status == 0 && a.trace && !celslm_trace_write(output, a.trace, &err))
     status = celslm_bad_input(&err);
+  if (status == 0 && execution && !celslm_execute_print(execution, s, output, &err))
+    status = celslm_bad_input(&err);
   if (status == 0 && !a.quiet)
     printf("\nwritten: %s   (draw it: analysis/plot.py %s)\n", output, output);
+  celslm_execution_close(execution);
   free(output);
   celslm_scenario_free(s);
   return status;

@@ -7,6 +7,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Gives a model the shape of another file in its folder; name, tokenizer, checkpoint and the
+ * longest sequence stay its own. */
+static bool cost_as(celslm_model *m, const char *file, const celslm_element *e, celslm_error *err) {
+  const char *name = celslm_element_attribute(e, "cost_as"), *slash = strrchr(file, '/');
+  if (!name) return true;
+  char *other = celslm_format("%.*s%s.xml", slash ? (int)(slash - file) + 1 : 0, file, name);
+  celslm_model shape;
+  bool ok = access(other, R_OK) == 0 ||
+            celslm_element_fail(e, err,
+                                "<model> cost_as \"%s\": there is no %s; name a model file "
+                                "of that folder, without .xml",
+                                name, other);
+  ok = ok && celslm_model_load(other, &shape, err);
+  free(other);
+  if (!ok) return false;
+  celslm_model own = *m;
+  *m = shape;
+  free(m->name), free(m->tokenizer), free(m->checkpoint), free(own.source);
+  m->name = own.name, m->tokenizer = own.tokenizer, m->checkpoint = own.checkpoint;
+  m->absolute_positions = own.absolute_positions;
+  m->max_context = own.max_context;
+  return true;
+}
 
 bool celslm_read_models(celslm_scenario *s, const celslm_element *models, celslm_error *err) {
   s->models = celslm_alloc((unsigned long)models->n_children, sizeof *s->models);
@@ -14,9 +39,10 @@ bool celslm_read_models(celslm_scenario *s, const celslm_element *models, celslm
     const celslm_element *e = &models->children[i];
     char *file = celslm_readable_file(e, "a model file", err);
     bool ok = file && celslm_model_load(file, &s->models[s->n_models], err);
+    s->n_models += ok;
+    ok = ok && cost_as(&s->models[s->n_models - 1], file, e, err);
     free(file);
     if (!ok) return false;
-    s->n_models++;
     for (int k = 0; k < s->n_models - 1; k++)
       if (strcmp(s->models[k].name, s->models[s->n_models - 1].name) == 0)
         return celslm_element_fail(e, err,

@@ -33,6 +33,7 @@ static bool read_model(const celslm_element *e, celslm_model *m, celslm_error *e
   m->name = text_of(e, "name");
   m->tokenizer = text_of(e, "tokenizer");
   m->source = text_of(e, "source");
+  if (celslm_element_attribute(e, "checkpoint")) m->checkpoint = celslm_element_path(e, "checkpoint");
   const struct {
     const char *name;
     int64_t *to, max;
@@ -82,5 +83,6 @@ void celslm_model_clear(celslm_model *m) {
   free(m->name);
   free(m->tokenizer);
   free(m->source);
+  free(m->checkpoint);
   memset(m, 0, sizeof *m);
 }

@@ -17,6 +17,7 @@ typedef struct celslm_model {
   char *name;
   char *tokenizer;  /* models with equal tokenizers can share contexts */
   char *source;     /* where the dimensions come from */
+  char *checkpoint; /* file of its weights; NULL: none is known */
   int64_t layers;   /* L */
   int64_t hidden;   /* d */
   int64_t heads;    /* H */

@@ -74,6 +74,26 @@ static bool read_results(celslm_results_config *c, const celslm_element *e, cels
   return true;
 }
 
+static bool read_execution(celslm_scenario *s, const celslm_element *root, celslm_error *err) {
+  const celslm_element *e = celslm_element_child(root, "execution");
+  const char *compute = celslm_element_attribute(root, "compute");
+  s->execute = compute && strcmp(compute, "execute") == 0;
+  if (!s->execute) return true;
+  if (!e)
+    return celslm_element_fail(root, err,
+                               "compute=\"execute\" without <execution>; give <execution "
+                               "text=...>, the file that is read");
+  for (int i = 0; i < s->n_models; i++)
+    if (!s->models[i].checkpoint)
+      return celslm_element_fail(root, err,
+                                 "compute=\"execute\" cannot run model %s: its file names no "
+                                 "checkpoint; take platforms/models/tiny-*.xml",
+                                 s->models[i].name);
+  s->execution_text = celslm_element_path(e, "text");
+  if (celslm_element_attribute(e, "map")) s->execution_map = celslm_element_path(e, "map");
+  return true;
+}
+
 static bool check_sweep(celslm_xml *x, const celslm_scenario *s, celslm_error *err) {
   const celslm_element *sweep = s->sweep;
   static const char *const ways[] = {"values", "range", "log", "sobol"};
@@ -119,7 +139,7 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, const celslm_scenar
                             celslm_element_child(root, "wires"), err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
          read_results(&s->results, celslm_element_child(root, "results"), err) &&
-         check_sweep(x, s, err);
+         read_execution(s, root, err) && check_sweep(x, s, err);
 }
 
 /* Takes the document, which may be NULL (the error is filled then). */
@@ -204,6 +224,8 @@ void celslm_scenario_free(celslm_scenario *s) {
   free(s->faults.faults);
   free(s->faults.wires);
   celslm_element_free(s->root);
+  free(s->execution_text);
+  free(s->execution_map);
   free(s->file);
   free(s->name);
   free(s->text);

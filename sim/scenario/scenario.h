@@ -119,6 +119,9 @@ typedef struct celslm_scenario {
   celslm_faults_config faults;
   celslm_slo_config slo;
   celslm_results_config results;
+  bool execute;          /* compute="execute": every model has a checkpoint */
+  char *execution_text;  /* file that tokens come from; NULL: not to be executed */
+  char *execution_map;   /* file; NULL: none */
   const celslm_element *sweep; /* NULL: none; its <axis> children are executed by `celslm sweep` */
   celslm_element *root;        /* owns every element above */
 } celslm_scenario;

@@ -23,14 +23,15 @@ static double int8_bytes(const celslm_model *m, double tokens) {
   return 2 * elements(m) * tokens + scales(m, tokens);
 }
 
+/* Each group has a minimum and a step. */
 static double int4_bytes(const celslm_model *m, double tokens) {
-  return elements(m) * tokens + scales(m, tokens);
+  return elements(m) * tokens + 2 * scales(m, tokens);
 }
 
 static const celslm_codec f16 = {"f16", "half precision", f16_bytes};
 static const celslm_codec int8 = {
     "int8", "8 bits, key scales per channel and 32 tokens, value scales per token", int8_bytes};
-static const celslm_codec int4 = {"int4", "4 bits, scales as int8", int4_bytes};
+static const celslm_codec int4 = {"int4", "4 bits, groups as int8's, each with a minimum and a step", int4_bytes};
 
 const celslm_codec *const celslm_codecs[] = {&f16, &int8, &int4, NULL};
 

@@ -1,6 +1,6 @@
 #include "study/capacity.h"
 
-#include "study/execute.h"
+#include "study/carry_out.h"
 #include "world/world.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "study/queue.h"
 
-#include "study/execute.h"
+#include "study/carry_out.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "study/study.h"
 
-#include "study/execute.h"
+#include "study/carry_out.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -369,9 +369,9 @@ celslm_outcome celslm_study_run_point(celslm_study *s, int64_t point,
   else if (scenario) {
     rows = celslm_alloc((unsigned long)scenario->n_strategies, sizeof *rows);
     char *file = s->options->requests ? scratch_file(s, point) : NULL;
-    celslm_execute_options o = {
+    celslm_carry_out_options o = {
         .file = file, .jobs = 1, .step = s->options->step, .interrupt = interrupt};
-    outcome = celslm_execute(scenario, &o, rows, err);
+    outcome = celslm_carry_out(scenario, &o, rows, err);
     if (file && outcome == CELSLM_DONE) {
       char *final = celslm_study_point_file(s, point, "h5");
       if (!move(file, final, err)) outcome = CELSLM_BAD_INPUT;

@@ -53,9 +53,16 @@ static const struct {
     {SCENARIO, "closed-without-users",
      "bad/closed-without-users.xml:11: <closed> users \"0\" is not allowed; give a whole number of "
      "at least 1"},
+    {SCENARIO, "compute-dream",
+     "bad/compute-dream.xml:2: <scenario> compute \"dream\" is not allowed; allowed: model, "
+     "execute"},
     {SCENARIO, "context-too-long",
      "bad/context-too-long.xml:9: context \"a\" has 5000 tokens, but small on engine \"edge0\" "
      "reads at most 4096; shorten it or choose another model"},
+    {SCENARIO, "cost-as-nothing",
+     "bad/cost-as-nothing.xml:4: <model> cost_as \"huge\": there is no bad/../models/huge.xml; "
+     "name a "
+     "model file of that folder, without .xml"},
     {SCENARIO, "default-attribute",
      "bad/default-attribute.xml:2: a declaration inside <!DOCTYPE ...>; entities and other "
      "declarations are not allowed, write the values out"},
@@ -80,6 +87,13 @@ static const struct {
     {SCENARIO, "error-in-include",
      "bad/included-engines.xml:5: <engine> weights \"f17\" is not allowed; allowed: f32, f16, "
      "bf16, fp8, int8, int4"},
+    {SCENARIO, "execute-nothing",
+     "bad/execute-nothing.xml:2: compute=\"execute\" without <execution>; give <execution "
+     "text=...>, the file that is read"},
+    {SCENARIO, "execute-without-checkpoint",
+     "bad/execute-without-checkpoint.xml:2: compute=\"execute\" cannot run model big: its file "
+     "names "
+     "no checkpoint; take platforms/models/tiny-*.xml"},
     {SCENARIO, "external-entity",
      "bad/external-entity.xml:2: a declaration inside <!DOCTYPE ...>; entities and other "
      "declarations are not allowed, write the values out"},
@@ -129,7 +143,7 @@ static const struct {
     {MODEL, "model-misspelt",
      "bad/model-misspelt.xml:4: <model> has no attribute \"vocab\"; allowed: name, tokenizer, "
      "layers, hidden, heads, kv_heads, head_dim, ffn, gated, vocabulary, tied_embeddings, "
-     "absolute_positions, max_context, parameters, source, note"},
+     "absolute_positions, max_context, parameters, source, checkpoint, note"},
     {MODEL, "model-zero-layers",
      "bad/model-zero-layers.xml:4: <model> layers \"0\" is not allowed; give a whole number of "
      "at least 1"},

@@ -1,4 +1,4 @@
-#include "study/execute.h"
+#include "study/carry_out.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static char *part_name(const char *file, int strategy) {
   return celslm_format("%s.strategy%d", file, strategy);
 }
 
-static void run_one(const celslm_scenario *s, int strategy, const celslm_execute_options *o,
+static void run_one(const celslm_scenario *s, int strategy, const celslm_carry_out_options *o,
                     report *r) {
   char *part = o->file ? part_name(o->file, strategy) : NULL;
   celslm_run_options run = {.strategy = strategy,
@@ -39,7 +39,7 @@ static void run_one(const celslm_scenario *s, int strategy, const celslm_execute
   free(part);
 }
 
-static celslm_outcome verdict(const celslm_scenario *s, const celslm_execute_options *o,
+static celslm_outcome verdict(const celslm_scenario *s, const celslm_carry_out_options *o,
                               const report *reports, int started, celslm_error *err) {
   for (int i = 0; i < started; i++) {
     const report *r = &reports[i];
@@ -61,7 +61,8 @@ static celslm_outcome verdict(const celslm_scenario *s, const celslm_execute_opt
   return CELSLM_BAD_INPUT;
 }
 
-static void tell(const celslm_scenario *s, const report *reports, const celslm_execute_options *o) {
+static void tell(const celslm_scenario *s, const report *reports,
+                 const celslm_carry_out_options *o) {
   int64_t ended = 0;
   for (int i = 0; i < s->n_strategies; i++) ended += reports[i].ended;
   o->progress(s, ended);
@@ -69,7 +70,7 @@ static void tell(const celslm_scenario *s, const report *reports, const celslm_e
 
 /* Starts and awaits the processes, at most `jobs` at once; returns how many were started. After a
  * failure or an interruption no further one is started. */
-static int run_processes(const celslm_scenario *s, const celslm_execute_options *o,
+static int run_processes(const celslm_scenario *s, const celslm_carry_out_options *o,
                          report *reports) {
   int started = 0, running = 0;
   bool failed = false;
@@ -136,8 +137,8 @@ static void remove_parts(const celslm_scenario *s, const char *file, bool interr
   }
 }
 
-celslm_outcome celslm_execute(const celslm_scenario *s, const celslm_execute_options *o,
-                              celslm_summary_row *summaries, celslm_error *err) {
+celslm_outcome celslm_carry_out(const celslm_scenario *s, const celslm_carry_out_options *o,
+                                celslm_summary_row *summaries, celslm_error *err) {
   size_t size = (size_t)s->n_strategies * sizeof(report);
   report *reports = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (reports == MAP_FAILED) {

@@ -1,0 +1,352 @@
+/* quality.c - celslm quality: aligns two real models, and measures what predictions lose when one
+ * stands on keys and values that were mapped from the other. */
+#include "share/quality.h"
+#include "cmd/commands.h"
+#include "share/quality_table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char help[] =
+    "usage: celslm quality [--quick] [--cloud FILE] [--edge FILE] [--text FILE] [--other FILE]\n"
+    "                      [--held-out BOOKS] [-o TABLE.csv] [--map MAP.h5]\n"
+    "\n"
+    "Reads a text through two models with one tokenizer (bytes), fits the maps from the cloud\n"
+    "model's layers to the edge model's keys and values, and measures on text that neither model\n"
+    "nor map has seen what the edge model loses when its context is such a mapped one: bits per\n"
+    "byte, share of the gap to its own full prefill that is recovered, KL, agreement.\n"
+    "\n"
+    "  --quick          one context length, few windows, a part of the conditions\n"
+    "  --cloud, --edge  llama2.c checkpoints; default: those shipped in tools/models\n"
+    "  --text FILE      lines BOOK<tab>text; default: the King James text of Debian's bible-kjv\n"
+    "  --held-out LIST  books never trained on, separated by commas\n"
+    "  --other FILE     text of another kind; default: literature of Debian's fortunes\n"
+    "  -o TABLE.csv     the quality table, which scenarios use (docs/quality.md)\n"
+    "  --map MAP.h5     the map and the layers' similarities\n";
+
+typedef struct arguments {
+  bool quick;
+  const char *cloud, *edge, *text, *other, *held_out, *table, *map;
+} arguments;
+
+static bool read_arguments(int argc, char **argv, arguments *a, celslm_error *err) {
+  *a = (arguments){.cloud = CELSLM_SOURCE_DIR "/tools/models/cloud.bin",
+                   .edge = CELSLM_SOURCE_DIR "/tools/models/edge.bin",
+                   .held_out = CELSLM_HELD_OUT_BOOKS};
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--quick") == 0)
+      a->quick = true;
+    else if (!celslm_option(argc, argv, &i, "--cloud", NULL, &a->cloud, err) &&
+             !celslm_option(argc, argv, &i, "--edge", NULL, &a->edge, err) &&
+             !celslm_option(argc, argv, &i, "--text", NULL, &a->text, err) &&
+             !celslm_option(argc, argv, &i, "--other", NULL, &a->other, err) &&
+             !celslm_option(argc, argv, &i, "--held-out", NULL, &a->held_out, err) &&
+             !celslm_option(argc, argv, &i, "--output", "-o", &a->table, err) &&
+             !celslm_option(argc, argv, &i, "--map", NULL, &a->map, err))
+      return celslm_fail(err, NULL, 0, "%s is no option of celslm quality; see --help", argv[i]);
+    if (err->text[0]) return false;
+  }
+  return true;
+}
+
+/* ---- the maps that are compared -------------------------------------------------------------- */
+
+static const struct {
+  const char *name;
+  celslm_source source;
+  bool uniform;
+  int reach;
+} kinds[] = {{"aligned", CELSLM_SOURCE_NORMED, false, 1},
+             {"aligned", CELSLM_SOURCE_NORMED, false, 0},
+             {"aligned", CELSLM_SOURCE_NORMED, false, CELSLM_ALL_LAYERS},
+             {"uniform", CELSLM_SOURCE_NORMED, true, 1},
+             {"uniform", CELSLM_SOURCE_NORMED, true, 0},
+             {"aligned", CELSLM_SOURCE_RESIDUAL, false, 1},
+             {"aligned", CELSLM_SOURCE_KV, false, 1},
+             {"aligned", CELSLM_SOURCE_KV, false, CELSLM_ALL_LAYERS},
+             {"uniform", CELSLM_SOURCE_KV, true, 0}};
+enum { MAPS = sizeof kinds / sizeof *kinds, MAIN = 0 };
+/* Ridge, relative to the sources' mean variance (assumption). */
+static const double lambda = 1e-4;
+
+typedef struct study {
+  arguments a;
+  celslm_transformer *cloud, *edge;
+  int layers, width; /* of the edge: layers, width of [keys | values] */
+  celslm_text known, unknown, other;
+  celslm_similarity similarity[CELSLM_SOURCES];
+  celslm_mapping maps[MAPS];
+  char pair[256];
+  FILE *table;
+} study;
+
+static bool stream(study *s, celslm_pair_moments *moments[CELSLM_SOURCES], celslm_error *err) {
+  int64_t length = s->a.quick ? 512 : 1024;
+  int pieces = s->a.quick ? 16 : 24;
+  int most_cloud = celslm_transformer_shape_of(s->cloud)->max_tokens,
+      most_edge = celslm_transformer_shape_of(s->edge)->max_tokens;
+  if (length > most_cloud) length = most_cloud;
+  if (length > most_edge) length = most_edge;
+  for (int i = 0; i < pieces; i++) {
+    const int32_t *piece = celslm_text_piece(&s->known, length, i, pieces);
+    if (!piece) return celslm_fail(err, NULL, 0, "the text to know is too short");
+    celslm_states c = celslm_states_read(s->cloud, length, piece),
+                  e = celslm_states_read(s->edge, length, piece);
+    for (int k = 0; k < CELSLM_SOURCES; k++)
+      celslm_pair_moments_add(moments[k], &c, &e, i % 4 == 3); /* every fourth judges */
+    celslm_states_free(&c), celslm_states_free(&e);
+  }
+  printf("calibration: %d pieces of %lld tokens of the books known, a fourth of them to judge\n",
+         pieces, (long long)length);
+  return true;
+}
+
+static bool fit_maps(study *s, celslm_error *err) {
+  celslm_pair_moments *moments[CELSLM_SOURCES];
+  for (int k = 0; k < CELSLM_SOURCES; k++)
+    moments[k] = celslm_pair_moments_new((celslm_source)k, s->cloud, s->edge);
+  bool ok = stream(s, moments, err);
+  int aligned[CELSLM_SOURCES][CELSLM_MOST_LAYERS], uniform[CELSLM_MOST_LAYERS];
+  celslm_layer_map_uniform(moments[0]->from, s->layers, uniform);
+  for (int k = 0; ok && k < CELSLM_SOURCES; k++) {
+    ok = celslm_similarity_measure(moments[k], lambda, &s->similarity[k], err);
+    if (!ok) break;
+    celslm_layer_map(moments[k]->from, s->layers, s->similarity[k].r2, aligned[k]);
+    printf("layer map from %-8s:", celslm_source_names[k]);
+    for (int j = 0; j < s->layers; j++)
+      printf(" %d (R2 %.3f)", aligned[k][j], s->similarity[k].r2[aligned[k][j] * s->layers + j]);
+    printf("\n");
+  }
+  for (int i = 0; ok && i < MAPS; i++) {
+    int k = (int)kinds[i].source;
+    ok = celslm_mapping_fit(moments[k], kinds[i].uniform ? uniform : aligned[k], kinds[i].reach,
+                            lambda, &s->maps[i], err);
+  }
+  for (int k = 0; k < CELSLM_SOURCES; k++) celslm_pair_moments_free(moments[k]);
+  return ok;
+}
+
+/* ---- conditions ------------------------------------------------------------------------------ */
+
+enum { MOST_CONDITIONS = 512 };
+
+typedef struct plan {
+  celslm_condition c[MOST_CONDITIONS];
+  int n;
+} plan;
+
+static void put(plan *p, celslm_condition c) {
+  if (p->n < MOST_CONDITIONS) p->c[p->n++] = c;
+}
+
+/* `grid`: every depth and codec at four ranks; else the deepest, and one thing changed at a time.
+ */
+static void conditions(const study *s, bool grid, plan *p) {
+  int all = s->layers, full = s->width;
+  const int ranks[] = {0, full * 3 / 4, full / 2, full * 3 / 8, full / 4, full / 8, full / 16};
+  p->n = 0;
+  put(p, (celslm_condition){.way = CELSLM_WAY_FULL, .map = -1});
+  put(p, (celslm_condition){.way = CELSLM_WAY_NONE, .map = -1});
+  put(p, (celslm_condition){.way = CELSLM_WAY_MEAN, .map = MAIN, .deepest = all});
+  put(p, (celslm_condition){.way = CELSLM_WAY_COPY, .map = MAIN, .deepest = all});
+  put(p, (celslm_condition){.way = CELSLM_WAY_CLOUD, .map = -1});
+  for (int c = 1; c < CELSLM_WIRE_CODECS; c++)
+    put(p, (celslm_condition){.way = CELSLM_WAY_FULL, .map = -1, .codec = (celslm_wire_codec)c});
+  for (int m = 1; m < MAPS; m++)
+    put(p, (celslm_condition){.way = CELSLM_WAY_MAPPED, .map = m, .deepest = all});
+  for (int d = 1; d < all; d++)
+    put(p, (celslm_condition){.way = CELSLM_WAY_MAPPED, .map = MAIN, .deepest = d, .absent = true});
+  for (int d = all; d >= 1; d--)
+    for (int r = 0; r < 7; r++)
+      for (int c = 0; c < CELSLM_WIRE_CODECS; c++) {
+        int changed = (d != all) + (r != 0) + (c != CELSLM_WIRE_F16);
+        if (ranks[r] == 0 && r != 0) continue;
+        if (changed <= 1 || (grid && (r % 2 == 0 || r == 5)))
+          put(p, (celslm_condition){.way = CELSLM_WAY_MAPPED,
+                                    .map = MAIN,
+                                    .deepest = d,
+                                    .rank = ranks[r],
+                                    .codec = (celslm_wire_codec)c});
+      }
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+static void write_rows(const study *s, const char *text, int64_t context, int windows,
+                       const celslm_score *scores, int n) {
+  for (int i = 0; s->table && i < n; i++) {
+    const celslm_score *x = &scores[i];
+    const celslm_condition *c = &x->condition;
+    bool mapped = c->way == CELSLM_WAY_MAPPED;
+    fprintf(s->table, "%s,%s,%lld,%s,%s,%s,", s->pair, text, (long long)context,
+            celslm_way_names[c->way], mapped ? celslm_source_names[kinds[c->map].source] : "",
+            mapped ? kinds[c->map].name : "");
+    if (mapped && kinds[c->map].reach < CELSLM_ALL_LAYERS)
+      fprintf(s->table, "%d,", 2 * kinds[c->map].reach + 1);
+    else
+      fprintf(s->table, "%s,", mapped ? "all" : "");
+    double flops[2] = {0, 0};
+    for (int j = s->layers - c->deepest; mapped && j < s->layers; j++) {
+      celslm_map_flops f =
+          celslm_mapping_flops(s->maps[c->map].layers[j].map.inputs, s->width, c->rank);
+      flops[0] += f.cloud, flops[1] += f.edge;
+    }
+    fprintf(s->table, "%d,%d,%s,%d,%d,%s,%.4f,%.0f,%.0f,", c->deepest, s->layers,
+            !mapped || c->deepest == s->layers ? ""
+            : c->absent                        ? "absent"
+                                               : "local",
+            c->rank, s->width, celslm_wire_names[c->codec], x->bytes, flops[0], flops[1]);
+    fprintf(s->table, "%.5f,%.5f,%.5f,%.5f,%.5f,%.5f,", x->loss, x->loss_low, x->loss_high,
+            x->excess, x->excess_low, x->excess_high);
+    fprintf(s->table, "%.4f,%.4f,%.4f,%.5f,%.4f,%.4f,%d\n", x->gap, x->gap_low, x->gap_high, x->kl,
+            x->top1, x->attention_error, windows);
+  }
+}
+
+static void print_score(const study *s, const celslm_score *x) {
+  const celslm_condition *c = &x->condition;
+  char name[96];
+  if (c->way == CELSLM_WAY_MAPPED) {
+    char window[24];
+    if (kinds[c->map].reach < CELSLM_ALL_LAYERS)
+      snprintf(window, sizeof window, "%d", 2 * kinds[c->map].reach + 1);
+    else
+      snprintf(window, sizeof window, "all");
+    snprintf(name, sizeof name, "%s %s of %s, deepest %d%s, rank %d",
+             celslm_source_names[kinds[c->map].source], kinds[c->map].name, window, c->deepest,
+             c->absent ? " (others absent)" : "", c->rank ? c->rank : s->width);
+  } else {
+    snprintf(name, sizeof name, "%s", celslm_way_names[c->way]);
+  }
+  printf("%-52s %-4s %8.1f  %.4f [%.4f, %.4f]  %6.1f [%6.1f, %6.1f]  %.4f  %.3f  %.3f\n", name,
+         celslm_wire_names[c->codec], x->bytes, x->loss, x->loss_low, x->loss_high, 100 * x->gap,
+         100 * x->gap_low, 100 * x->gap_high, x->kl, x->top1, x->attention_error);
+}
+
+static void compare(const celslm_score *scores, int n, int windows) {
+  const celslm_score *mapped = NULL;
+  for (int i = 0; i < n; i++) {
+    const celslm_condition *c = &scores[i].condition;
+    if (c->way == CELSLM_WAY_MAPPED && c->map == MAIN && !c->absent && c->rank == 0 &&
+        c->codec == CELSLM_WIRE_F16 && (!mapped || c->deepest > mapped->condition.deepest))
+      mapped = &scores[i];
+  }
+  for (int i = 0; i < n && mapped; i++) {
+    const celslm_condition *c = &scores[i].condition;
+    bool uniform = c->way == CELSLM_WAY_MAPPED && kinds[c->map].uniform;
+    if (c->way != CELSLM_WAY_NONE && c->way != CELSLM_WAY_MEAN && !uniform) continue;
+    celslm_difference d = celslm_score_difference(&scores[i], mapped, windows, 1);
+    printf("  mapped is better than %s%s by %.4f [%.4f, %.4f] bit/byte%s\n",
+           uniform ? kinds[c->map].reach ? "the uniform map of 3, " : "the uniform map of 1, " : "",
+           uniform ? celslm_source_names[kinds[c->map].source] : celslm_way_names[c->way], d.mean,
+           d.low, d.high, d.low > 0 ? "" : ": not with 95 % confidence");
+  }
+}
+
+static bool measure(const study *s, const celslm_text *text, const char *name, int64_t context,
+                    int windows, bool grid, celslm_error *err) {
+  static plan p;
+  conditions(s, grid, &p);
+  celslm_quality_plan q = {.cloud = s->cloud,
+                           .edge = s->edge,
+                           .maps = s->maps,
+                           .conditions = p.c,
+                           .n_conditions = p.n,
+                           .context = context,
+                           .continuation = 64,
+                           .windows = windows,
+                           .seed = 1};
+  if (context + q.continuation > celslm_transformer_shape_of(s->cloud)->max_tokens ||
+      context + q.continuation > celslm_transformer_shape_of(s->edge)->max_tokens) {
+    printf("\n%s text, context %lld: more than the models can read\n", name, (long long)context);
+    return true;
+  }
+  celslm_score *scores = celslm_alloc((unsigned long)p.n, sizeof *scores);
+  bool ok = celslm_quality_measure(&q, text, scores, err);
+  if (ok) {
+    printf("\n%s text, context %lld, %d windows of %lld more bytes\n", name, (long long)context,
+           windows, (long long)q.continuation);
+    printf("%-52s %-4s %8s  %-23s  %-23s  %-6s  %-5s  %s\n", "edge's context", "as", "B/token",
+           "bit/byte [95 %]", "% of gap recovered", "KL", "top-1", "attention error");
+    for (int i = 0; i < p.n; i++) print_score(s, &scores[i]);
+    compare(scores, p.n, windows);
+    write_rows(s, name, context, windows, scores, p.n);
+    fflush(stdout);
+  }
+  celslm_scores_free(scores, p.n);
+  free(scores);
+  return ok;
+}
+
+static bool measure_all(const study *s, celslm_error *err) {
+  static const int64_t contexts[] = {128, 256, 512, 1024};
+  if (s->a.quick)
+    return measure(s, &s->unknown, "same", 256, 8, false, err) &&
+           (!s->other.n || measure(s, &s->other, "other", 256, 8, false, err));
+  for (int i = 0; i < 4; i++)
+    if (!measure(s, &s->unknown, "same", contexts[i], 64, true, err) ||
+        (s->other.n && !measure(s, &s->other, "other", contexts[i], 64, false, err)))
+      return false;
+  return true;
+}
+
+static bool run(study *s, celslm_error *err) {
+  if (!(s->cloud = celslm_load_checkpoint(s->a.cloud, err)) ||
+      !(s->edge = celslm_load_checkpoint(s->a.edge, err)) ||
+      !celslm_corpus_read(s->a.text, s->a.held_out, &s->known, &s->unknown, err))
+    return false;
+  const celslm_transformer_shape *c = celslm_transformer_shape_of(s->cloud),
+                                 *e = celslm_transformer_shape_of(s->edge);
+  if (c->vocabulary != e->vocabulary || c->vocabulary < 256)
+    return celslm_fail(err, NULL, 0,
+                       "%s has %d tokens and %s %d; one tokenizer, with all bytes, is needed",
+                       s->a.cloud, c->vocabulary, s->a.edge, e->vocabulary);
+  if (e->layers > CELSLM_MOST_LAYERS)
+    return celslm_fail(err, NULL, 0, "%s has more than %d layers", s->a.edge, CELSLM_MOST_LAYERS);
+  s->layers = e->layers;
+  s->width = 2 * (e->dim / e->q_heads * e->kv_heads);
+  static const char fortunes[] = "/usr/share/games/fortunes/literature";
+  if (s->a.other || access(fortunes, R_OK) == 0) {
+    if (!celslm_text_read(s->a.other ? s->a.other : fortunes, &s->other, err)) return false;
+    celslm_text_keep(&s->other, &s->known);
+  } else {
+    printf("%s is not there: no text of another kind (Debian's fortunes)\n", fortunes);
+  }
+  if (!celslm_pair_name(s->a.cloud, s->a.edge, s->pair, sizeof s->pair, err)) return false;
+  printf("pair: %s\n", s->pair);
+  if (!fit_maps(s, err)) return false;
+  char *part = s->a.table ? celslm_format("%s.part", s->a.table) : NULL;
+  if (part && !(s->table = fopen(part, "w"))) {
+    celslm_fail(err, NULL, 0, "%s: %s", part, strerror(errno));
+    free(part);
+    return false;
+  }
+  if (s->table) fputs(CELSLM_QUALITY_COLUMNS "\n", s->table);
+  bool ok = measure_all(s, err);
+  if (s->table && (fclose(s->table) != 0 || (ok && rename(part, s->a.table) != 0)) && ok)
+    ok = celslm_fail(err, NULL, 0, "%s: %s", s->a.table, strerror(errno));
+  if (part && !ok) remove(part);
+  free(part);
+  return ok && (!s->a.map || celslm_mapping_write(s->a.map, &s->maps[MAIN], s->similarity, s->pair,
+                                                  "King James text, books not held out", err));
+}
+
+int celslm_cmd_quality(int argc, char **argv) {
+  for (int i = 1; i < argc; i++)
+    if (strcmp(argv[i], "--help") == 0) {
+      fputs(help, stdout);
+      return 0;
+    }
+  celslm_error err = {0};
+  study s = {0};
+  if (!read_arguments(argc, argv, &s.a, &err)) return celslm_bad_input(&err);
+  bool ok = run(&s, &err);
+  for (int i = 0; i < MAPS; i++) celslm_mapping_free(&s.maps[i]);
+  for (int k = 0; k < CELSLM_SOURCES; k++) celslm_similarity_free(&s.similarity[k]);
+  celslm_text_free(&s.known), celslm_text_free(&s.unknown), celslm_text_free(&s.other);
+  celslm_transformer_free(s.cloud), celslm_transformer_free(s.edge);
+  return ok ? 0 : celslm_bad_input(&err);
+}
