@@ -51,7 +51,7 @@ def draw(axes, frame, x, colours, unit, y_unit, log_y=False):
         low = own["low"].fillna(own["mean"]).clip(lower=1e-12 if log_y else None)
         axes.fill_between(own[x], low, own["high"].fillna(own["mean"]), color=colours[name],
                           alpha=0.18, linewidth=0, zorder=2)
-        width = 1.3 + 0.55 * (len(names) - 1 - names.index(name))  # equal lines: both are seen
+        width = 1.2 + 0.4 * (len(names) - 1 - names.index(name))  # equal lines: both are seen
         axes.plot(own[x], own["mean"], color=colours[name], linewidth=width, zorder=3,
                   marker="o" if len(own) <= 16 else "", markersize=1.6 + width)
         lines[name] = (own[x].to_numpy(), own["mean"].to_numpy())
@@ -83,7 +83,7 @@ def ticks(axis, logarithmic, factor, unit):
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
     else:
-        at = MaxNLocator(5).tick_values(low, high)
+        at = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     axis.set_major_locator(FixedLocator([a * factor for a in at if low <= a <= high]))
     axis.set_major_formatter(FuncFormatter(text))
 

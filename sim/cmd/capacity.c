@@ -27,8 +27,11 @@ static const char help[] =
     "\n"
     "A load is unstable if the number of requests in the system grows, between the warm-up and "
     "the\n"
-    "last arrival, by more than 5 % of those that arrive, significantly (1 %). Give the scenario\n"
-    "enough requests: a short run cannot show that it is overloaded.\n"
+    "last arrival, by more than 5 % of those that arrive, significantly (1 %). Above the "
+    "scenario's\n"
+    "rate more requests are sent, so that all runs cover the same time; let that be long: a short "
+    "run\n"
+    "cannot show that it is overloaded.\n"
     "\n"
     "example: celslm capacity scenarios/quickstart.xml --replications 3\n"
     "Exit status: 0 done, 2 bad input, 130 interrupted.\n";
@@ -115,6 +118,7 @@ static bool default_load(arguments *a, const celslm_scenario *s, celslm_error *e
                        "its load has no rate; say what to vary with --load 'XPATH=VALUE'");
   char *text = celslm_format("//arrivals/*/@rate=%s", rate);
   bool ok = split_load(a, text, err);
+  if (s->workload.requests < INT64_MAX) a->o.requests = s->workload.requests;
   free(text);
   return ok;
 }

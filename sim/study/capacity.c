@@ -81,12 +81,15 @@ typedef struct verdict {
 static void simulate(const celslm_capacity_options *o, int strategy, uint64_t seed, double load,
                      verdict *v) {
   char *change = celslm_format("%s=%.12g%s", o->load, load, o->unit);
-  const char **set = celslm_alloc((unsigned long)o->n_set + 1, sizeof *set);
-  for (int i = 0; i < o->n_set; i++) set[i] = o->set[i];
-  set[o->n_set] = change;
+  const char **set = celslm_alloc((unsigned long)o->n_set + 2, sizeof *set);
+  int n = o->n_set;
+  memcpy(set, o->set, (size_t)n * sizeof *set);
+  set[n++] = change;
+  if (o->requests)
+    set[n++] = celslm_format("/scenario/workload/@requests=%.0f",
+                             ceil((double)o->requests * fmax(1, load / o->start)));
   celslm_scenario *s = celslm_scenario_load(
-      o->scenario, &(celslm_scenario_options){.set = set, .n_set = o->n_set + 1, .seed = &seed},
-      &v->err);
+      o->scenario, &(celslm_scenario_options){.set = set, .n_set = n, .seed = &seed}, &v->err);
   if (!s) {
     v->status = CELSLM_BAD_INPUT;
     return;
@@ -97,6 +100,13 @@ static void simulate(const celslm_capacity_options *o, int strategy, uint64_t se
   int status = (int)celslm_world_run(s, &run, NULL, &v->err);
   double last = 0;
   for (size_t i = 0; i < w.n; i++) last = fmax(last, w.arrivals[i]);
+  if (status == CELSLM_DONE && last <= s->results.warmup) {
+    celslm_fail(&v->err, s->file, 0,
+                "at %s the last request arrives before the warm-up ends; give more requests or a "
+                "shorter warm-up",
+                change);
+    status = CELSLM_BAD_INPUT;
+  }
   v->stable = !celslm_drifts(w.arrivals, w.ends, w.n, s->results.warmup, last);
   v->good = w.late > 0 && (double)w.good >= o->share * (double)w.late;
   v->status = status;
@@ -243,11 +253,18 @@ static bool run_tasks(const celslm_scenario *s, const celslm_capacity_options *o
 }
 
 static celslm_limit limit_of(const double *values, size_t n) {
-  double mean = gsl_stats_mean(values, 1, n), half = NAN;
-  if (n > 1)
-    half = gsl_cdf_tdist_Pinv(0.975, (double)n - 1) * gsl_stats_sd_m(values, 1, n, mean) /
+  double *logs = celslm_alloc(n, sizeof *logs), half = NAN;
+  bool finite = true;
+  for (size_t i = 0; i < n; i++) {
+    logs[i] = log(values[i]);
+    finite &= isfinite(logs[i]);
+  }
+  double mean = gsl_stats_mean(logs, 1, n);
+  if (n > 1 && finite)
+    half = gsl_cdf_tdist_Pinv(0.975, (double)n - 1) * gsl_stats_sd_m(logs, 1, n, mean) /
            sqrt((double)n);
-  return (celslm_limit){mean, mean - half, mean + half};
+  free(logs);
+  return (celslm_limit){exp(mean), exp(mean - half), exp(mean + half)};
 }
 
 bool celslm_capacity_find(const celslm_scenario *s, const celslm_capacity_options *o,

@@ -2,7 +2,8 @@
  *
  * A load is carried if it is stable and meets the objectives. For every strategy and replication
  * (same seeds for all: common random numbers) the limit is found by doubling and bisection on a
- * logarithmic scale; replications are independent, so Student's t gives the interval of their mean.
+ * logarithmic scale; replications are independent, so Student's t gives the interval of their mean,
+ * on that scale as well.
  *
  *   objectives  at least a given share of the requests that arrived after the warm-up completed
  *               within every objective of <slo> (goodput as in Y. Zhong et al., "DistServe", OSDI
@@ -27,6 +28,8 @@ typedef struct celslm_capacity_options {
   const char *load; /* XPath of the load; larger must mean more */
   double start;     /* its first value, more than 0, and ... */
   const char *unit; /* ... unit, as they are written: 2 and "/s" */
+  int64_t requests; /* at the start; above it in proportion, so that runs cover the same time; 0: as
+                       the scenario says */
   double share;     /* of requests that must meet the objectives, 0..1 */
   double tolerance; /* relative width of the last bracket */
   int64_t replications;
@@ -36,7 +39,7 @@ typedef struct celslm_capacity_options {
 } celslm_capacity_options;
 
 typedef struct celslm_limit {
-  double mean, low, high; /* over the replications, 95 % interval; NaN with one */
+  double mean, low, high; /* geometric, over the replications; 95 % interval, NaN with one */
 } celslm_limit;
 
 typedef struct celslm_capacity {
