@@ -127,6 +127,9 @@ int celslm_cmd_run(int argc, char **argv) {
     fputs(help, stdout);
     return 0;
   }
+  struct sigaction action = {.sa_handler = on_interrupt};
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
   celslm_scenario *s = celslm_scenario_load(
       a.scenario,
       &(celslm_scenario_options){.set = a.set, .n_set = a.n_set, .seed = a.seeded ? &a.seed : NULL},
@@ -140,9 +143,6 @@ int celslm_cmd_run(int argc, char **argv) {
   }
   if (a.trace && s->results.timeline_to <= s->results.timeline_from)
     s->results.timeline_to = INFINITY;
-  struct sigaction action = {.sa_handler = on_interrupt};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
   celslm_execute_options o = {.file = output,
                               .jobs = a.jobs,
                               .step = a.step,
