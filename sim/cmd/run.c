@@ -130,6 +130,9 @@ int celslm_cmd_run(int argc, char **argv) {
     fputs(help, stdout);
     return 0;
   }
+  struct sigaction action = {.sa_handler = on_interrupt};
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
   celslm_scenario *s = celslm_scenario_load(
       a.scenario,
       &(celslm_scenario_options){.set = a.set, .n_set = a.n_set, .seed = a.seeded ? &a.seed : NULL},
@@ -149,9 +152,6 @@ int celslm_cmd_run(int argc, char **argv) {
     celslm_scenario_free(s);
     return celslm_bad_input(&err);
   }
-  struct sigaction action = {.sa_handler = on_interrupt};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
   celslm_carry_out_options o = {.file = output,
                                 .jobs = a.jobs,
                                 .step = a.step,

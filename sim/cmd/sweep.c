@@ -1,7 +1,9 @@
 /* sweep.c - celslm sweep: a scenario over a grid of parameters, one study file. */
 #include "cmd/commands.h"
 #include "record/arrays.h"
+#include "record/request.h"
 #include "study/merge.h"
+#include "study/morris.h"
 #include "study/queue.h"
 #include "study/slurm.h"
 
@@ -27,6 +29,11 @@ static const char help[] =
     "                                    sobol:FROM TO N, and platform:XPATH=... for the platform\n"
     "  --replications N                  runs of each point, with seeds SEED, SEED+1, ...\n"
     "  --set 'XPATH=VALUE'               as in celslm run, for all points\n"
+    "  --rank COLUMN                     say which axes matter for this column of the summary: "
+    "Morris'\n"
+    "                                    elementary effects over the axes' ranges, instead of a "
+    "grid\n"
+    "  --trajectories N                  of --rank (default: 10); each has a point more than axes\n"
     "  --dry-run                         print the numbered points and run nothing\n"
     "\n"
     "how\n"
@@ -64,6 +71,7 @@ typedef struct arguments {
   long jobs;
   celslm_slurm_options slurm;
   const char *sbatch[64];
+  const char *rank; /* a column of the summary */
   const char *task; /* what a job of ours is to do: K/N or merge */
   bool to_slurm, jobs_given;
   bool dry_run, resume, status, merge, quiet, help;
@@ -99,8 +107,10 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
   const struct {
     const char *name;
     const char **value;
-  } texts[] = {
-      {"--time", &a->slurm.time}, {"--partition", &a->slurm.partition}, {"--task", &a->task}};
+  } texts[] = {{"--time", &a->slurm.time},
+               {"--partition", &a->slurm.partition},
+               {"--task", &a->task},
+               {"--rank", &a->rank}};
   a->slurm.more = a->sbatch;
   a->slurm.tasks = 32;
   a->study.set = a->set;
@@ -134,6 +144,9 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
       if (!add(a->sbatch, &a->slurm.n_more, 64, value, "--sbatch", err)) return false;
     } else if (celslm_option(argc, argv, &i, "--array-size", NULL, &value, err)) {
       if (!value || !read_count(value, "--array-size", &a->slurm.tasks, err)) return false;
+    } else if (celslm_option(argc, argv, &i, "--trajectories", NULL, &value, err)) {
+      if (!value || !read_count(value, "--trajectories", &a->study.design.trajectories, err))
+        return false;
     } else if (celslm_option(argc, argv, &i, "--replications", NULL, &value, err)) {
       if (!value || !read_count(value, "--replications", &a->study.design.replications, err))
         return false;
@@ -145,6 +158,19 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
     else
       a->study.scenario = argv[i];
   }
+  if (a->rank && !a->study.design.trajectories) a->study.design.trajectories = 10;
+  size_t column = 0;
+  while (a->rank && column < celslm_summary_n_columns &&
+         strcmp(celslm_summary_columns[column].name, a->rank) != 0)
+    column++;
+  if (column == celslm_summary_n_columns || (a->rank && column == 0))
+    return celslm_fail(
+        err, NULL, 0,
+        "--rank \"%s\": there is no such column; docs/results-format.md lists those of "
+        "/summary, such as ttft_mean",
+        a->rank);
+  if (!a->rank && a->study.design.trajectories)
+    return celslm_fail(err, NULL, 0, "--trajectories is for --rank");
   return a->help || a->study.scenario ||
          celslm_fail(err, NULL, 0, "sweep needs a scenario; try scenarios/quickstart.xml");
 }
@@ -176,20 +202,27 @@ static tally count(const int *status, int64_t n) {
   return t;
 }
 
+/* Whether a study file is of this study. */
+static bool is_mine(const celslm_study *s, celslm_reader *r) {
+  celslm_error none = {0};
+  char *plan = celslm_reader_provenance(r, "plan", &none),
+       *mine = celslm_format("%016llx", (unsigned long long)s->digest);
+  bool same = plan && strcmp(plan, mine) == 0;
+  free(mine);
+  free(plan);
+  return same;
+}
+
 /* Whether the output is this study, merged and complete. */
 static bool is_complete(const celslm_study *s) {
   celslm_error none = {0};
   celslm_reader *r = access(s->output, R_OK) == 0 ? celslm_study_file_open(s->output, &none) : NULL;
   if (!r) return false;
-  char *plan = celslm_reader_provenance(r, "plan", &none),
-       *mine = celslm_format("%016llx", (unsigned long long)s->digest);
   size_t n = 0;
   double *status = celslm_study_file_values(r, "points/status", &n, &none);
-  bool complete = plan && status && strcmp(plan, mine) == 0;
+  bool complete = status && is_mine(s, r);
   for (size_t i = 0; complete && i < n; i++) complete = status[i] == 0;
   free(status);
-  free(mine);
-  free(plan);
   celslm_reader_close(r);
   return complete;
 }
@@ -207,6 +240,52 @@ static int tell_status(const celslm_study *s) {
   char *jobs = celslm_slurm_state(s);
   if (jobs) puts(jobs);
   free(jobs);
+  return 0;
+}
+
+typedef struct ranked {
+  celslm_effect effect;
+  const char *axis;
+} ranked;
+
+static int by_importance(const void *a, const void *b) {
+  double x = ((const ranked *)a)->effect.mu_star, y = ((const ranked *)b)->effect.mu_star;
+  return (y > x) - (y < x);
+}
+
+/* Reads the study that was just made. */
+static int print_ranks(const celslm_study *s, const char *column, celslm_error *err) {
+  size_t n, k = (size_t)s->design->n_axes, strategies = (size_t)s->scenario->n_strategies,
+            reps = (size_t)s->design->replications,
+            points = (size_t)(s->design->points / s->design->replications);
+  char *array = celslm_format("summary/%s", column);
+  celslm_reader *r = celslm_study_file_open(s->output, err);
+  double *values = r && is_mine(s, r) ? celslm_study_file_values(r, array, &n, err) : NULL;
+  if (r && !values) celslm_fail(err, s->output, 0, "is not of these trajectories; run them first");
+  celslm_reader_close(r);
+  free(array);
+  if (!values) return celslm_bad_input(err);
+  double *means = celslm_alloc(points, sizeof *means);
+  celslm_effect *effects = celslm_alloc(k, sizeof *effects);
+  ranked *ranks = celslm_alloc(k, sizeof *ranks);
+  printf("what matters for %s: mean absolute effect over an axis's range (mu*), and how much it\n"
+         "depends on the others (sigma); %zu trajectories\n",
+         column, points / (k + 1));
+  for (size_t i = 0; i < strategies; i++) {
+    for (size_t p = 0; p < points; p++) {
+      means[p] = 0;
+      for (size_t q = 0; q < reps; q++)
+        means[p] += values[(p * reps + q) * strategies + i] / (double)reps;
+    }
+    celslm_morris_effects(k, points / (k + 1), s->design->places, means, effects);
+    for (size_t a = 0; a < k; a++) ranks[a] = (ranked){effects[a], s->design->axes[a].name};
+    qsort(ranks, k, sizeof *ranks, by_importance);
+    printf("%-28s %12s %12s\n", s->scenario->strategies[i].label, "mu*", "sigma");
+    for (size_t a = 0; a < k; a++)
+      printf("  %-26s %12.4g %12.4g\n", ranks[a].axis, ranks[a].effect.mu_star,
+             ranks[a].effect.sigma);
+  }
+  free(ranks), free(effects), free(means), free(values);
   return 0;
 }
 
@@ -397,6 +476,9 @@ int celslm_cmd_sweep(int argc, char **argv) {
     status = run_task(s, &a, &err);
   else
     status = run_here(s, &a, &err);
+  if (status <= 1 && a.rank && !a.dry_run && !a.status && !a.task && !a.to_slurm &&
+      access(s->output, R_OK) == 0 && print_ranks(s, a.rank, &err) != 0)
+    status = 2;
   celslm_study_close(s);
   return status;
 }

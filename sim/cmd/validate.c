@@ -1,6 +1,6 @@
 /* validate.c - celslm validate: a scenario and all that it names, checked without running. */
 #include "cmd/commands.h"
-#include "scenario/scenario.h"
+#include "study/design.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,9 +30,16 @@ int celslm_cmd_validate(int argc, char **argv) {
       status = celslm_bad_input(&err);
       continue;
     }
-    printf("%s: good. %d engines on %d hosts, %d cells, %d contexts, %d strategies.\n", argv[i],
-           s->n_engines, s->platform->n_hosts, s->platform->n_cells, s->n_contexts,
-           s->n_strategies);
+    celslm_design *d = celslm_design_new(s, &(celslm_design_options){0}, &err);
+    if (d) {
+      printf("%s: good. %d engines on %d hosts, %d cells, %d contexts, %d strategies", argv[i],
+             s->n_engines, s->platform->n_hosts, s->platform->n_cells, s->n_contexts,
+             s->n_strategies);
+      if (s->sweep) printf(", a sweep of %lld points", (long long)d->points);
+      puts(".");
+    } else
+      status = celslm_bad_input(&err);
+    celslm_design_free(d);
     celslm_scenario_free(s);
   }
   return status;

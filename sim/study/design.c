@@ -1,5 +1,7 @@
 #include "study/design.h"
 
+#include "study/morris.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +60,29 @@ static bool find_dimensions(celslm_design *p, const char *file, celslm_error *er
   return true;
 }
 
+/* The axes' ranges, walked through in trajectories: one dimension in all. */
+static bool walk(celslm_design *p, int64_t trajectories, const char *file, celslm_error *err) {
+  int64_t n = trajectories * (p->n_axes + 1);
+  if (!p->n_axes)
+    return celslm_fail(err, file, 0,
+                       "there is nothing to rank: give axes, in <sweep> or by --axis");
+  if (n > MAX_POINTS)
+    return celslm_fail(err, file, 0, "the sweep has more than %d points; make it smaller",
+                       MAX_POINTS);
+  for (int i = 0; i < p->n_axes; i++)
+    if (p->axes[i].zip || p->axes[i].n < 2)
+      return celslm_fail(err, file, 0,
+                         "axis \"%s\" cannot be ranked: it is zipped, or has one value",
+                         p->axes[i].name);
+  p->places = celslm_alloc((unsigned long)(n * p->n_axes), sizeof *p->places);
+  celslm_morris_places((size_t)p->n_axes, (size_t)trajectories, p->seed, p->places);
+  for (int i = 0; i < p->n_axes; i++) {
+    celslm_axis_place(&p->axes[i], p->places + i * n, (int)n);
+    p->axes[i].zip = celslm_strdup("trajectory");
+  }
+  return true;
+}
+
 static bool count(celslm_design *p, const char *file, celslm_error *err) {
   p->points = p->replications;
   for (int d = 0; d < p->n_dimensions; d++) {
@@ -77,7 +102,9 @@ celslm_design *celslm_design_new(const celslm_scenario *s, const celslm_design_o
   bool ok = !s->sweep || celslm_element_integer(s->sweep, "replications", 1, MAX_POINTS, 1,
                                                 &p->replications, err);
   if (o->replications) p->replications = o->replications;
-  if (ok && read_axes(p, s, o, err) && find_dimensions(p, s->file, err) && count(p, s->file, err))
+  if (ok && read_axes(p, s, o, err) &&
+      (!o->trajectories || walk(p, o->trajectories, s->file, err)) &&
+      find_dimensions(p, s->file, err) && count(p, s->file, err))
     return p;
   celslm_design_free(p);
   return NULL;
@@ -89,6 +116,7 @@ void celslm_design_free(celslm_design *p) {
   free(p->axes);
   free(p->dimension_of);
   free(p->lengths);
+  free(p->places);
   free(p);
 }
 

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { MAX_TOLD = 20 }; /* failures told on stderr */
+
 typedef struct slot {
   pid_t pid; /* 0: free */
   int64_t point;
@@ -76,6 +78,10 @@ static void book(const celslm_study *s, int64_t point, int status, bool bar,
   if (WIFEXITED(status) && WEXITSTATUS(status) == CELSLM_INTERRUPTED) return;
   r->failed++;
   if (bar) fputs("\r\033[K", stderr);
+  if (r->failed > MAX_TOLD) {
+    if (r->failed == MAX_TOLD + 1) fprintf(stderr, "more points fail; %s tells of all\n", s->log);
+    return;
+  }
   char *label = celslm_design_label(s->design, point), *command = celslm_study_command(s, point);
   celslm_point p = celslm_study_read_point(s, point);
   if (WIFSIGNALED(status))

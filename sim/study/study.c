@@ -426,6 +426,8 @@ char *celslm_study_sweep_command(const celslm_study *s) {
   for (int i = 0; i < o->n_set; i++) write_option(f, "--set", o->set[i]);
   for (int i = 0; i < o->design.n_axes; i++) write_option(f, "--axis", o->design.axes[i]);
   if (o->design.replications) fprintf(f, " --replications %lld", (long long)o->design.replications);
+  if (o->design.trajectories) /* whatever is ranked, the points are the same */
+    fprintf(f, " --rank ttft_mean --trajectories %lld", (long long)o->design.trajectories);
   if (o->requests) fputs(" --requests", f);
   if (o->step) fputs(" --step", f);
   fclose(f);

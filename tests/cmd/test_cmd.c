@@ -217,6 +217,10 @@ START_TEST(test_validate) {
   ck_assert_str_eq(
       out, "cmd/whole.xml: good. 3 engines on 5 hosts, 2 cells, 6 contexts, 3 strategies.\n");
   free(out);
+  out = celslm("validate scenario/good.xml", &status);
+  ck_assert_int_eq(status, 0);
+  ck_assert_msg(strstr(out, ", a sweep of 50 points.\n"), "%s", out); /* 2 x 5 places, 5 times */
+  free(out);
 }
 END_TEST
 
