@@ -10,11 +10,11 @@
 
 static const char help[] =
     "usage: celslm radio check FILE.csv [--failed] [--quiet]\n"
-    "       celslm radio SCENARIO.xml [-o MAP.h5] [--grid 5m] [--set 'XPATH=VALUE']...\n"
+    "       celslm radio SCENARIO.xml [-o MAP.h5] [-g 5m] [--set 'XPATH=VALUE']...\n"
     "\n"
     "With a scenario: prints for every user its place, signal, MCS, rate and latency, and for\n"
     "every cell how active it is, without running the load; with -o also writes them, and a map\n"
-    "of what can be had where at steps of --grid (default 5m), for analysis/radio_map.py.\n"
+    "of what can be had where at steps of -g (--grid; default 5m), for analysis/radio_map.py.\n"
     "\n"
     "With check:\n"
     "Computes every row of a file of check points, and prints for each what the models give, what "
@@ -161,7 +161,7 @@ static int scene(int argc, char **argv) {
       if (value) set[n_set++] = value;
     } else if (celslm_option(argc, argv, &i, "--output", "-o", &value, &err)) {
       output = value;
-    } else if (celslm_option(argc, argv, &i, "--grid", NULL, &value, &err)) {
+    } else if (celslm_option(argc, argv, &i, "--grid", "-g", &value, &err)) {
       if (value && (!celslm_parse_quantity(value, CELSLM_UNIT_LENGTH, &grid, why, sizeof why) ||
                     !(grid >= 0.01)))
         celslm_fail(&err, NULL, 0, "--grid \"%s\" is no step; give a length of at least 10mm",

@@ -18,6 +18,7 @@ typedef struct user {
   celslm_hop *first[2], *last[2]; /* preparing ones are not listed */
   double fade[2];                 /* dB, at this moment */
   celslm_event fading[2], blocking, change;
+  bool stale;          /* it has moved since its link was worked out */
   bool blocked, known; /* known: `blocked` held at `seen` */
   celslm_ns seen;
   int target; /* of a handover under way or in the trigger time; -1: none */
@@ -75,6 +76,7 @@ static void apply(celslm_hop *h, double rate) {
 static void refresh(user *u) {
   celslm_ran *r = u->ran;
   celslm_ue *ue = ue_of(u);
+  u->stale = false;
   double depth = u->blocked ? r->config->blockage_depth : 0;
   u->link = celslm_scene_link(r->scene, ue, ue->cell, u->fade[DOWN] - depth, u->fade[UP] - depth);
   if (!usable(u)) u->link.down = u->link.up = 0;
@@ -282,6 +284,7 @@ static void get_ready(void *self) {
   *(h->before ? &h->before->after : &u->first[way]) = h;
   u->last[way] = h;
   h->stage = CELSLM_HOP_QUEUED;
+  if (u->stale) refresh(u);
   if (first) begin_talk(u, way, silent);
   apply(h, rate_of(u, way));
   if (r->config->access && !first) return;
@@ -416,7 +419,8 @@ static void take_sample(void *self) {
     if (moves) {
       celslm_scene_move(r->scene, ue, r->config->sample);
       celslm_scene_hear(r->scene, ue);
-      refresh(u);
+      u->stale = true;
+      if (talks(u) || u->lost >= 0 || r->hooks.sampled) refresh(u);
     }
     if (r->config->handover && (moves || u->lost >= 0)) measure(u);
     if (moves && r->hooks.sampled) r->hooks.sampled(r->hooks.self, i);

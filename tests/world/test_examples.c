@@ -1,0 +1,45 @@
+/* test_examples.c - every scenario that comes with the program is good and runs, shortened. The quick
+ * start needs a profile of the machine at hand (celslm calibrate): only what needs none is run. */
+#include "support.h"
+
+#include <glob.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *format, ...) {
+  char command[2000];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(command, sizeof command, format, args);
+  va_end(args);
+  int status = system(command);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+START_TEST(test_examples_run) {
+  glob_t found = {0};
+  ck_assert_int_eq(glob(CELSLM_SOURCE_DIR "/scenarios/*.xml", 0, NULL, &found), 0);
+  char file[] = "/tmp/celslm-example-XXXXXX";
+  ck_assert_int_ge(mkstemp(file), 0);
+  int ran = 0;
+  for (size_t i = 0; i < found.gl_pathc; i++) {
+    const char *scenario = found.gl_pathv[i];
+    if (strstr(scenario, "quickstart")) continue;
+    ck_assert_msg(run("%s validate %s > /dev/null", CELSLM_PROGRAM, scenario) == 0, "%s", scenario);
+    ck_assert_msg(run("%s run %s --set //workload/@requests=25 -o %s > /dev/null 2>&1",
+                      CELSLM_PROGRAM, scenario, file) == 0,
+                  "%s", scenario);
+    ck_assert_msg(run("%s radio %s > /dev/null", CELSLM_PROGRAM, scenario) == 0, "%s", scenario);
+    ran++;
+  }
+  ck_assert_int_ge(ran, 4);
+  remove(file);
+  char log[64];
+  snprintf(log, sizeof log, "%s.log", file);
+  remove(log);
+  globfree(&found);
+}
+END_TEST
+
+RUN_SUITE("examples", test_examples_run)
