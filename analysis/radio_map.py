@@ -74,7 +74,8 @@ def draw_map(axes, results, value):
     if "users" in results.tables:
         users = results.table("users")
         axes.plot(users.x, users.y, ".", color="white", markersize=2, alpha=0.7)
-    axes.set_aspect("equal")
+    if 1 / 5 < np.ptp(y) / max(np.ptp(x), 1) < 5:
+        axes.set_aspect("equal")
     axes.set_xlabel("m eastward")
     axes.set_ylabel("m northward")
 

@@ -1,5 +1,6 @@
-/* test_examples.c - every scenario that comes with the program is good and runs, shortened. The quick
- * start needs a profile of the machine at hand (celslm calibrate): only what needs none is run. */
+/* test_examples.c - every scenario that comes with the program is good and runs, shortened. The
+ * quick start needs a profile of the machine at hand (celslm calibrate): only what needs none is
+ * run. */
 #include "support.h"
 
 #include <glob.h>

@@ -25,6 +25,7 @@ typedef struct user {
   bool interrupted;
   celslm_ns since, lost; /* the target is better since; no usable signal since (-1: there is one) */
   celslm_handover_cause cause;
+  double *heard; /* dBm by cell, filtered; NaN: not measured yet */
 } user;
 
 struct celslm_ran {
@@ -35,8 +36,8 @@ struct celslm_ran {
   celslm_air **air[2]; /* by cell */
   double *speed;       /* by cell */
   user *users;
+  double *heard; /* [user][cell]; NULL: nobody hands over */
   celslm_event sample;
-  bool samples; /* somebody moves or may have to find another cell */
   gsl_rng *fading, *blockage, *repetitions;
   celslm_crowd crowd;
   uint64_t sent, done, failed, under_way;
@@ -371,17 +372,26 @@ static void leave_cell(user *u, int target, celslm_handover_cause cause) {
   celslm_net_at(r->net, &u->change, celslm_net_now(r->net) + celslm_ns_of(r->config->interruption));
 }
 
+/* Layer 3 filtering, TS 38.331 section 5.5.3.2, for any interval between measurements. */
+static void filter(user *u) {
+  celslm_ran *r = u->ran;
+  double share = 1 - pow(1 - r->config->filter, r->config->sample / 0.2);
+  for (int c = 0; c < r->scene->n_cells; c++) {
+    double now = celslm_scene_power(r->scene, ue_of(u), c);
+    u->heard[c] = isnan(u->heard[c]) ? now : u->heard[c] + share * (now - u->heard[c]);
+  }
+}
+
 /* Event A3: another cell is better by the hysteresis, for the time to trigger. */
 static void measure(user *u) {
   celslm_ran *r = u->ran;
   const celslm_ue *ue = ue_of(u);
   celslm_ns now = celslm_net_now(r->net);
+  filter(u);
   if (u->interrupted) return;
   int best = -1;
   for (int c = 0; c < r->scene->n_cells; c++)
-    if (c != ue->cell && r->speed[c] > 0 &&
-        (best < 0 || celslm_scene_power(r->scene, ue, c) > celslm_scene_power(r->scene, ue, best)))
-      best = c;
+    if (c != ue->cell && r->speed[c] > 0 && (best < 0 || u->heard[c] > u->heard[best])) best = c;
   if (best < 0) return;
   if (u->lost >= 0 && now - u->lost >= celslm_ns_of(r->config->link_failure)) {
     celslm_radio_link l = celslm_scene_link(r->scene, ue, best, 0, 0);
@@ -390,8 +400,7 @@ static void measure(user *u) {
       return;
     }
   }
-  if (celslm_scene_power(r->scene, ue, best) <=
-      celslm_scene_power(r->scene, ue, ue->cell) + r->config->hysteresis) {
+  if (u->heard[best] <= u->heard[ue->cell] + r->config->hysteresis) {
     u->target = -1;
     return;
   }
@@ -460,10 +469,15 @@ celslm_ran *celslm_ran_new(celslm_net *net, celslm_scene *scene, const celslm_ra
       celslm_air_set_gain(r->air[way][c], celslm_fair_gain);
   }
   r->users = celslm_alloc((unsigned long)scene->n_ues, sizeof *r->users);
+  if (r->config->handover) {
+    r->heard = celslm_alloc((unsigned long)scene->n_ues * n, sizeof *r->heard);
+    for (size_t i = 0; i < (size_t)scene->n_ues * n; i++) r->heard[i] = NAN;
+  }
   for (int i = 0; i < scene->n_ues; i++) {
     user *u = &r->users[i];
     uint32_t id = (uint32_t)i;
     *u = (user){.ran = r, .index = i, .target = -1, .lost = -1};
+    if (r->heard) u->heard = &r->heard[(size_t)i * n];
     u->fading[DOWN] =
         (celslm_event){.fire = new_block_down, .self = u, .cls = CELSLM_AT_TIMER, .id = id};
     u->fading[UP] =
@@ -491,6 +505,7 @@ void celslm_ran_free(celslm_ran *r) {
   celslm_scene_free(r->scene);
   free(r->speed);
   free(r->users);
+  free(r->heard);
   free(r);
 }
 
