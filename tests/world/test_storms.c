@@ -85,8 +85,12 @@ static char *random_faults(void) {
 
 static char *random_text(void) {
   static const char *const strategies[] = {
-      "<cloud-only/>", "<cloud-only prompt_cache=\"yes\"/>", "<edge-only prompt_cache=\"yes\"/>",
-      "<ce-lslm/>",    "<ce-lslm cloud_warm=\"yes\"/>",      "<ce-lslm pipeline=\"no\"/>"};
+      "<cloud-only/>",
+      "<cloud-only prompt_cache=\"yes\"/>",
+      "<edge-only prompt_cache=\"yes\"/>",
+      "<ce-lslm after_handover=\"old-edge\"/>",
+      "<ce-lslm cloud_warm=\"yes\" after_handover=\"migrate\"/>",
+      "<ce-lslm pipeline=\"no\"/>"};
   char *radio = random_radio(), *faults = random_faults();
   char *text = celslm_format(
       "<scenario name=\"storm\" seed=\"%d\"%s><platform file=\"pair.xml\"/>"
