@@ -12,7 +12,9 @@ const celslm_command celslm_commands[] = {
      celslm_cmd_calibrate},
     {"profile", "build a device profile from measurements, or check one against published rows",
      celslm_cmd_profile},
-    {"radio", "show what the users of a scenario hear, or check radio formulas against published values", celslm_cmd_radio},
+    {"radio",
+     "show what the users of a scenario hear, or check radio formulas against published values",
+     celslm_cmd_radio},
     {"bench", "measure the program itself", celslm_cmd_bench},
     {NULL, NULL, NULL},
 };

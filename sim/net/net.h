@@ -62,7 +62,7 @@ typedef struct celslm_transfer {
   celslm_ns started, latency;
   celslm_event event;
   struct celslm_route *route;
-  struct celslm_worker *workers;           /* that carry it now */
+  struct celslm_worker *workers;          /* that carry it now */
   struct celslm_transfer *before, *after; /* among those under way, or waiting for their route */
   int parts;                              /* flows that have not ended */
   bool waiting, left;                     /* for its route; `sent` was called */

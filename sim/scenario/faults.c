@@ -61,8 +61,9 @@ static bool read_fault(const celslm_platform *p, const celslm_element *e, celslm
        mtbf = celslm_element_attribute(e, "mtbf") != NULL,
        mttr = celslm_element_attribute(e, "mttr") != NULL;
   if (!(at && length && !mtbf && !mttr) && !(mtbf && mttr && !at && !length))
-    return celslm_element_fail(e, err, "<%s> \"%s\" does not say when; give either at and for, or mtbf and mttr",
-                               e->name, name);
+    return celslm_element_fail(
+        e, err, "<%s> \"%s\" does not say when; give either at and for, or mtbf and mttr", e->name,
+        name);
   f->at = f->length = f->mtbf = f->mttr = NAN;
   if (at ? !celslm_element_quantity(e, "at", CELSLM_UNIT_TIME, 0, long_time, NAN, &f->at, err) ||
                !celslm_element_quantity(e, "for", CELSLM_UNIT_TIME, 1e-9, long_time, NAN,

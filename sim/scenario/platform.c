@@ -138,9 +138,11 @@ static bool check_band(const celslm_element *root, celslm_error *err) {
         !celslm_required_text(e, "source", err))
       return false;
     if (!known_property(id) || strcmp(id, "celslm.band") == 0)
-      return celslm_element_fail(e, err, "<prop> \"%s\" is not a property of cells; allowed are "
-                                         "those of hosts with the role cell, such as "
-                                         "celslm.carrier", id);
+      return celslm_element_fail(e, err,
+                                 "<prop> \"%s\" is not a property of cells; allowed are "
+                                 "those of hosts with the role cell, such as "
+                                 "celslm.carrier",
+                                 id);
   }
   return true;
 }
@@ -152,8 +154,10 @@ static const celslm_element *find_band(celslm_platform *p, const celslm_element 
   char *file = celslm_format("%s/../bands/%s.xml", folder, name);
   celslm_xml *x = NULL;
   if (strchr(name, '/') || name[0] == '.' || access(file, F_OK) != 0)
-    celslm_element_fail(host, err, "celslm.band \"%s\": there is no %s; give the name of a file "
-                                   "there, without .xml", name, file);
+    celslm_element_fail(host, err,
+                        "celslm.band \"%s\": there is no %s; give the name of a file "
+                        "there, without .xml",
+                        name, file);
   else
     x = celslm_xml_open(file, err);
   free(file);

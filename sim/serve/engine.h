@@ -113,8 +113,8 @@ bool celslm_engine_submit(celslm_engine *e, celslm_job *job);
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
 
-/* A crash: every job is aborted, waiting or running; what they had is lost. The engine is as new and
- * could go on at once: that nobody submits while its host is down is the callers' business. */
+/* A crash: every job is aborted, waiting or running; what they had is lost. The engine is as new
+ * and could go on at once: that nobody submits while its host is down is the callers' business. */
 void celslm_engine_abort(celslm_engine *e);
 /* Takes back one job that waits or prefills, which is told nothing: the context it streams will not
  * come. An iteration that it takes part in lasts as long as planned. */

@@ -1,7 +1,7 @@
 /* test_calibration.c - the large-scale calibration of TR 38.901 section 7.8.1: 19 sites of 3
  * sectors with antennas, wrapped around, against the mean of the companies' results (R1-165974):
- * coupling gain and geometry (every sector active, without noise: the rows hardly depend on the carrier). The rows are those of the kinds
- * calibration_* in tests/data/radio/calibration.csv. */
+ * coupling gain and geometry (every sector active, without noise: the rows hardly depend on the
+ * carrier). The rows are those of the kinds calibration_* in tests/data/radio/calibration.csv. */
 #include "net/radio/budget.h"
 #include "net/radio/building.h"
 #include "net/radio/channel.h"

@@ -401,7 +401,8 @@ static const struct {
      "bad/faults-cell-as-host.xml:18: <host> \"gnb0\" is not a host with a profile of "
      "bad/../small.xml; allowed: cloud, edge0, edge1"},
     {SCENARIO, "faults-both-ways",
-     "bad/faults-both-ways.xml:18: <link> \"wan\" does not say when; give either at and for, or mtbf and mttr"},
+     "bad/faults-both-ways.xml:18: <link> \"wan\" does not say when; give either at and for, or "
+     "mtbf and mttr"},
     {SCENARIO, "faults-faster-than-new",
      "bad/faults-faster-than-new.xml:18: <link> speed \"2\": out of range; it must be at least 0 "
      "and at most 1"},

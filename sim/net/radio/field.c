@@ -55,8 +55,7 @@ static inline double cos_turns(double turns) {
 
 double celslm_field_at(const celslm_field *f, double x, double y) {
   double sum = 0;
-  for (int i = 0; i < WAVES; i++)
-    sum += cos_turns(f->x[i] * x + f->y[i] * y + f->phase[i]);
+  for (int i = 0; i < WAVES; i++) sum += cos_turns(f->x[i] * x + f->y[i] * y + f->phase[i]);
   return sum * sqrt(2.0 / WAVES);
 }
 

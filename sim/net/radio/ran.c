@@ -73,14 +73,22 @@ static void apply(celslm_hop *h, double rate) {
   if (!stuck) celslm_net_cancel(r->net, &h->despair);
 }
 
+/* The user's link, as it is now. */
+static celslm_radio_link link_of(const user *u) {
+  const celslm_ran *r = u->ran;
+  const celslm_ue *ue = ue_of(u);
+  double depth = u->blocked ? r->config->blockage_depth : 0;
+  celslm_radio_link l =
+      celslm_scene_link(r->scene, ue, ue->cell, u->fade[DOWN] - depth, u->fade[UP] - depth);
+  if (!usable(u)) l.down = l.up = 0;
+  return l;
+}
+
 /* Works out the user's link anew, and tells its hops. */
 static void refresh(user *u) {
   celslm_ran *r = u->ran;
-  celslm_ue *ue = ue_of(u);
   u->stale = false;
-  double depth = u->blocked ? r->config->blockage_depth : 0;
-  u->link = celslm_scene_link(r->scene, ue, ue->cell, u->fade[DOWN] - depth, u->fade[UP] - depth);
-  if (!usable(u)) u->link.down = u->link.up = 0;
+  u->link = link_of(u);
   bool lost = !(u->link.down > 0) || !(u->link.up > 0);
   if (!lost)
     u->lost = -1;
@@ -429,10 +437,12 @@ static void take_sample(void *self) {
       celslm_scene_move(r->scene, ue, r->config->sample);
       celslm_scene_hear(r->scene, ue);
       u->stale = true;
-      if (talks(u) || u->lost >= 0 || r->hooks.sampled) refresh(u);
+      if (talks(u) || u->lost >= 0) refresh(u);
     }
     if (r->config->handover && (moves || u->lost >= 0)) measure(u);
-    if (moves && r->hooks.sampled) r->hooks.sampled(r->hooks.self, i);
+    if (!moves || !r->hooks.sampled) continue;
+    if (u->stale) u->link = link_of(u); /* for the observer alone: it stays stale */
+    r->hooks.sampled(r->hooks.self, i);
   }
   schedule_sample(r);
 }
