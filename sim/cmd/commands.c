@@ -7,7 +7,7 @@ const celslm_command celslm_commands[] = {
     {"run", "run a scenario, print its summary, write its results", celslm_cmd_run},
     {"validate", "check a scenario and all that it names, without running it", celslm_cmd_validate},
     {"show", "print the summary of a results file", celslm_cmd_show},
-    {"list", "list models, devices, strategies, codecs, channels, loads", celslm_cmd_list},
+    {"list", "list models, devices, strategies, codecs, channels, bands, loads", celslm_cmd_list},
     {"calibrate", "measure this machine's kernels and write its device profile",
      celslm_cmd_calibrate},
     {"profile", "build a device profile from measurements, or check one against published rows",

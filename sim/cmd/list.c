@@ -78,6 +78,17 @@ static void models(void) {
   each_file("platforms/models/*.xml", print_model);
 }
 
+/* Their files say the rest, each number with its source. */
+static void print_band(const char *file) {
+  const char *name = strrchr(file, '/');
+  name = name ? name + 1 : file;
+  printf("%-12.*s %s\n", (int)(strlen(name) - strlen(".xml")), name, file);
+}
+
+static void bands(void) {
+  each_file("platforms/bands/*.xml", print_band);
+}
+
 static void devices(void) {
   each_file("platforms/profiles/*.xml", print_device);
 }
@@ -91,6 +102,7 @@ static const struct {
     {"strategies", "ways to serve requests", strategies},
     {"codecs", "encodings of context KV", codecs},
     {"channels", "radio propagation models", channels},
+    {"bands", "carriers for cells in platforms/bands: power, gains, numerology, pattern", bands},
     {"arrivals", "arrival processes", arrivals},
     {"distributions", "of prompt and output lengths", distributions},
     {"traces", "formats of recorded loads", traces},
