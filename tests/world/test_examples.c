@@ -43,4 +43,25 @@ START_TEST(test_examples_run) {
 }
 END_TEST
 
-RUN_SUITE("examples", test_examples_run)
+/* A map and a way are drawn from what the two commands write; equal runs give equal files. */
+START_TEST(test_pictures_and_bytes) {
+  char folder[] = "/tmp/celslm-example-XXXXXX";
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  const char *scenario = CELSLM_SOURCE_DIR "/scenarios/street_canyon.xml";
+  ck_assert_int_eq(
+      run("%s radio %s -g 20m -o %s/map.h5 > /dev/null", CELSLM_PROGRAM, scenario, folder), 0);
+  for (int i = 0; i < 2; i++)
+    ck_assert_int_eq(run("%s run %s --set //workload/@requests=40 -o %s/run%d.h5 > /dev/null 2>&1",
+                         CELSLM_PROGRAM, scenario, folder, i),
+                     0);
+  ck_assert_int_eq(run("cmp %s/run0.h5 %s/run1.h5", folder, folder), 0);
+  ck_assert_int_eq(run("%s show %s/run0.h5 > /dev/null", CELSLM_PROGRAM, folder), 0);
+  ck_assert_int_eq(run("/usr/bin/python3 %s/analysis/radio_map.py %s/map.h5 %s/run0.h5 -o "
+                       "%s/map.png > /dev/null",
+                       CELSLM_SOURCE_DIR, folder, folder, folder),
+                   0);
+  ck_assert_int_eq(run("test -s %s/map.png && rm -r %s", folder, folder), 0);
+}
+END_TEST
+
+RUN_SUITE("examples", test_examples_run, test_pictures_and_bytes)
