@@ -65,7 +65,7 @@ int celslm_cmd_bench(int argc, char **argv) {
   if (suite && strcmp(suite, "serve") == 0) return celslm_bench_serve(json);
   if (suite && strcmp(suite, "kernels") == 0) return celslm_bench_kernels(json);
   if (suite && strcmp(suite, "net") == 0) return celslm_bench_net(json);
-  fprintf(stderr, "celslm: bench has the suites serve, kernels and net%s%s\n", suite ? "; not " : "",
-          suite ? suite : "");
+  fprintf(stderr, "celslm: bench has the suites serve, kernels and net%s%s\n",
+          suite ? "; not " : "", suite ? suite : "");
   return 2;
 }

@@ -117,6 +117,17 @@ static void models(void) {
   each_file("platforms/models/*.xml", print_model);
 }
 
+/* Their files say the rest, each number with its source. */
+static void print_band(const char *file) {
+  const char *name = strrchr(file, '/');
+  name = name ? name + 1 : file;
+  printf("%-12.*s %s\n", (int)(strlen(name) - strlen(".xml")), name, file);
+}
+
+static void bands(void) {
+  each_file("platforms/bands/*.xml", print_band);
+}
+
 static void devices(void) {
   each_file("platforms/profiles/*.xml", print_device);
 }
@@ -132,6 +143,7 @@ static const struct {
     {"codecs", "encodings of context KV", codecs},
     {"channels", "radio propagation models", channels},
     {"loads", "what a <workload> can be", loads},
+    {"bands", "carriers for cells in platforms/bands: power, gains, numerology, pattern", bands},
     {"arrivals", "arrival processes", arrivals},
     {"distributions", "of prompt and output lengths", distributions},
     {"traces", "formats of recorded loads", traces},

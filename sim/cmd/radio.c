@@ -1,5 +1,7 @@
 /* radio.c - celslm radio: what the radio models say, beside what others published. */
+#include "base/units.h"
 #include "cmd/commands.h"
+#include "cmd/radio_scene.h"
 #include "net/radio/vectors.h"
 
 #include <stdio.h>
@@ -8,7 +10,13 @@
 
 static const char help[] =
     "usage: celslm radio check FILE.csv [--failed] [--quiet]\n"
+    "       celslm radio SCENARIO.xml [-o MAP.h5] [-g 5m] [--set 'XPATH=VALUE']...\n"
     "\n"
+    "With a scenario: prints for every user its place, signal, MCS, rate and latency, and for\n"
+    "every cell how active it is, without running the load; with -o also writes them, and a map\n"
+    "of what can be had where at steps of -g (--grid; default 5m), for analysis/radio_map.py.\n"
+    "\n"
+    "With check:\n"
     "Computes every row of a file of check points, and prints for each what the models give, what "
     "the\n"
     "row expects, and whether the two agree within the row's tolerance. The last line counts the "
@@ -136,8 +144,47 @@ static int check(const char *file, bool only_failed, bool quiet) {
   return status;
 }
 
+static bool is_scenario(const char *word) {
+  size_t n = strlen(word);
+  return n > 4 && strcmp(word + n - 4, ".xml") == 0;
+}
+
+static int scene(int argc, char **argv) {
+  celslm_error err = {0};
+  const char *file = NULL, *output = NULL, *value;
+  const char **set = celslm_alloc((unsigned long)argc, sizeof *set);
+  int n_set = 0;
+  double grid = 5;
+  for (int i = 1; i < argc && !err.text[0]; i++) {
+    char why[300];
+    if (celslm_option(argc, argv, &i, "--set", NULL, &value, &err)) {
+      if (value) set[n_set++] = value;
+    } else if (celslm_option(argc, argv, &i, "--output", "-o", &value, &err)) {
+      output = value;
+    } else if (celslm_option(argc, argv, &i, "--grid", "-g", &value, &err)) {
+      if (value && (!celslm_parse_quantity(value, CELSLM_UNIT_LENGTH, &grid, why, sizeof why) ||
+                    !(grid >= 0.01)))
+        celslm_fail(&err, NULL, 0, "--grid \"%s\" is no step; give a length of at least 10mm",
+                    value);
+    } else if (argv[i][0] == '-') {
+      celslm_fail(&err, NULL, 0, "radio has no option %s; `celslm radio --help` lists them",
+                  argv[i]);
+    } else if (file) {
+      celslm_fail(&err, NULL, 0, "one scenario at a time; \"%s\" is a second one", argv[i]);
+    } else {
+      file = argv[i];
+    }
+  }
+  int status =
+      err.text[0] ? celslm_bad_input(&err) : celslm_radio_scene(file, set, n_set, output, grid);
+  free(set);
+  return status;
+}
+
 int celslm_cmd_radio(int argc, char **argv) {
   celslm_error err = {0};
+  for (int i = 1; i < argc; i++)
+    if (is_scenario(argv[i]) && strcmp(argv[1], "check") != 0) return scene(argc, argv);
   const char *words[2] = {0};
   int n = 0;
   bool only_failed = false, quiet = false;
@@ -161,7 +208,9 @@ int celslm_cmd_radio(int argc, char **argv) {
       words[n++] = argv[i];
   }
   if (!n || strcmp(words[0], "check") != 0)
-    celslm_fail(&err, NULL, 0, "radio does not know \"%s\"; try `celslm radio check FILE.csv`",
+    celslm_fail(&err, NULL, 0,
+                "radio does not know \"%s\"; try `celslm radio check FILE.csv` or `celslm radio "
+                "SCENARIO.xml`",
                 n ? words[0] : "");
   else if (n < 2)
     celslm_fail(&err, NULL, 0,

@@ -1,4 +1,4 @@
-#include "net/net.h"
+#include "net/inside.h"
 
 #include <simgrid/engine.h>
 
@@ -20,60 +20,6 @@
 #include <unistd.h>
 
 const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", "swap", NULL};
-
-/* An actor that carries one transfer or computation at a time, and sleeps on `work` in between. */
-typedef struct celslm_worker {
-  celslm_net *net;
-  celslm_transfer *transfer; /* one of the two is NULL */
-  celslm_compute *compute;
-  sg_actor_t actor;
-  sg_sem_t work;
-  bool begun;                 /* it has seen its work */
-  struct celslm_worker *next; /* among idle ones, or those of the same transfer */
-} worker;
-
-typedef struct celslm_route {
-  uint64_t key; /* from * n_hosts + to + 1 */
-  celslm_ns latency;
-  double bandwidth;
-  int n_links;
-  int *links;
-  celslm_ns last; /* arrival, where links have jitter: the order stays */
-} route;
-
-/* What varies of a link of SimGrid's. */
-typedef struct line {
-  double nominal, background, share; /* B/s, B/s, 0..1 */
-  double (*jitter)(void *self);
-  void *self;
-} line;
-
-struct celslm_net {
-  const celslm_platform *platform;
-  celslm_queue *queue;
-  celslm_ns now, horizon;
-  sg_host_t *hosts;  /* SimGrid's, by our index */
-  sg_link_t *links;  /* in SimGrid's order, sorted by name */
-  double *latencies; /* s, as the platform gave them */
-  int n_links;
-  uint64_t *link_bytes;         /* [link][traffic] */
-  uint64_t *received, *sent_by; /* [host][traffic] */
-  uint64_t sent[CELSLM_TRAFFICS], in_flight[CELSLM_TRAFFICS], lost[CELSLM_TRAFFICS];
-  line *lines;
-  int reduced; /* lines that are not at their nominal bandwidth */
-  bool jitters;
-  int weights[CELSLM_TRAFFICS];
-  double scale; /* SimGrid's bytes per byte: its sizes are whole, ours are split among flows */
-  celslm_transfer *first, *last; /* under way or waiting */
-  route **routes;                /* open addressing, size a power of two */
-  uint32_t n_routes, routes_size;
-  worker *idle;
-  worker **workers;
-  int n_workers, active; /* active: transfers and computations that SimGrid has now */
-  sg_sem_t wake;
-  const volatile sig_atomic_t *interrupt;
-  bool waiting; /* the pump sleeps on `wake` */
-};
 
 static int by_name(const void *a, const void *b) {
   return strcmp(sg_link_get_name(*(const sg_link_t *)a), sg_link_get_name(*(const sg_link_t *)b));
@@ -285,7 +231,7 @@ static worker *get_worker(celslm_net *n) {
 }
 
 /* Ends what a worker does: its actor goes, and another one takes its place. */
-static void stop_worker(celslm_net *n, worker *w) {
+void celslm_worker_stop(celslm_net *n, worker *w) {
   while (!w->begun) sg_actor_yield(); /* else its successor would do this work */
   sg_actor_kill(w->actor);
   n->active--;
@@ -319,7 +265,7 @@ void celslm_net_compute(celslm_net *n, celslm_compute *c) {
 }
 
 void celslm_net_withdraw(celslm_net *n, celslm_compute *c) {
-  if (c->worker) stop_worker(n, c->worker);
+  if (c->worker) celslm_worker_stop(n, c->worker);
   c->worker = NULL;
   celslm_queue_remove(n->queue, &c->event);
 }
@@ -333,7 +279,7 @@ static void list(celslm_net *n, celslm_transfer *t) {
   n->last = t;
 }
 
-static void unlist(celslm_net *n, celslm_transfer *t) {
+void celslm_transfer_unlist(celslm_net *n, celslm_transfer *t) {
   *(t->before ? &t->before->after : &n->first) = t->after;
   *(t->after ? &t->after->before : &n->last) = t->before;
 }
@@ -352,7 +298,7 @@ static void arrive(void *self) {
   if (t->route) {
     n->received[t->to * CELSLM_TRAFFICS + (int)t->traffic] += t->bytes;
     n->in_flight[t->traffic] -= t->bytes;
-    unlist(n, t);
+    celslm_transfer_unlist(n, t);
   }
   t->delivered(t->self);
 }
@@ -392,39 +338,13 @@ void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_tr
     n->received[to * CELSLM_TRAFFICS + (int)traffic] += bytes;
 }
 
-static double capacity(const line *l) {
-  return l->share > 0 ? fmax(l->nominal * l->share - l->background, 0) : 0;
-}
-
-static bool nominal(const line *l) {
-  return l->share >= 1 && !(l->background > 0);
-}
-
-/* B/s of the narrowest link now; 0: the route is down. */
-static double bandwidth_now(const celslm_net *n, const route *r) {
-  if (!n->reduced) return r->bandwidth;
-  double least = INFINITY;
-  for (int i = 0; i < r->n_links; i++) least = fmin(least, capacity(&n->lines[r->links[i]]));
-  return least;
-}
-
-static void set_bandwidths(celslm_net *n, const route *r, bool as_now) {
-  for (int i = 0; i < r->n_links; i++) {
-    const line *l = &n->lines[r->links[i]];
-    if (!nominal(l))
-      sg_link_set_bandwidth(n->links[r->links[i]], (as_now ? capacity(l) : l->nominal) * n->scale);
-  }
-}
-
-static void run_out(void *self);
-
 /* Puts a transfer on its route, or lets it wait for it. */
-static void depart(celslm_net *n, celslm_transfer *t) {
-  double bandwidth = bandwidth_now(n, t->route);
+void celslm_transfer_depart(celslm_net *n, celslm_transfer *t) {
+  double bandwidth = celslm_route_bandwidth(n, t->route);
   t->event = (celslm_event){.fire = leave, .self = t, .cls = CELSLM_AT_NETWORK};
   t->waiting = !(bandwidth > 0);
   if (t->waiting) {
-    t->event.fire = run_out;
+    t->event.fire = celslm_transfer_run_out;
     if (t->failed && t->patience > 0) celslm_queue_put(n->queue, &t->event, n->now + t->patience);
     return;
   }
@@ -435,7 +355,7 @@ static void depart(celslm_net *n, celslm_transfer *t) {
     return;
   }
   t->parts = n->weights[t->traffic];
-  if (n->reduced) set_bandwidths(n, t->route, false);
+  if (n->reduced) celslm_route_set_bandwidths(n, t->route, false);
   for (int i = 0; i < t->parts; i++) {
     worker *w = hand_over(n, t, NULL);
     w->next = t->workers;
@@ -445,7 +365,7 @@ static void depart(celslm_net *n, celslm_transfer *t) {
   for (const worker *w = t->workers; w; w = w->next)
     while (!w->begun) sg_actor_yield();
   sg_actor_yield(); /* now each is in its flow */
-  set_bandwidths(n, t->route, true);
+  celslm_route_set_bandwidths(n, t->route, true);
 }
 
 void celslm_net_send(celslm_net *n, celslm_transfer *t) {
@@ -462,124 +382,7 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t) {
     return;
   }
   list(n, t);
-  depart(n, t);
-}
-
-/* ---- what varies ----------------------------------------------------------------------------- */
-
-/* What is under way is lost. */
-static void lose(celslm_net *n, celslm_transfer *t) {
-  for (worker *w = t->workers, *next; w; w = next) {
-    next = w->next;
-    stop_worker(n, w);
-  }
-  t->workers = NULL;
-  t->parts = 0;
-  celslm_queue_remove(n->queue, &t->event);
-  n->in_flight[t->traffic] -= t->bytes;
-  n->lost[t->traffic] += t->bytes;
-}
-
-static void fail(celslm_net *n, celslm_transfer *t) {
-  celslm_queue_remove(n->queue, &t->event);
-  unlist(n, t);
-  t->failed(t->self);
-}
-
-static void run_out(void *self) {
-  celslm_transfer *t = self;
-  fail(t->net, t);
-}
-
-static bool crosses(const celslm_transfer *t, int link) {
-  for (int i = 0; i < t->route->n_links; i++)
-    if (t->route->links[i] == link) return true;
-  return false;
-}
-
-/* A line has other values now: capacity, transfers that are lost or can begin. */
-static void follow(celslm_net *n, int link, double before) {
-  const line *l = &n->lines[link];
-  double now = capacity(l);
-  n->reduced = 0;
-  for (int i = 0; i < n->n_links; i++) n->reduced += !nominal(&n->lines[i]);
-  if (n->active == 0) { /* nothing is in SimGrid: its clock may lie behind */
-    double behind = celslm_seconds(n->now) - simgrid_get_clock();
-    if (behind >= 1e-9) sg_actor_sleep_for(behind);
-  }
-  if (before > 0 && !(now > 0)) {
-    for (celslm_transfer *t = n->first; t; t = t->after)
-      if (!t->waiting && crosses(t, link)) {
-        lose(n, t);
-        depart(n, t); /* waits */
-      }
-  }
-  sg_link_set_bandwidth(n->links[link], now * n->scale);
-  if (!(before > 0) && now > 0)
-    for (celslm_transfer *t = n->first; t; t = t->after)
-      if (t->waiting && bandwidth_now(n, t->route) > 0) {
-        celslm_queue_remove(n->queue, &t->event);
-        depart(n, t);
-      }
-}
-
-/* The one or two links of SimGrid's that a link of the platform is. */
-static int lines_of(const celslm_net *n, int link, int found[2]) {
-  const celslm_link *l = &n->platform->links[link];
-  int count = 0;
-  for (int half = 0; half < (l->split_duplex ? 2 : 1); half++) {
-    char *name = celslm_format("%s%s", l->name, !l->split_duplex ? "" : half ? "_DOWN" : "_UP");
-    for (int i = 0; i < n->n_links; i++)
-      if (strcmp(sg_link_get_name(n->links[i]), name) == 0) found[count++] = i;
-    free(name);
-  }
-  return count;
-}
-
-void celslm_net_set_share(celslm_net *n, int link, double share) {
-  int found[2], count = lines_of(n, link, found);
-  for (int i = 0; i < count; i++) {
-    double before = capacity(&n->lines[found[i]]);
-    n->lines[found[i]].share = share;
-    follow(n, found[i], before);
-  }
-}
-
-void celslm_net_set_background(celslm_net *n, int link, double rate) {
-  int found[2], count = lines_of(n, link, found);
-  for (int i = 0; i < count; i++) {
-    double before = capacity(&n->lines[found[i]]);
-    n->lines[found[i]].background = rate;
-    follow(n, found[i], before);
-  }
-}
-
-void celslm_net_set_jitter(celslm_net *n, int link, double (*draw)(void *self), void *self) {
-  int found[2], count = lines_of(n, link, found);
-  n->jitters = true;
-  for (int i = 0; i < count; i++) {
-    n->lines[found[i]].jitter = draw;
-    n->lines[found[i]].self = self;
-  }
-}
-
-void celslm_net_set_weights(celslm_net *n, const int weights[]) {
-  for (int i = 0; i < CELSLM_TRAFFICS; i++) {
-    n->weights[i] = weights[i];
-    if (weights[i] > 1) n->scale = 1 << 20;
-  }
-  for (int i = 0; i < n->n_links; i++)
-    sg_link_set_bandwidth(n->links[i], capacity(&n->lines[i]) * n->scale);
-}
-
-void celslm_net_fail_host(celslm_net *n, int host) {
-  for (celslm_transfer *t = n->first, *next; t; t = next) {
-    next = t->after;
-    if ((t->from != host && t->to != host) || !t->failed) continue;
-    if (!t->waiting) lose(n, t);
-    fail(n, t);
-    next = n->first; /* what fails may end others: from the beginning */
-  }
+  celslm_transfer_depart(n, t);
 }
 
 /* ---- the pump -------------------------------------------------------------------------------- */

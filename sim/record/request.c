@@ -3,8 +3,8 @@
  * The descriptions are written into the results file and are what a reader has there. A column
  * whose names are known only at run time has none here; 0xffffffff in such a column means "none".
  */
-#include "record/columns.h"
 #include "record/request.h"
+#include "record/columns.h"
 
 static const char strategy[] = "which strategy served this run";
 

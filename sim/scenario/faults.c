@@ -34,6 +34,21 @@ static const struct {
              {"cell", "a cell", find_cell},
              {"host", "a host with a profile", find_host}};
 
+/* "...; links: a, b": what a name could have been. */
+static bool fail_name(const celslm_platform *p, const celslm_element *e, int kind,
+                      const char *given, celslm_error *err) {
+  char list[400] = "";
+  int shown = 0, n = kind == CELSLM_FAULT_LINK ? p->n_links : p->n_hosts;
+  for (int i = 0; i < n && shown < 12; i++) {
+    const char *name = kind == CELSLM_FAULT_LINK ? p->links[i].name : p->hosts[i].name;
+    if (kinds[kind].find(p, name) < 0) continue;
+    size_t at = strlen(list);
+    snprintf(list + at, sizeof list - at, "%s%s", shown++ ? ", " : "", name);
+  }
+  return celslm_element_fail(e, err, "<%s> \"%s\" is not %s of %s; allowed: %s", e->name, given,
+                             kinds[kind].what, p->file, shown ? list : "none");
+}
+
 static bool read_fault(const celslm_platform *p, const celslm_element *e, celslm_fault *f,
                        celslm_error *err) {
   const double long_time = 1e9;
@@ -41,15 +56,14 @@ static bool read_fault(const celslm_platform *p, const celslm_element *e, celslm
     if (strcmp(e->name, kinds[k].name) == 0) f->kind = (celslm_fault_kind)k;
   const char *name = celslm_element_attribute(e, "name");
   f->target = kinds[f->kind].find(p, name);
-  if (f->target < 0)
-    return celslm_element_fail(e, err, "<%s> name \"%s\" is not %s of %s", e->name, name,
-                               kinds[f->kind].what, p->file);
+  if (f->target < 0) return fail_name(p, e, (int)f->kind, name, err);
   bool at = celslm_element_attribute(e, "at") != NULL, length = celslm_element_attribute(e, "for"),
        mtbf = celslm_element_attribute(e, "mtbf") != NULL,
        mttr = celslm_element_attribute(e, "mttr") != NULL;
   if (!(at && length && !mtbf && !mttr) && !(mtbf && mttr && !at && !length))
-    return celslm_element_fail(e, err, "<%s> \"%s\": give either at and for, or mtbf and mttr",
-                               e->name, name);
+    return celslm_element_fail(
+        e, err, "<%s> \"%s\" does not say when; give either at and for, or mtbf and mttr", e->name,
+        name);
   f->at = f->length = f->mtbf = f->mttr = NAN;
   if (at ? !celslm_element_quantity(e, "at", CELSLM_UNIT_TIME, 0, long_time, NAN, &f->at, err) ||
                !celslm_element_quantity(e, "for", CELSLM_UNIT_TIME, 1e-9, long_time, NAN,
@@ -81,9 +95,7 @@ static bool read_wire(const celslm_platform *p, const celslm_element *e, celslm_
   const char *name = celslm_element_attribute(e, "link");
   int shape = 0;
   w->link = find_link(p, name);
-  if (w->link < 0)
-    return celslm_element_fail(e, err, "<%s> link \"%s\" is not a link of %s", e->name, name,
-                               p->file);
+  if (w->link < 0) return fail_name(p, e, CELSLM_FAULT_LINK, name, err);
   const celslm_link *l = &p->links[w->link];
   if (strcmp(e->name, "background") == 0) {
     if (!celslm_element_quantity(e, "rate", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,

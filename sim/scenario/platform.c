@@ -5,6 +5,7 @@
  * is refused by name, so that nothing in the file is silently without effect. */
 #include "scenario/platform.h"
 
+#include "scenario/band.h"
 #include "scenario/speeds.h"
 #include "scenario/topology.h"
 #include "scenario/xml.h"
@@ -118,74 +119,10 @@ static celslm_profile *find_profile(celslm_platform *p, const celslm_element *ho
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
-/* ---- bands: properties that cells have in common --------------------------------------------- */
-
-static bool known_property(const char *name) {
+bool celslm_cell_property(const char *name) {
   for (size_t k = 0; k < sizeof properties / sizeof *properties; k++)
     if (properties[k].cell && strcmp(properties[k].name, name) == 0) return true;
   return false;
-}
-
-/* Every number of a band says where it comes from. */
-static bool check_band(const celslm_element *root, celslm_error *err) {
-  static const char *const allowed[] = {"id", "value", "source", NULL};
-  if (strcmp(root->name, "band"))
-    return celslm_element_fail(root, err, "the file is a <%s>; it must be a <band>", root->name);
-  for (int i = 0; i < root->n_children; i++) {
-    const celslm_element *e = &root->children[i];
-    const char *id = NULL;
-    if (strcmp(e->name, "prop"))
-      return celslm_element_fail(e, err, "<%s> in <band> is not supported; allowed: prop", e->name);
-    if (!celslm_only_attributes(e, allowed, NULL, err) ||
-        !(id = celslm_required_text(e, "id", err)) || !celslm_required_text(e, "value", err) ||
-        !celslm_required_text(e, "source", err))
-      return false;
-    if (!known_property(id) || strcmp(id, "celslm.band") == 0)
-      return celslm_element_fail(e, err, "<prop> \"%s\" is not a property of cells; allowed are "
-                                         "those of hosts with the role cell, such as "
-                                         "celslm.carrier", id);
-  }
-  return true;
-}
-
-static const celslm_element *find_band(celslm_platform *p, const celslm_element *host,
-                                       const char *folder, const char *name, celslm_error *err) {
-  for (int i = 0; i < p->n_bands; i++)
-    if (strcmp(p->bands[i].name, name) == 0) return p->bands[i].root;
-  char *file = celslm_format("%s/../bands/%s.xml", folder, name);
-  celslm_xml *x = NULL;
-  if (strchr(name, '/') || name[0] == '.' || access(file, F_OK) != 0)
-    celslm_element_fail(host, err, "celslm.band \"%s\": there is no %s; give the name of a file "
-                                   "there, without .xml", name, file);
-  else
-    x = celslm_xml_open(file, err);
-  free(file);
-  if (!x) return NULL;
-  celslm_band band = {celslm_strdup(name), celslm_xml_text(x), celslm_xml_elements(x)};
-  celslm_xml_close(x);
-  p->bands = celslm_realloc(p->bands, (unsigned long)p->n_bands + 1, sizeof *p->bands);
-  p->bands[p->n_bands++] = band;
-  return check_band(band.root, err) ? band.root : NULL;
-}
-
-/* Adds what the band of a cell says and the cell itself does not. */
-static bool add_band(celslm_platform *p, celslm_element *props, const celslm_element *host,
-                     const char *folder, celslm_error *err) {
-  const char *name = celslm_element_attribute(props, "celslm.band");
-  if (!name) return true;
-  const celslm_element *band = find_band(p, host, folder, name, err);
-  if (!band) return false;
-  props->attributes =
-      celslm_realloc(props->attributes, (unsigned long)(props->n_attributes + band->n_children),
-                     sizeof *props->attributes);
-  for (int i = 0; i < band->n_children; i++) {
-    const char *id = celslm_element_attribute(&band->children[i], "id");
-    const char *value = celslm_element_attribute(&band->children[i], "value");
-    if (!celslm_element_attribute(props, id))
-      props->attributes[props->n_attributes++] =
-          (celslm_attribute){(char *)(uintptr_t)id, (char *)(uintptr_t)value};
-  }
-  return true;
 }
 
 /* The <prop> children as one element with an attribute for each, so that the getters of element.h
@@ -491,7 +428,7 @@ static bool read_roles(celslm_platform *p, celslm_topology *t, const celslm_elem
     if (strcmp(zone->children[i].name, "host")) continue;
     celslm_element props;
     ok = gather_properties(&zone->children[i], &props, err) &&
-         add_band(p, &props, &zone->children[i], folder, err) &&
+         celslm_band_add(p, &props, &zone->children[i], folder, err) &&
          read_role(p, t, place, &props, folder, err);
     free(props.attributes);
     free(props.name);

@@ -192,7 +192,10 @@ static bool read_blockage(celslm_radio_config *r, const celslm_element *e, celsl
 }
 
 static bool read_handover(celslm_radio_config *r, const celslm_element *e, celslm_error *err) {
+  int64_t filter;
   r->handover = true;
+  if (!celslm_element_integer(e, "filter", 0, 19, 4, &filter, err)) return false;
+  r->filter = exp2(-(double)filter / 4); /* TS 38.331: a = 2^(-k/4) */
   return celslm_element_quantity(e, "hysteresis", CELSLM_UNIT_DB, 0, 30, 3, &r->hysteresis, err) &&
          celslm_element_quantity(e, "time_to_trigger", CELSLM_UNIT_TIME, 0, 10, 0.48,
                                  &r->time_to_trigger, err) &&

@@ -88,6 +88,7 @@ typedef struct celslm_radio_config {
   double hysteresis;      /* dB */
   double time_to_trigger; /* s */
   double interruption;    /* s */
+  double filter;          /* share that a new measurement has in the filtered one, per 200 ms */
   double sample;          /* s between measurements, and between steps of moving users */
   double link_failure;    /* s without a usable signal until a user looks for another cell */
   double patience;        /* s that a message waits for a usable signal before it is given up */

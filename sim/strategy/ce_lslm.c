@@ -12,7 +12,10 @@
 typedef struct options {
   bool pipeline, cloud_warm;
   const celslm_codec *codec;
+  int after_handover; /* FROM_CLOUD ... */
 } options;
+
+enum { FROM_CLOUD, FROM_OLD_EDGE, MIGRATE };
 
 static bool configure(void *o, const celslm_system *s, const celslm_element *e, celslm_error *err) {
   options *opt = o;
@@ -22,6 +25,9 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
     return celslm_element_fail(e, err, "no codec is called %s; see `celslm list codecs`", codec);
   if (!celslm_element_bool(e, "pipeline", true, &opt->pipeline, err) ||
       !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err))
+    return false;
+  static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
+  if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
   const celslm_model *cloud = s->sites[s->cloud].model;
   for (int i = 0; i < s->n_users; i++) {
@@ -53,6 +59,27 @@ static celslm_entry *entry_of(const celslm_request *r) {
   return celslm_store_entry(r->system->sites[r->site].store, r->context);
 }
 
+/* Where an edge gets a context for a user: from the edge that this user had, or from the cloud. */
+static celslm_site *source_of(const options *opt, celslm_system *s, const celslm_user *u,
+                              int context) {
+  celslm_site *cloud = &s->sites[s->cloud];
+  if (opt->after_handover == FROM_CLOUD || u->before < 0 || u->before == u->site) return cloud;
+  celslm_site *old = &s->sites[u->before];
+  bool there = celslm_store_entry(old->store, context)->residence == CELSLM_RESIDENT;
+  return there && !old->down && old->model == s->sites[u->site].model ? old : cloud;
+}
+
+/* The user's last context follows it, if the old edge has it and there is room. */
+static void moved(const void *o, celslm_system *s, const celslm_user *u) {
+  const options *opt = o;
+  celslm_site *edge = &s->sites[u->site];
+  if (opt->after_handover != MIGRATE || u->context < 0 || edge->down) return;
+  celslm_site *source = source_of(opt, s, u, u->context);
+  celslm_entry *e = celslm_store_entry(edge->store, u->context);
+  if (source == &s->sites[s->cloud] || e->residence != CELSLM_ABSENT) return;
+  if (celslm_store_claim(edge->store, e)) celslm_site_fetch(edge, source, u->context, opt->codec);
+}
+
 static void at_edge(celslm_request *r) {
   const options *opt = r->system->options;
   celslm_site *edge = &r->system->sites[r->site];
@@ -78,7 +105,11 @@ static void at_edge(celslm_request *r) {
     r->source = CELSLM_CONTEXT_FETCHED;
     r->kv_bytes = (double)edge->model->layers *
                   opt->codec->layer_bytes(edge->model, (double)e->shared.tokens);
-    celslm_site_fetch(edge, &r->system->sites[r->system->cloud], r->context, opt->codec);
+    const celslm_user *u = &r->system->users[r->user];
+    bool here = r->site == u->site; /* it may have gone on while its prompt was on the way */
+    celslm_site *source =
+        here ? source_of(opt, r->system, u, r->context) : &r->system->sites[r->system->cloud];
+    celslm_site_fetch(edge, source, r->context, opt->codec);
   }
   if (opt->pipeline) {
     celslm_serve(r, r->prompt, e);
@@ -101,4 +132,5 @@ const celslm_strategy celslm_strategy_ce_lslm = {
     .options_size = sizeof(options),
     .configure = configure,
     .arrive = arrive,
+    .moved = moved,
 };

@@ -23,9 +23,11 @@
 typedef struct celslm_system celslm_system;
 
 typedef struct celslm_user {
-  int cell; /* -1: sits at the edge host itself */
-  int site; /* the engine at the edge that is nearest; -1: none */
-  int host; /* of that edge */
+  int cell;        /* -1: sits at the edge host itself */
+  int site;        /* the engine at the edge that is nearest; -1: none */
+  int host;        /* of that edge */
+  int before;      /* the site that it had before its last change of edge; -1: none */
+  int32_t context; /* of its last request; -1: none */
 } celslm_user;
 
 typedef struct celslm_request {
@@ -68,6 +70,8 @@ typedef struct celslm_strategy {
   void (*clear)(void *options); /* frees what options own; NULL: nothing */
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
   void (*forget)(celslm_request *r); /* frees what it keeps for a request; NULL: nothing */
+  /* A user has come to another edge (user->before was its site). NULL: nothing is to be done. */
+  void (*moved)(const void *options, celslm_system *s, const celslm_user *user);
 } celslm_strategy;
 
 extern const celslm_strategy *const celslm_strategies[]; /* NULL-terminated */

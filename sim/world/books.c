@@ -123,14 +123,12 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
          OPEN(timeline, span, "what engines, routes and cells did in the timeline window") &&
          (s->radio.plain ||
           OPEN(users, user, "users, as they are placed at the start of the run")) &&
-         (!s->results.trajectory ||
-          OPEN(trajectory, trajectory, "users that move, over time")) &&
+         (!s->results.trajectory || OPEN(trajectory, trajectory, "users that move, over time")) &&
          (!s->radio.handover ||
           OPEN(handovers, handover, "changes of users from one cell to another")) &&
          ((s->radio.plain && !s->faults.n) ||
           OPEN(drops, drop, "requests that were dropped, and why")) &&
-         (!s->faults.n ||
-          OPEN(faults, fault, "changes of links, cells and hosts by faults")) &&
+         (!s->faults.n || OPEN(faults, fault, "changes of links, cells and hosts by faults")) &&
          (!s->results.iterations ||
           OPEN(iterations, iteration, "every iteration of every engine")) &&
          OPEN(classes, class, "one row per class of requests, at the end") &&
@@ -436,13 +434,13 @@ static void write_links(celslm_books *b, const celslm_system *s, double duration
 
 static void write_cells(celslm_books *b, const celslm_system *s) {
   for (int c = 0; c < b->scenario->platform->n_cells; c++) {
-    celslm_cell_row row = {.strategy = (uint8_t)b->options->strategy,
-                           .cell = (uint32_t)c,
-                           .bytes_up = s->bytes_up[c],
-                           .bytes_down = s->bytes_down[c],
-                           .airtime_up = s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, true)) : 0,
-                           .airtime_down =
-                               s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, false)) : 0};
+    celslm_cell_row row = {
+        .strategy = (uint8_t)b->options->strategy,
+        .cell = (uint32_t)c,
+        .bytes_up = s->bytes_up[c],
+        .bytes_down = s->bytes_down[c],
+        .airtime_up = s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, true)) : 0,
+        .airtime_down = s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, false)) : 0};
     celslm_table_append(b->cells, &row);
   }
 }

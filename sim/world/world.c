@@ -40,7 +40,8 @@ static void seat_users(celslm_system *s) {
       int host = sc->engines[i].host;
       bool edge = sc->platform->hosts[host].role != CELSLM_CLOUD;
       if (edge == (pass == 0) && site_on(s, host) == i)
-        s->users[s->n_users++] = (celslm_user){.cell = -1, .site = edge ? i : -1, .host = host};
+        s->users[s->n_users++] = (celslm_user){
+            .cell = -1, .site = edge ? i : -1, .host = host, .before = -1, .context = -1};
     }
 }
 
@@ -56,7 +57,13 @@ static void join_cell(celslm_system *s, int user, int cell) {
 
 static void handed_over(void *self, int ue, int from, int to, celslm_handover_cause cause) {
   world *w = self;
-  join_cell(&w->system, ue, to);
+  celslm_system *s = &w->system;
+  int before = s->users[ue].site;
+  join_cell(s, ue, to);
+  if (s->users[ue].site != before) {
+    s->users[ue].before = before;
+    if (s->strategy->moved) s->strategy->moved(s->options, s, &s->users[ue]);
+  }
   celslm_books_handover(w->books, ue, from, to, (int)cause);
 }
 
@@ -82,7 +89,8 @@ static bool place_users(world *w, celslm_error *err) {
   for (int i = 0; i < s->n_users; i++) {
     const celslm_cell *home =
         &s->scenario->platform->cells[s->scenario->radio.ues[scene->ues[i].group].cell];
-    s->users[i] = (celslm_user){.host = home->serves, .site = site_on(s, home->serves)};
+    s->users[i] = (celslm_user){
+        .host = home->serves, .site = site_on(s, home->serves), .before = -1, .context = -1};
     join_cell(s, i, scene->ues[i].cell);
   }
   celslm_books_users(w->books, s);
@@ -107,6 +115,7 @@ static void arrive(void *self) {
   r->id = w->arrived++;
   r->user = (uint32_t)(a.place * s->n_users);
   r->context = a.context;
+  s->users[r->user].context = r->context;
   r->site = -1;
   r->prompt = a.prompt;
   r->output = a.output;

@@ -103,6 +103,10 @@ static const struct {
     {"bench serve kernels",
      "celslm: bench does not know \"kernels\"; `celslm bench --help` tells its arguments\n"},
     {"calibrate --tea", NULL},
+    {"radio nowhere.xml", NULL},
+    {"radio cmd/whole.xml --grid fast -o %s/x.h5", NULL},
+    {"radio cmd/whole.xml --tea",
+     "celslm: radio has no option --tea; `celslm radio --help` lists them\n"},
 };
 
 START_TEST(test_bad_input) {

@@ -387,6 +387,48 @@ START_TEST(test_patience) {
 }
 END_TEST
 
+/* ---- jitter ---------------------------------------------------------------------------------- */
+
+static double draw_exponential(void *self) {
+  return gsl_ran_exponential(self, 2e-3);
+}
+
+/* Packets far apart come later by a draw each: its mean within 3 standard errors. Close together
+ * they keep their order. */
+START_TEST(test_jitter) {
+  enum { PACKETS = 4000 };
+  static flow packets[PACKETS];
+  celslm_error err = {0};
+  platform = celslm_platform_load(CELSLM_TEST_DATA "/line.xml", NULL, &err);
+  net = celslm_net_new(platform, &err);
+  r = gsl_rng_alloc(gsl_rng_mt19937);
+  celslm_net_set_jitter(net, 0, draw_exponential, r);
+  for (int i = 0; i < PACKETS; i++) {
+    packets[i].t = (celslm_transfer){.from = 0,
+                                     .to = 1,
+                                     .bytes = 100,
+                                     .traffic = CELSLM_TOKENS,
+                                     .sent = on_sent,
+                                     .delivered = on_delivered,
+                                     .self = &packets[i]};
+    packets[i].start =
+        (celslm_event){.fire = on_start, .self = &packets[i], .cls = CELSLM_AT_TIMER};
+    packets[i].at = i * (_i ? 1e-4 : 0.1);
+    celslm_net_at(net, &packets[i].start, celslm_ns_of(packets[i].at));
+  }
+  celslm_net_run(net, CELSLM_NEVER);
+  double sum = 0;
+  for (int i = 0; i < PACKETS; i++) {
+    if (i) ck_assert_double_ge(packets[i].delivered, packets[i - 1].delivered);
+    sum += packets[i].delivered - packets[i].at - 0.010 - 1e-6;
+  }
+  if (_i == 0) ck_assert_double_eq_tol(sum / PACKETS, 2e-3, 3 * 2e-3 / sqrt(PACKETS));
+  gsl_rng_free(r);
+  celslm_net_free(net);
+  celslm_platform_free(platform);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("wires");
   TCase *tcase = tcase_create("wires");
@@ -394,6 +436,7 @@ int main(void) {
   tcase_add_loop_test(tcase, test_against_fluid_solver, 0, 100);
   tcase_add_test(tcase, test_speeds_up_after_repair);
   tcase_add_test(tcase, test_patience);
+  tcase_add_loop_test(tcase, test_jitter, 0, 2);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

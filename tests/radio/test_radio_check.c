@@ -69,8 +69,12 @@ static void expect(const char *arguments, int status, const char *text) {
 
 START_TEST(test_arguments) {
   begin();
-  expect("", 2, "celslm: radio does not know \"\"; try `celslm radio check FILE.csv`\n");
-  expect("chek", 2, "celslm: radio does not know \"chek\"; try `celslm radio check FILE.csv`\n");
+  expect("", 2,
+         "celslm: radio does not know \"\"; try `celslm radio check FILE.csv` or `celslm radio "
+         "SCENARIO.xml`\n");
+  expect("chek", 2,
+         "celslm: radio does not know \"chek\"; try `celslm radio check FILE.csv` or `celslm radio "
+         "SCENARIO.xml`\n");
   expect("check", 2,
          "celslm: radio check needs a CSV file; `celslm radio --help` has an example\n");
   expect("check a b", 2, "celslm: one file at a time; \"b\" is a second one\n");

@@ -218,6 +218,30 @@ START_TEST(test_ergodic_rate) {
 }
 END_TEST
 
+/* The names that a scenario gives to walls and curves are those of the models, in their order. */
+START_TEST(test_names_in_scenarios) {
+  for (int i = 0; i < CELSLM_WALLS + CELSLM_RATE_CURVES; i++) {
+    bool wall = i < CELSLM_WALLS;
+    int at = wall ? i : i - CELSLM_WALLS;
+    char *text = celslm_format(
+        "<scenario name=\"t\"><platform file=\"pair.xml\"/><models><model "
+        "file=\"models/big.xml\"/></models><engines><engine name=\"cloud\" host=\"cloud\" "
+        "model=\"big\"/></engines><radio><channel><umi/></channel><link curve=\"%s\"/>"
+        "<ues cell=\"gnb0\" count=\"1\" max_distance=\"20m\" wall=\"%s\"/></radio><workload "
+        "requests=\"1\"><arrivals><poisson rate=\"1/s\"/></arrivals><prompt><fixed "
+        "tokens=\"1\"/></prompt><output><fixed tokens=\"1\"/></output></workload>"
+        "<strategy><cloud-only/></strategy></scenario>",
+        wall ? "lte" : celslm_rate_curve_names[at], wall ? celslm_wall_names[at] : "low");
+    celslm_error err = {0};
+    celslm_scenario *s = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
+    ck_assert_msg(s != NULL, "%s", err.text);
+    ck_assert_int_eq(wall ? s->radio.ues[0].wall : s->radio.curve, at);
+    celslm_scenario_free(s);
+    free(text);
+  }
+}
+END_TEST
+
 START_TEST(test_tables) {
   for (int level = CELSLM_LINK_AWGN; level <= CELSLM_LINK_PRACTICAL; level++)
     for (int mcs = 0; mcs < 28; mcs++) {
@@ -308,4 +332,5 @@ START_TEST(test_timing) {
 END_TEST
 
 RUN_SUITE("radio_properties", test_loss_grows, test_options, test_attenuation, test_blocker_loss,
-          test_budget, test_rate_below_shannon, test_ergodic_rate, test_tables, test_harq, test_fading, test_timing)
+          test_budget, test_rate_below_shannon, test_ergodic_rate, test_names_in_scenarios,
+          test_tables, test_harq, test_fading, test_timing)

@@ -179,7 +179,8 @@ static void handed_over(void *self, int ue, int from, int to, celslm_handover_ca
  * transfer that lasts throughout arrives, and each change costs its interruption. */
 START_TEST(test_handover_place) {
   celslm_ran_hooks hooks = {.handed_over = handed_over};
-  open_cell("sample=\"100ms\"><channel><umi state=\"los\"/></channel><handover hysteresis=\"3dB\" "
+  open_cell("sample=\"100ms\"><channel><umi state=\"los\"/></channel><handover filter=\"0\" "
+            "hysteresis=\"3dB\" "
             "time_to_trigger=\"400ms\" interruption=\"50ms\"/>"
             "<ues cell=\"gnb0\" count=\"1\" max_distance=\"50m\"><road speed=\"10m/s\" "
             "from_x=\"0m\" from_y=\"0m\" to_x=\"200m\" to_y=\"0m\"/></ues>",

@@ -26,8 +26,7 @@ static const struct {
     {"users", celslm_user_columns, &celslm_user_n_columns, sizeof(celslm_user_row)},
     {"trajectory", celslm_trajectory_columns, &celslm_trajectory_n_columns,
      sizeof(celslm_trajectory_row)},
-    {"handovers", celslm_handover_columns, &celslm_handover_n_columns,
-     sizeof(celslm_handover_row)},
+    {"handovers", celslm_handover_columns, &celslm_handover_n_columns, sizeof(celslm_handover_row)},
     {"drops", celslm_drop_columns, &celslm_drop_n_columns, sizeof(celslm_drop_row)},
     {"faults", celslm_fault_columns, &celslm_fault_n_columns, sizeof(celslm_fault_row)},
     {"map", celslm_map_columns, &celslm_map_n_columns, sizeof(celslm_map_row)},
@@ -49,7 +48,8 @@ START_TEST(columns_cover_the_row) {
 END_TEST
 
 static int known_unit(const char *unit) {
-  static const char *const units[] = {"1", "s", "B", "J", "1/s", "token", "token/s", "block", "m", "dB", "B/s"};
+  static const char *const units[] = {"1",       "s",     "B", "J",  "1/s", "token",
+                                      "token/s", "block", "m", "dB", "B/s"};
   for (size_t i = 0; i < sizeof units / sizeof *units; i++)
     if (strcmp(unit, units[i]) == 0) return 1;
   return 0;

@@ -426,6 +426,116 @@ static const struct {
     {SCENARIO, "zipf-context",
      "bad/zipf-context.xml:9: <zipf> is not a distribution for contexts; allowed: fixed, "
      "lognormal, uniform"},
+    {SCENARIO, "radio-unknown-curve",
+     "bad/radio-unknown-curve.xml:10: <link> curve \"turbo\" is not allowed; allowed: shannon, "
+     "lte, mcs-awgn, mcs-practical"},
+    {SCENARIO, "radio-activity-above-one",
+     "bad/radio-activity-above-one.xml:10: <link> activity \"1.5\": out of range; it must be at "
+     "least 0 and at most 1"},
+    {SCENARIO, "radio-all-blocks-fail",
+     "bad/radio-all-blocks-fail.xml:10: <link> bler \"0.95\": out of range; it must be at least 0 "
+     "and at most 0.9"},
+    {SCENARIO, "radio-rain-without-unit",
+     "bad/radio-rain-without-unit.xml:10: <umi> rain \"25\": no unit; give a rain rate such as "
+     "25mm/h"},
+    {SCENARIO, "radio-unknown-channel",
+     "bad/radio-unknown-channel.xml:10: <channel> has no <moon> in it; allowed: <umi>, <uma>, "
+     "<rma>, <sma>, <inh>, <inh-open>, <inf-sl>, <inf-dl>, <inf-sh>, <inf-dh>, <inf-hh>, "
+     "<nyu-umi>, <nyu-uma>, <nyu-rma>, <nyu-inh>, <nyu-inf>"},
+    {SCENARIO, "radio-clutter-everywhere",
+     "bad/radio-clutter-everywhere.xml:10: <inf-dh> clutter_density \"1\": out of range; it must "
+     "be more than 0 and at most 0.99"},
+    {SCENARIO, "radio-capability",
+     "bad/radio-capability.xml:10: <access> capability \"3\": out of range; it must be a whole "
+     "number of at least 1 and at most 2"},
+    {SCENARIO, "radio-request-period",
+     "bad/radio-request-period.xml:10: <access> request_period \"5\": no unit; give a time such as "
+     "5ms (ns, us, ms, s, min, h, d)"},
+    {SCENARIO, "radio-depth-without-unit",
+     "bad/radio-depth-without-unit.xml:10: <blockage> depth \"15\": no unit; give a gain such as "
+     "8dB or 8dBi"},
+    {SCENARIO, "radio-negative-hysteresis",
+     "bad/radio-negative-hysteresis.xml:10: <handover> hysteresis \"-1dB\": out of range; it must "
+     "be at least 0dB and at most 30dB"},
+    {SCENARIO, "radio-filter",
+     "bad/radio-filter.xml:10: <handover> filter \"20\": out of range; it must be a whole number "
+     "of at least 0 and at most 19"},
+    {SCENARIO, "radio-no-patience",
+     "bad/radio-no-patience.xml:10: <radio> patience \"0s\": out of range; it must be at least "
+     "0.001s and at most 1e+06s"},
+    {SCENARIO, "radio-indoors-and-in-cars",
+     "bad/radio-indoors-and-in-cars.xml:10: <ues> indoor 0.8 and in_car 0.5 are more than all; "
+     "allowed: a sum of at most 1"},
+    {SCENARIO, "radio-unknown-wall",
+     "bad/radio-unknown-wall.xml:10: <ues> wall \"paper\" is not allowed; allowed: low, high, "
+     "high-v19, low-a, legacy, nyu-low, nyu-high"},
+    {SCENARIO, "radio-no-weight",
+     "bad/radio-no-weight.xml:10: <ues> weight \"0\": out of range; it must be at least 0.001 and "
+     "at most 1000"},
+    {SCENARIO, "radio-share-above-one",
+     "bad/radio-share-above-one.xml:10: <ues> max_share \"2\": out of range; it must be at least "
+     "0.001 and at most 1"},
+    {SCENARIO, "radio-demand-without-unit",
+     "bad/radio-demand-without-unit.xml:10: <ues> demand_up \"5\": no unit; give a rate such as "
+     "10Gbps (bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "radio-waypoint-speeds",
+     "bad/radio-waypoint-speeds.xml:10: <waypoint> speed_min 3m/s is above speed_max 2m/s; it must "
+     "not be"},
+    {SCENARIO, "radio-road-of-no-length",
+     "bad/radio-road-of-no-length.xml:10: <road> is shorter than 1m; give two ends"},
+    {SCENARIO, "radio-memory-above-one",
+     "bad/radio-memory-above-one.xml:10: <gauss-markov> memory \"2\": out of range; it must be at "
+     "least 0 and at most 1"},
+    {SCENARIO, "faults-unknown-link",
+     "bad/faults-unknown-link.xml:18: <link> \"wire\" is not a link of bad/../small.xml; allowed: "
+     "wan, metro, site"},
+    {SCENARIO, "faults-unknown-cell",
+     "bad/faults-unknown-cell.xml:18: <cell> \"edge0\" is not a cell of bad/../small.xml; allowed: "
+     "gnb0"},
+    {SCENARIO, "faults-cell-as-host",
+     "bad/faults-cell-as-host.xml:18: <host> \"gnb0\" is not a host with a profile of "
+     "bad/../small.xml; allowed: cloud, edge0, edge1"},
+    {SCENARIO, "faults-both-ways",
+     "bad/faults-both-ways.xml:18: <link> \"wan\" does not say when; give either at and for, or "
+     "mtbf and mttr"},
+    {SCENARIO, "faults-faster-than-new",
+     "bad/faults-faster-than-new.xml:18: <link> speed \"2\": out of range; it must be at least 0 "
+     "and at most 1"},
+    {SCENARIO, "faults-host-has-no-speed",
+     "bad/faults-host-has-no-speed.xml:18: <host> has no attribute \"speed\"; allowed: name, at, "
+     "for, mtbf, mttr"},
+    {SCENARIO, "wires-unknown-link",
+     "bad/wires-unknown-link.xml:18: <jitter> \"wire\" is not a link of bad/../small.xml; allowed: "
+     "wan, metro, site"},
+    {SCENARIO, "wires-full",
+     "bad/wires-full.xml:18: <background> of 1.25e+08Bps fills link \"wan\" (1.25e+08Bps); it must "
+     "leave something"},
+    {SCENARIO, "wires-weight",
+     "bad/wires-weight.xml:18: <priority> weight \"17\": out of range; it must be a whole number "
+     "of at least 1 and at most 16"},
+    {SCENARIO, "wires-unknown-traffic",
+     "bad/wires-unknown-traffic.xml:18: <priority> traffic \"mail\" is not allowed; allowed: "
+     "prompt, tokens, kv, context, swap"},
+    {SCENARIO, "unknown-source-after-handover",
+     "bad/unknown-source-after-handover.xml:17: <ce-lslm> after_handover \"moon\" is not allowed; "
+     "allowed: cloud, old-edge, migrate"},
+    {PLATFORM, "platform-unknown-band",
+     "bad/platform-unknown-band.xml:14: celslm.band \"fr9\": there is no "
+     "profiles/../bands/fr9.xml; give the name of a file there, without .xml"},
+    {PLATFORM, "platform-band-outside",
+     "bad/platform-band-outside.xml:14: celslm.band \"../profiles/gpu\": there is no "
+     "profiles/../bands/../profiles/gpu.xml; give the name of a file there, without .xml"},
+    {PLATFORM, "platform-band-without-source",
+     "profiles/../bands/no-source.xml:2: <prop> lacks \"source\"; give a name"},
+    {PLATFORM, "platform-band-other-property",
+     "profiles/../bands/not-of-cells.xml:2: <prop> \"celslm.profile\" is not a property of cells; "
+     "allowed are those of hosts with the role cell, such as celslm.carrier"},
+    {PLATFORM, "platform-numerology",
+     "bad/platform-numerology.xml:14: <host id=\"gnb0\"> celslm.numerology \"7\": out of range; it "
+     "must be a whole number of at least 0 and at most 6"},
+    {PLATFORM, "platform-azimuth",
+     "bad/platform-azimuth.xml:14: <host id=\"gnb0\"> celslm.azimuth \"400\": out of range; it "
+     "must be at least -360 and at most 360"},
 };
 
 /* True: it loads. */

@@ -88,8 +88,8 @@ static char *random_text(void) {
       "<cloud-only/>",
       "<cloud-only prompt_cache=\"yes\"/>",
       "<edge-only prompt_cache=\"yes\"/>",
-      "<ce-lslm/>",
-      "<ce-lslm cloud_warm=\"yes\"/>",
+      "<ce-lslm after_handover=\"old-edge\"/>",
+      "<ce-lslm cloud_warm=\"yes\" after_handover=\"migrate\"/>",
       "<ce-lslm pipeline=\"no\"/>",
       "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
       "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>"};
@@ -268,6 +268,45 @@ START_TEST(test_cell_outage) {
 }
 END_TEST
 
+/* A user walks from one edge to the other and asks all the time. The second edge gets its context
+ * from the cloud, from the first edge when asked, or from it at once: then over the WAN it comes
+ * once, and with migration no request starts a second fetch. */
+START_TEST(test_context_after_handover) {
+  static const char *const ways[] = {"cloud", "old-edge", "migrate"};
+  double wan[3];
+  for (int k = 0; k < 3; k++) {
+    char *text = celslm_format(
+        "<scenario name=\"t\" seed=\"1\"><platform file=\"pair.xml\"/>"
+        "<models><model file=\"models/big.xml\"/><model file=\"models/small.xml\"/></models>"
+        "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" context_memory=\"1GiB\"/>"
+        "<engine name=\"e0\" host=\"edge0\" model=\"small\" context_memory=\"1GiB\"/>"
+        "<engine name=\"e1\" host=\"edge1\" model=\"small\" context_memory=\"1GiB\"/></engines>"
+        "<contexts><context name=\"c\" tokens=\"700\"/></contexts>"
+        "<radio><channel><umi state=\"los\"/></channel><handover/><ues cell=\"gnb0\" count=\"1\" "
+        "max_distance=\"20m\"><road speed=\"10m/s\" from_x=\"0m\" from_y=\"0m\" to_x=\"200m\" "
+        "to_y=\"0m\"/></ues></radio>"
+        "<workload requests=\"60\"><arrivals><deterministic interval=\"0.5s\"/></arrivals>"
+        "<prompt><fixed tokens=\"16\"/></prompt><output><fixed tokens=\"4\"/></output>"
+        "<popularity><uniform/></popularity></workload>"
+        "<strategy><ce-lslm cloud_warm=\"yes\" after_handover=\"%s\"/></strategy></scenario>",
+        ways[k]);
+    simulation s = simulate_well(text, 0, false);
+    int by_request = 0, edges[3] = {0};
+    for (size_t i = 0; i < s.n; i++) {
+      by_request += s.rows[i].context_source == CELSLM_CONTEXT_FETCHED;
+      edges[s.rows[i].engine]++;
+      ck_assert_int_eq(s.rows[i].end, CELSLM_COMPLETED);
+    }
+    ck_assert_msg(edges[1] > 5 && edges[2] > 5, "%d %d", edges[1], edges[2]);
+    ck_assert_int_eq(by_request, k == 2 ? 1 : 2);
+    wan[k] = s.summary.wan_bytes;
+    free(s.rows), free(text);
+  }
+  ck_assert_double_eq_tol(wan[0], 2 * wan[1], 1000); /* but for the requests' own bytes */
+  ck_assert_double_eq_tol(wan[1], wan[2], 1000);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("storms");
   TCase *tcase = tcase_create("storms");
@@ -277,6 +316,7 @@ int main(void) {
   tcase_add_test(tcase, test_cold_context_without_backhaul);
   tcase_add_test(tcase, test_crash_and_restart);
   tcase_add_test(tcase, test_cell_outage);
+  tcase_add_test(tcase, test_context_after_handover);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

@@ -88,6 +88,17 @@ double celslm_mcs_threshold(celslm_link_level level, int table, int mcs) {
 }
 
 int celslm_mcs_at(celslm_link_level level, int table, double sinr_db) {
+  if (table == 2) { /* efficiencies and thresholds rise: halve */
+    int low = -1, high = size_of(table) - 1;
+    while (low < high) {
+      int middle = (low + high + 1) / 2;
+      if (celslm_mcs_threshold(level, table, middle) <= sinr_db)
+        low = middle;
+      else
+        high = middle - 1;
+    }
+    return low;
+  }
   int best = -1;
   double most = 0;
   for (int i = 0; i < size_of(table); i++) {

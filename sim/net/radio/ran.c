@@ -18,12 +18,14 @@ typedef struct user {
   celslm_hop *first[2], *last[2]; /* preparing ones are not listed */
   double fade[2];                 /* dB, at this moment */
   celslm_event fading[2], blocking, change;
+  bool stale;          /* it has moved since its link was worked out */
   bool blocked, known; /* known: `blocked` held at `seen` */
   celslm_ns seen;
   int target; /* of a handover under way or in the trigger time; -1: none */
   bool interrupted;
   celslm_ns since, lost; /* the target is better since; no usable signal since (-1: there is one) */
   celslm_handover_cause cause;
+  double *heard; /* dBm by cell, filtered; NaN: not measured yet */
 } user;
 
 struct celslm_ran {
@@ -34,8 +36,8 @@ struct celslm_ran {
   celslm_air **air[2]; /* by cell */
   double *speed;       /* by cell */
   user *users;
+  double *heard; /* [user][cell]; NULL: nobody hands over */
   celslm_event sample;
-  bool samples; /* somebody moves or may have to find another cell */
   gsl_rng *fading, *blockage, *repetitions;
   celslm_crowd crowd;
   uint64_t sent, done, failed, under_way;
@@ -71,13 +73,22 @@ static void apply(celslm_hop *h, double rate) {
   if (!stuck) celslm_net_cancel(r->net, &h->despair);
 }
 
+/* The user's link, as it is now. */
+static celslm_radio_link link_of(const user *u) {
+  const celslm_ran *r = u->ran;
+  const celslm_ue *ue = ue_of(u);
+  double depth = u->blocked ? r->config->blockage_depth : 0;
+  celslm_radio_link l =
+      celslm_scene_link(r->scene, ue, ue->cell, u->fade[DOWN] - depth, u->fade[UP] - depth);
+  if (!usable(u)) l.down = l.up = 0;
+  return l;
+}
+
 /* Works out the user's link anew, and tells its hops. */
 static void refresh(user *u) {
   celslm_ran *r = u->ran;
-  celslm_ue *ue = ue_of(u);
-  double depth = u->blocked ? r->config->blockage_depth : 0;
-  u->link = celslm_scene_link(r->scene, ue, ue->cell, u->fade[DOWN] - depth, u->fade[UP] - depth);
-  if (!usable(u)) u->link.down = u->link.up = 0;
+  u->stale = false;
+  u->link = link_of(u);
   bool lost = !(u->link.down > 0) || !(u->link.up > 0);
   if (!lost)
     u->lost = -1;
@@ -282,6 +293,7 @@ static void get_ready(void *self) {
   *(h->before ? &h->before->after : &u->first[way]) = h;
   u->last[way] = h;
   h->stage = CELSLM_HOP_QUEUED;
+  if (u->stale) refresh(u);
   if (first) begin_talk(u, way, silent);
   apply(h, rate_of(u, way));
   if (r->config->access && !first) return;
@@ -368,17 +380,26 @@ static void leave_cell(user *u, int target, celslm_handover_cause cause) {
   celslm_net_at(r->net, &u->change, celslm_net_now(r->net) + celslm_ns_of(r->config->interruption));
 }
 
+/* Layer 3 filtering, TS 38.331 section 5.5.3.2, for any interval between measurements. */
+static void filter(user *u) {
+  celslm_ran *r = u->ran;
+  double share = 1 - pow(1 - r->config->filter, r->config->sample / 0.2);
+  for (int c = 0; c < r->scene->n_cells; c++) {
+    double now = celslm_scene_power(r->scene, ue_of(u), c);
+    u->heard[c] = isnan(u->heard[c]) ? now : u->heard[c] + share * (now - u->heard[c]);
+  }
+}
+
 /* Event A3: another cell is better by the hysteresis, for the time to trigger. */
 static void measure(user *u) {
   celslm_ran *r = u->ran;
   const celslm_ue *ue = ue_of(u);
   celslm_ns now = celslm_net_now(r->net);
+  filter(u);
   if (u->interrupted) return;
   int best = -1;
   for (int c = 0; c < r->scene->n_cells; c++)
-    if (c != ue->cell && r->speed[c] > 0 &&
-        (best < 0 || celslm_scene_power(r->scene, ue, c) > celslm_scene_power(r->scene, ue, best)))
-      best = c;
+    if (c != ue->cell && r->speed[c] > 0 && (best < 0 || u->heard[c] > u->heard[best])) best = c;
   if (best < 0) return;
   if (u->lost >= 0 && now - u->lost >= celslm_ns_of(r->config->link_failure)) {
     celslm_radio_link l = celslm_scene_link(r->scene, ue, best, 0, 0);
@@ -387,8 +408,7 @@ static void measure(user *u) {
       return;
     }
   }
-  if (celslm_scene_power(r->scene, ue, best) <=
-      celslm_scene_power(r->scene, ue, ue->cell) + r->config->hysteresis) {
+  if (u->heard[best] <= u->heard[ue->cell] + r->config->hysteresis) {
     u->target = -1;
     return;
   }
@@ -416,10 +436,13 @@ static void take_sample(void *self) {
     if (moves) {
       celslm_scene_move(r->scene, ue, r->config->sample);
       celslm_scene_hear(r->scene, ue);
-      refresh(u);
+      u->stale = true;
+      if (talks(u) || u->lost >= 0) refresh(u);
     }
     if (r->config->handover && (moves || u->lost >= 0)) measure(u);
-    if (moves && r->hooks.sampled) r->hooks.sampled(r->hooks.self, i);
+    if (!moves || !r->hooks.sampled) continue;
+    if (u->stale) u->link = link_of(u); /* for the observer alone: it stays stale */
+    r->hooks.sampled(r->hooks.self, i);
   }
   schedule_sample(r);
 }
@@ -456,10 +479,15 @@ celslm_ran *celslm_ran_new(celslm_net *net, celslm_scene *scene, const celslm_ra
       celslm_air_set_gain(r->air[way][c], celslm_fair_gain);
   }
   r->users = celslm_alloc((unsigned long)scene->n_ues, sizeof *r->users);
+  if (r->config->handover) {
+    r->heard = celslm_alloc((unsigned long)scene->n_ues * n, sizeof *r->heard);
+    for (size_t i = 0; i < (size_t)scene->n_ues * n; i++) r->heard[i] = NAN;
+  }
   for (int i = 0; i < scene->n_ues; i++) {
     user *u = &r->users[i];
     uint32_t id = (uint32_t)i;
     *u = (user){.ran = r, .index = i, .target = -1, .lost = -1};
+    if (r->heard) u->heard = &r->heard[(size_t)i * n];
     u->fading[DOWN] =
         (celslm_event){.fire = new_block_down, .self = u, .cls = CELSLM_AT_TIMER, .id = id};
     u->fading[UP] =
@@ -487,6 +515,7 @@ void celslm_ran_free(celslm_ran *r) {
   celslm_scene_free(r->scene);
   free(r->speed);
   free(r->users);
+  free(r->heard);
   free(r);
 }
 

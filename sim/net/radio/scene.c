@@ -83,10 +83,12 @@ static bool in_sight(const celslm_scene *s, const celslm_ue *u, int cell,
   double chance = s->spatial
                       ? celslm_uniform_of(celslm_field_at(s->sight[s->site[cell]], u->x, u->y))
                       : u->chance;
-  return chance < s->channel->los_probability(g);
+  celslm_geometry outside = *g; /* the way through the building does not count */
+  outside.distance = fmax(g->distance - u->indoors, 0);
+  return chance < s->channel->los_probability(&outside);
 }
 
-static double shadow(const celslm_scene *s, const celslm_ue *u, int cell, const celslm_geometry *g,
+static double shadow(celslm_scene *s, const celslm_ue *u, int cell, const celslm_geometry *g,
                      bool los) {
   celslm_link_state state = u->indoor ? CELSLM_O2I : los ? CELSLM_LOS : CELSLM_NLOS;
   double std = s->channel->shadow_std(g, state);
@@ -95,7 +97,9 @@ static double shadow(const celslm_scene *s, const celslm_ue *u, int cell, const 
     std = s->channel->shadow_std(g, state);
   }
   double own = celslm_field_at(s->shadow[3 * s->site[cell] + (int)state], u->x, u->y);
-  double common = celslm_field_at(s->common[state], u->x, u->y);
+  if (isnan(s->common_here[state])) /* the same for all cells */
+    s->common_here[state] = celslm_field_at(s->common[state], u->x, u->y);
+  double common = s->common_here[state];
   return std * celslm_between_sites(common, own, 0.5);
 }
 
@@ -116,6 +120,7 @@ static void hear(celslm_scene *s, celslm_ue *u, int cell, double distance) {
 }
 
 void celslm_scene_hear(celslm_scene *s, celslm_ue *u) {
+  for (int state = 0; state < 3; state++) s->common_here[state] = NAN;
   for (int c = 0; c < s->n_cells; c++)
     if (s->spatial || c == u->cell)
       hear(s, u, c, hypot(u->x - cell_of(s, c)->x, u->y - cell_of(s, c)->y));

@@ -55,6 +55,7 @@ typedef struct celslm_scene {
   int n_sites;
   celslm_field **shadow, **sight; /* [site][state], [site] */
   celslm_field *common[3];
+  double common_here[3]; /* their values for the user who hears now; NaN: not needed yet */
   celslm_heard *heard;
   gsl_rng *moves;
 } celslm_scene;
