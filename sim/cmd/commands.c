@@ -35,3 +35,34 @@ bool celslm_option(int argc, char **argv, int *i, const char *name, const char *
   if (!*value) celslm_fail(err, NULL, 0, "%s needs a value", a);
   return true;
 }
+
+static bool take(int argc, char **argv, int *i, const celslm_flag *f, bool *taken,
+                 celslm_error *err) {
+  const char *value;
+  if (f->set && strcmp(argv[*i], f->name) == 0) return *taken = *f->set = true;
+  if (f->set || !celslm_option(argc, argv, i, f->name, f->shorter, &value, err)) return true;
+  *taken = true;
+  if (!value) return false;
+  if (f->count && *f->count == f->most)
+    return celslm_fail(err, NULL, 0, "more than %d times %s", f->most, f->name);
+  f->value[f->count ? (*f->count)++ : 0] = value;
+  return true;
+}
+
+bool celslm_flags(const char *command, int argc, char **argv, const celslm_flag *flags, int n,
+                  bool *help, celslm_error *err) {
+  for (int i = 1; i < argc; i++) {
+    bool taken = false;
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return *help = true;
+    for (int k = 0; k < n && !taken; k++)
+      if (!take(argc, argv, &i, &flags[k], &taken, err)) return false;
+    if (!taken)
+      return celslm_fail(err, NULL, 0, "%s has no option %s; `celslm %s --help` lists them",
+                         command, argv[i], command);
+  }
+  for (int k = 0; k < n; k++)
+    if (flags[k].needed && !*flags[k].value)
+      return celslm_fail(err, NULL, 0, "%s needs %s %s", command,
+                         flags[k].shorter ? flags[k].shorter : flags[k].name, flags[k].needed);
+  return true;
+}

@@ -30,4 +30,18 @@ int celslm_bad_input(const celslm_error *err);
 bool celslm_option(int argc, char **argv, int *i, const char *name, const char *shorter,
                    const char **value, celslm_error *err);
 
+/* An option of a command. */
+typedef struct celslm_flag {
+  const char *name, *shorter; /* "--output"; "-o" or NULL */
+  const char **value;         /* where its value goes; NULL: it has none, and */
+  bool *set;                  /* this becomes true */
+  const char *needed;         /* what the value is ("FILE"), if the option must be given */
+  int *count;                 /* not NULL: `value` is an array, and the option may come again, */
+  int most;                   /* so many times */
+} celslm_flag;
+/* Reads all arguments of `command` ("profile fit") by its n flags; anything else is an error, but
+ * --help or -h, which ends the reading and sets *help. */
+bool celslm_flags(const char *command, int argc, char **argv, const celslm_flag *flags, int n,
+                  bool *help, celslm_error *err);
+
 #endif

@@ -33,27 +33,13 @@ typedef struct arguments {
 } arguments;
 
 static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
-  for (int i = 1; i < argc; i++) {
-    const char *value, **to = NULL;
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return a->help = true;
-    if (strcmp(argv[i], "--json") == 0)
-      a->json = true;
-    else if (strcmp(argv[i], "--summary") == 0)
-      a->summary = true;
-    else if (celslm_option(argc, argv, &i, "--against", NULL, &value, err))
-      to = &a->against;
-    else if (celslm_option(argc, argv, &i, "--profiles", NULL, &value, err))
-      to = &a->profiles;
-    else if (celslm_option(argc, argv, &i, "--profile", NULL, &value, err))
-      to = &a->profile;
-    else
-      return celslm_fail(err, NULL, 0,
-                         "profile check has no option %s; `celslm profile check --help` lists them",
-                         argv[i]);
-    if (to && !value) return false;
-    if (to) *to = value;
-  }
-  return a->against || celslm_fail(err, NULL, 0, "profile check needs --against ROWS.csv");
+  const celslm_flag flags[] = {{.name = "--against", .value = &a->against, .needed = "ROWS.csv"},
+                               {.name = "--profiles", .value = &a->profiles},
+                               {.name = "--profile", .value = &a->profile},
+                               {.name = "--json", .set = &a->json},
+                               {.name = "--summary", .set = &a->summary}};
+  return celslm_flags("profile check", argc, argv, flags, sizeof flags / sizeof *flags, &a->help,
+                      err);
 }
 
 typedef struct result {

@@ -30,29 +30,15 @@ typedef struct arguments {
 } arguments;
 
 static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
-  const struct {
-    const char *name, *shorter, **value;
-  } options[] = {{"--tables", NULL, &a->tables}, {"--base", NULL, &a->base},
-                 {"--output", "-o", &a->output}, {"--model", NULL, &a->model},
-                 {"--source", NULL, &a->source}, {"--name", NULL, &a->name}};
-  for (int i = 1; i < argc; i++) {
-    bool taken = false;
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return a->help = true;
-    if (strcmp(argv[i], "--all") == 0) taken = a->all = true;
-    for (size_t k = 0; !taken && k < sizeof options / sizeof *options; k++) {
-      const char *value;
-      taken = celslm_option(argc, argv, &i, options[k].name, options[k].shorter, &value, err);
-      if (taken && !value) return false;
-      if (taken) *options[k].value = value;
-    }
-    if (!taken)
-      return celslm_fail(err, NULL, 0,
-                         "profile fit has no option %s; `celslm profile fit --help` lists them",
-                         argv[i]);
-  }
-  if (!a->tables) return celslm_fail(err, NULL, 0, "profile fit needs --tables DIR");
-  if (!a->base) return celslm_fail(err, NULL, 0, "profile fit needs --base PROFILE.xml");
-  return a->output || celslm_fail(err, NULL, 0, "profile fit needs -o PROFILE.xml");
+  const celslm_flag flags[] = {{.name = "--tables", .value = &a->tables, .needed = "DIR"},
+                               {.name = "--base", .value = &a->base, .needed = "PROFILE.xml"},
+                               {"--output", "-o", .value = &a->output, .needed = "PROFILE.xml"},
+                               {.name = "--model", .value = &a->model},
+                               {.name = "--source", .value = &a->source},
+                               {.name = "--name", .value = &a->name},
+                               {.name = "--all", .set = &a->all}};
+  return celslm_flags("profile fit", argc, argv, flags, sizeof flags / sizeof *flags, &a->help,
+                      err);
 }
 
 static const char *name_of_folder(const char *folder, char *room, size_t size) {

@@ -27,31 +27,14 @@ typedef struct arguments {
 } arguments;
 
 static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
-  const struct {
-    const char *name, *shorter, **value;
-  } options[] = {{"--rows", NULL, &a->rows},
-                 {"--base", NULL, &a->base},
-                 {"--output", "-o", &a->output},
-                 {"--source", NULL, &a->source},
-                 {"--profiles", NULL, &a->profiles}};
-  for (int i = 1; i < argc; i++) {
-    bool taken = false;
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return a->help = true;
-    if (strcmp(argv[i], "--overheads") == 0) taken = a->overheads = true;
-    for (size_t k = 0; !taken && k < sizeof options / sizeof *options; k++) {
-      const char *value;
-      taken = celslm_option(argc, argv, &i, options[k].name, options[k].shorter, &value, err);
-      if (taken && !value) return false;
-      if (taken) *options[k].value = value;
-    }
-    if (!taken)
-      return celslm_fail(err, NULL, 0,
-                         "profile fit --rows has no option %s; `celslm profile fit --help` lists "
-                         "them",
-                         argv[i]);
-  }
-  if (!a->base) return celslm_fail(err, NULL, 0, "profile fit needs --base PROFILE.xml");
-  return a->output || celslm_fail(err, NULL, 0, "profile fit needs -o PROFILE.xml");
+  const celslm_flag flags[] = {{.name = "--rows", .value = &a->rows, .needed = "ROWS.csv"},
+                               {.name = "--base", .value = &a->base, .needed = "PROFILE.xml"},
+                               {"--output", "-o", .value = &a->output, .needed = "PROFILE.xml"},
+                               {.name = "--source", .value = &a->source},
+                               {.name = "--profiles", .value = &a->profiles},
+                               {.name = "--overheads", .set = &a->overheads}};
+  return celslm_flags("profile fit --rows", argc, argv, flags, sizeof flags / sizeof *flags,
+                      &a->help, err);
 }
 
 static void print_rates(const char *what, int n, double median, int held, double held_median,

@@ -1,14 +1,16 @@
 /* profile_table.c - celslm profile table: a file of kernel times with linear interpolation. */
 #include "cmd/commands.h"
 #include "cmd/profile.h"
-#include "cost/table.h"
+#include "cost/table_build.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
     "usage: celslm profile table --tables DIR --base PROFILE.xml -o TABLES.h5\n"
     "                            [--model MODEL.xml] [--source TEXT]\n"
+    "                            [--profile PROFILE.xml [--name NAME]]\n"
     "\n"
     "Makes a file of the kernel times in DIR (layouts: docs/profiles.md): exact where measured, "
     "linear\n"
@@ -16,38 +18,27 @@ static const char help[] =
     "not\n"
     "falling with tokens, context or batch. Prints how many points that moved, and the error of "
     "every\n"
-    "fourth inner shape when it is interpolated from the others.\n";
+    "fourth inner shape when it is interpolated from the others.\n"
+    "\n"
+    "  --profile FILE  also write the base profile with this table in it, for platforms to name:\n"
+    "                  runs then take kernel times from the table, and the rest from its curves\n"
+    "  --name NAME     of that profile (default: the base's)\n";
 
 typedef struct arguments {
-  const char *tables, *base, *output, *model, *source;
+  const char *tables, *base, *output, *model, *source, *profile, *name;
   bool help;
 } arguments;
 
 static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
-  const struct {
-    const char *name, *shorter, **value;
-  } options[] = {{"--tables", NULL, &a->tables},
-                 {"--base", NULL, &a->base},
-                 {"--output", "-o", &a->output},
-                 {"--model", NULL, &a->model},
-                 {"--source", NULL, &a->source}};
-  for (int i = 1; i < argc; i++) {
-    bool taken = false;
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return a->help = true;
-    for (size_t k = 0; !taken && k < sizeof options / sizeof *options; k++) {
-      const char *value;
-      taken = celslm_option(argc, argv, &i, options[k].name, options[k].shorter, &value, err);
-      if (taken && !value) return false;
-      if (taken) *options[k].value = value;
-    }
-    if (!taken)
-      return celslm_fail(err, NULL, 0,
-                         "profile table has no option %s; `celslm profile table --help` lists them",
-                         argv[i]);
-  }
-  if (!a->tables) return celslm_fail(err, NULL, 0, "profile table needs --tables DIR");
-  if (!a->base) return celslm_fail(err, NULL, 0, "profile table needs --base PROFILE.xml");
-  return a->output || celslm_fail(err, NULL, 0, "profile table needs -o TABLES.h5");
+  const celslm_flag flags[] = {{.name = "--tables", .value = &a->tables, .needed = "DIR"},
+                               {.name = "--base", .value = &a->base, .needed = "PROFILE.xml"},
+                               {"--output", "-o", .value = &a->output, .needed = "TABLES.h5"},
+                               {.name = "--model", .value = &a->model},
+                               {.name = "--source", .value = &a->source},
+                               {.name = "--profile", .value = &a->profile},
+                               {.name = "--name", .value = &a->name}};
+  return celslm_flags("profile table", argc, argv, flags, sizeof flags / sizeof *flags, &a->help,
+                      err);
 }
 
 static void print(const celslm_table_report *report) {
@@ -69,6 +60,37 @@ static void print(const celslm_table_report *report) {
   }
 }
 
+static bool save(const celslm_table_profile *t, const arguments *a, const char *name,
+                 const char *source, const celslm_table_report *report, celslm_error *err) {
+  char *notes[CELSLM_TABLE_KINDS];
+  for (int k = 0; k < CELSLM_TABLE_KINDS; k++)
+    notes[k] = celslm_format("%d of %d points raised to the memory's time, %d smoothed",
+                             report[k].raised, report[k].points, report[k].smoothed);
+  bool ok = celslm_table_save(t, a->output, name, source, notes, err);
+  for (int k = 0; k < CELSLM_TABLE_KINDS; k++) free(notes[k]);
+  return ok;
+}
+
+/* The profile names the table by its place relative to the profile, if they share a folder. */
+static bool save_profile(celslm_profile *p, const arguments *a, const char *source,
+                         celslm_error *err) {
+  const char *slash = strrchr(a->output, '/'), *profile_slash = strrchr(a->profile, '/');
+  size_t n = slash ? (size_t)(slash - a->output) : 0,
+         profile_n = profile_slash ? (size_t)(profile_slash - a->profile) : 0;
+  bool together = n == profile_n && strncmp(a->output, a->profile, n) == 0;
+  char *absolute = together ? NULL : realpath(a->output, NULL);
+  free(p->table_file);
+  free(p->table_source);
+  p->table_file = celslm_strdup(absolute ? absolute : slash ? slash + 1 : a->output);
+  p->table_source = celslm_format("kernel times of %s", source);
+  free(absolute);
+  if (a->name) {
+    free(p->name);
+    p->name = celslm_strdup(a->name);
+  }
+  return celslm_profile_save(p, a->profile, err);
+}
+
 int celslm_profile_table(int argc, char **argv) {
   celslm_error err = {""};
   arguments a = {0};
@@ -83,8 +105,9 @@ int celslm_profile_table(int argc, char **argv) {
   celslm_profile *p = err.text[0] ? NULL : celslm_profile_load(a.base, &err);
   celslm_measured *m = p ? celslm_measured_open(a.tables, has_model ? &model : NULL, &err) : NULL;
   celslm_table_profile *t = m ? celslm_table_build(m, p->bandwidth, report, &err) : NULL;
-  bool ok =
-      t && celslm_table_save(t, a.output, p->name, a.source ? a.source : a.tables, report, &err);
+  const char *source = a.source ? a.source : a.tables;
+  bool ok = t && save(t, &a, p->name, source, report, &err) &&
+            (!a.profile || save_profile(p, &a, source, &err));
   if (ok) print(report);
   celslm_table_free(t);
   celslm_measured_close(m);

@@ -28,6 +28,10 @@ bool celslm_cost_init(celslm_cost *c, const celslm_profile *profile, const celsl
     c->curves[CELSLM_CURVE_GEMM].flop_rate *= format->flop_share;
     c->curves[CELSLM_CURVE_GEMM].byte_rate *= format->byte_share;
   }
+  bool wide = celslm_dtype_bytes(weights) == CELSLM_TABLE_ELEMENT &&
+              celslm_dtype_bytes(kv) == CELSLM_TABLE_ELEMENT;
+  c->table = wide ? profile->table : NULL;
+  c->peak = peak;
   c->step = isnan(step_overhead) ? profile->step_overhead : step_overhead;
   c->sequence = isnan(sequence_overhead) ? profile->sequence_overhead : sequence_overhead;
   c->layer = profile->layer_overhead;
@@ -48,9 +52,64 @@ double celslm_curve_time(const celslm_curve *k, double flops, double bytes, doub
   return k->latency + most;
 }
 
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+static bool in_table(const celslm_cost *c, celslm_table_kind k) {
+  return c->table && celslm_table_has(c->table, k);
+}
+
+/* So many heads of the table's size have the elements of these. */
+static double table_heads(const celslm_cost *c, int64_t heads) {
+  return (double)(heads * c->shape.model->head_dim) / CELSLM_TABLE_HEAD_SIZE;
+}
+
+static double table_decode(const celslm_cost *c, double sequences, double read) {
+  const celslm_model *m = c->shape.model;
+  return celslm_table_decode(c->table, sequences, read / sequences, table_heads(c, m->heads),
+                             table_heads(c, m->kv_heads));
+}
+
+/* Tokens of the prompt from the start whose causal attention has this op's FLOPs. */
+static double table_prefill(const celslm_cost *c, const celslm_op *op) {
+  const celslm_model *m = c->shape.model;
+  double pairs = op->flops / (4 * (double)(m->heads * m->head_dim));
+  return celslm_table_prefill(c->table, 1, (sqrt(8 * pairs + 1) - 1) / 2, table_heads(c, m->heads),
+                              table_heads(c, m->kv_heads));
+}
+
+/* Columns of a product's matrix and its inner size: NaN for what is none. */
+static double table_product(const celslm_cost *c, const celslm_op *op) {
+  const celslm_model *m = c->shape.model;
+  double in, out, elements = op->flops / (2 * op->rows);
+  switch (op->kind) {
+  case CELSLM_OP_QKV:
+  case CELSLM_OP_MLP_IN:
+  case CELSLM_OP_HEAD:
+    in = (double)m->hidden;
+    out = elements / in;
+    break;
+  default: /* output, mlp out */
+    out = (double)m->hidden;
+    in = elements / out;
+  }
+  return celslm_table_gemm(c->table, op->rows, out, in);
+}
+
 double celslm_cost_op(const celslm_cost *c, const celslm_op *op) {
-  return celslm_curve_time(&c->curves[celslm_op_curve(op->kind)], op->flops,
-                           op->weight_bytes + op->activation_bytes + op->kv_bytes, op->rows);
+  celslm_curve_kind kind = celslm_op_curve(op->kind);
+  double bytes = op->weight_bytes + op->activation_bytes + op->kv_bytes, t = NAN, peak = c->peak;
+  if (op->rows > 0 && kind == CELSLM_CURVE_GEMM && in_table(c, CELSLM_TABLE_GEMM))
+    t = table_product(c, op);
+  else if (kind == CELSLM_CURVE_PREFILL && in_table(c, CELSLM_TABLE_PREFILL))
+    t = table_prefill(c, op);
+  else if (kind == CELSLM_CURVE_DECODE && in_table(c, CELSLM_TABLE_DECODE)) {
+    const celslm_model *m = c->shape.model;
+    double pair = (double)(m->heads * m->head_dim), kv = (double)(m->kv_heads * m->head_dim);
+    t = celslm_cost_decode_seconds(c, op->rows, op->flops / (4 * pair),
+                                   op->kv_bytes / (2 * kv * c->shape.kv_bytes) - op->rows);
+  }
+  if (isnan(t)) return celslm_curve_time(&c->curves[kind], op->flops, bytes, op->rows);
+  return fmax(t, fmax(op->flops / peak, bytes / c->profile->bandwidth));
 }
 
 static double dense(const celslm_cost *c, celslm_op_kind kind, double n) {
@@ -78,16 +137,55 @@ double celslm_cost_prefill(const celslm_cost *c, double new_tokens, double past)
   return celslm_cost_op(c, &op);
 }
 
-celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double n) {
+/* Contexts beyond a table's last at which a new piece begins, each twice the one before. */
+enum { DOUBLINGS = 24 };
+
+int celslm_cost_decode_pieces(const celslm_cost *c) {
+  if (!in_table(c, CELSLM_TABLE_DECODE)) return 1;
+  return 1 + c->table->grids[CELSLM_TABLE_DECODE].n_places + DOUBLINGS;
+}
+
+/* Where piece i of n sequences begins. */
+static double piece_begins(const celslm_cost *c, double n, int i) {
+  const celslm_grid *g = &c->table->grids[CELSLM_TABLE_DECODE];
+  if (i == 0) return 0;
+  if (i <= g->n_places) return ceil(g->places[i - 1] * n);
+  return ceil(ldexp(g->places[g->n_places - 1], i - g->n_places) * n);
+}
+
+celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double n, int piece) {
   const celslm_curve *k = &c->curves[CELSLM_CURVE_DECODE];
   celslm_op none = celslm_op_decode(&c->shape, n, 0, 0), one = celslm_op_decode(&c->shape, n, 1, 1);
-  double rows = few_rows(k, n);
-  return (celslm_decode_cost){
-      .compute = k->latency,
-      .flop_slope = one.flops * rows / k->flop_rate,
-      .memory = k->latency + (none.kv_bytes + none.activation_bytes) / k->byte_rate,
-      .byte_slope = (one.kv_bytes - none.kv_bytes) / k->byte_rate,
-  };
+  double read = one.kv_bytes - none.kv_bytes, other = none.kv_bytes + none.activation_bytes;
+  if (!in_table(c, CELSLM_TABLE_DECODE))
+    return (celslm_decode_cost){
+        .compute = k->latency,
+        .flop_slope = one.flops * few_rows(k, n) / k->flop_rate,
+        .memory = k->latency + other / k->byte_rate,
+        .byte_slope = read / k->byte_rate,
+    };
+  double from = piece_begins(c, n, piece), to = piece_begins(c, n, piece + 1), at[2];
+  for (int i = 0; i < 2; i++) {
+    double tokens = i ? to : from;
+    at[i] = fmax(table_decode(c, n, tokens), (other + read * tokens) / c->profile->bandwidth);
+  }
+  return (celslm_decode_cost){.from = from,
+                              .flop_slope = one.flops / c->profile->peak[c->profile->curve_dtype],
+                              .memory = at[0],
+                              .byte_slope = to > from ? fmax(0, at[1] - at[0]) / (to - from) : 0};
+}
+
+double celslm_cost_decode_seconds(const celslm_cost *c, double n, double attended, double read) {
+  int low = 0, high = celslm_cost_decode_pieces(c) - 1;
+  while (low < high) { /* the last piece that begins at or before */
+    int middle = (low + high + 1) / 2;
+    if (piece_begins(c, n, middle) <= read)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  celslm_decode_cost d = celslm_cost_decode(c, n, low);
+  return fmax(d.compute + d.flop_slope * attended, d.memory + d.byte_slope * (read - d.from));
 }
 
 double celslm_cost_prefill_pass(const celslm_cost *c, double tokens, double past) {

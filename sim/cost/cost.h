@@ -14,6 +14,8 @@
 typedef struct celslm_cost {
   celslm_shape shape;
   const celslm_profile *profile;
+  const celslm_table_profile *table; /* NULL: the curves price everything */
+  double peak;                       /* FLOP/s of products at this precision */
   celslm_curve curves[CELSLM_CURVES]; /* the profile's, at this model's precision */
   double step, layer, sequence;       /* overheads, s */
 } celslm_cost;
@@ -36,12 +38,19 @@ double celslm_cost_head(const celslm_cost *c,
 double celslm_cost_prefill(const celslm_cost *c, double new_tokens,
                            double past); /* one layer's attention */
 
-/* One layer's decode attention of n sequences: max(compute + flop_slope * attended, memory +
- * byte_slope * read). */
+/* One layer's decode attention of n sequences that attend to A tokens, of which R are read (a
+ * shared context is read once): pieces over R, in order, the first from 0. In each,
+ * max(compute + flop_slope A, memory + byte_slope (R - from)). By a curve there is one piece; by a
+ * table one for each of its contexts, and beyond them one for each doubling. */
 typedef struct celslm_decode_cost {
+  double from;                                  /* tokens, whole */
   double compute, flop_slope, memory, byte_slope; /* s, s per token */
 } celslm_decode_cost;
-celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double sequences);
+int celslm_cost_decode_pieces(const celslm_cost *c);
+celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double sequences, int piece);
+/* The seconds they amount to. */
+double celslm_cost_decode_seconds(const celslm_cost *c, double sequences, double attended,
+                                  double read);
 
 /* Seconds to prefill `tokens` tokens alone over `past` in one pass: step + embed + layers + head.
  */

@@ -212,6 +212,8 @@ celslm_profile *celslm_profile_scaled(const celslm_profile *p, const celslm_data
   double rate = from ? to->peak / from->peak : 1,
          bytes = from ? to->bandwidth / from->bandwidth : 1;
   *q = *p;
+  q->table = NULL; /* times are of one device */
+  q->table_file = q->table_source = NULL;
   char **texts[] = {&q->name,
                     &q->file,
                     &q->description,

@@ -73,6 +73,7 @@ static bool prepare(setup *s, const celslm_profile *p, const celslm_row *row,
                         err))
     return false;
   shares(p, row->dtype, bits, &byte_share, &flop_share);
+  if (bits != 16) s->cost.table = NULL; /* 16-bit kernels computed it, but not on these weights */
   s->cost.shape.activation_bytes = bits > 16 ? 4 : 2;
   s->cost.curves[CELSLM_CURVE_GEMM].byte_rate *= byte_share;
   s->cost.curves[CELSLM_CURVE_GEMM].flop_rate *= flop_share;
@@ -96,9 +97,8 @@ static double exchange(const setup *s, double n) {
 
 static double step_time(const setup *s, double batch, double context) {
   const celslm_cost *c = &s->cost;
-  celslm_decode_cost d = celslm_cost_decode(c, batch);
   double tokens = batch * context;
-  double attention = fmax(d.compute + d.flop_slope * tokens, d.memory + d.byte_slope * tokens);
+  double attention = celslm_cost_decode_seconds(c, batch, tokens, tokens);
   return c->step + batch * c->sequence + celslm_cost_embed(c, batch) +
          s->layers * (celslm_cost_layer(c, batch) + attention) + celslm_cost_head(&s->head, batch) +
          exchange(s, batch);

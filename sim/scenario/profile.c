@@ -170,6 +170,18 @@ static bool read_link(const celslm_element *e, celslm_profile *p, celslm_error *
                                  err);
 }
 
+static bool read_table(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  const char *name = celslm_element_attribute(e, "file"), *slash = strrchr(p->file, '/');
+  int folder = slash && name[0] != '/' ? (int)(slash + 1 - p->file) : 0;
+  celslm_error why = {""};
+  p->table_file = celslm_strdup(name);
+  p->table_source = source_of(e);
+  char *file = celslm_format("%.*s%s", folder, p->file, name);
+  p->table = celslm_table_load(file, &why);
+  free(file);
+  return p->table || celslm_element_fail(e, err, "%s", why.text);
+}
+
 static bool read_format(const celslm_element *e, celslm_profile *p, celslm_error *err) {
   p->formats = celslm_realloc(p->formats, (unsigned long)p->n_formats + 1, sizeof *p->formats);
   celslm_weight_format *f = &p->formats[p->n_formats];
@@ -225,6 +237,8 @@ static bool read_profile(const celslm_element *root, celslm_profile *p, celslm_e
       ok = read_power(e, p, err);
     else if (strcmp(e->name, "link") == 0)
       ok = read_link(e, p, err);
+    else if (strcmp(e->name, "table") == 0)
+      ok = read_table(e, p, err);
     else if (strcmp(e->name, "format") == 0)
       ok = read_format(e, p, err);
     else if (strcmp(e->name, "rows") == 0)
@@ -282,9 +296,12 @@ void celslm_profile_free(celslm_profile *p) {
                    p->bandwidth_source,
                    p->layer_source,
                    p->link_source,
+                   p->table_file,
+                   p->table_source,
                    p->fitted_rows,
                    p->sequence_source};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
+  celslm_table_free(p->table);
   free(p);
 }
 
@@ -334,6 +351,11 @@ static void write_power(FILE *f, const celslm_profile *p) {
 
 /* What follows the curves. */
 static void write_extras(FILE *f, const celslm_profile *p) {
+  if (p->table_file) {
+    put(f, "  <table file=", p->table_file);
+    put(f, " source=", p->table_source);
+    fputs("/>\n", f);
+  }
   for (int i = 0; i < p->n_formats; i++) {
     const celslm_weight_format *w = &p->formats[i];
     put(f, "  <format name=", w->name);

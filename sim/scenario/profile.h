@@ -16,6 +16,7 @@
 #define CELSLM_SCENARIO_PROFILE_H
 
 #include "scenario/model.h"
+#include "scenario/table.h"
 
 typedef enum celslm_curve_kind {
   CELSLM_CURVE_GEMM,        /* projections, MLP, LM head: rows = tokens */
@@ -74,6 +75,9 @@ typedef struct celslm_profile {
   /* curves measured or assumed at `curve_dtype`; other precisions scale flop_rate by the peaks */
   celslm_dtype curve_dtype;
   celslm_curve curves[CELSLM_CURVES];
+  /* Kernel times that stand in for the curves where the weights and KV have 16 bits; NULL: none. */
+  char *table_file, *table_source; /* as written: relative to the profile */
+  celslm_table_profile *table;
   celslm_weight_format *formats;
   int n_formats;
   char

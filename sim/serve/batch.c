@@ -261,14 +261,40 @@ static int64_t layer_ticks(celslm_engine *e, int64_t tokens) {
   return *t;
 }
 
-static const celslm_ramp *decode_ticks(celslm_engine *e, int64_t sequences) {
-  celslm_ramp *r = &e->ticks.decode[sequences];
-  if (r->compute < 0) {
-    celslm_decode_cost c = celslm_cost_decode(&e->cost, (double)sequences);
-    *r = (celslm_ramp){0, e->layers * to_ticks(c.compute), e->layers * to_ticks(c.flop_slope),
-                       e->layers * to_ticks(c.memory), e->layers * to_ticks(c.byte_slope)};
+/* The pieces of so many sequences. */
+static const decode_piece *decode_ticks(celslm_engine *e, int64_t sequences) {
+  decode_piece *pieces = e->ticks.decode[sequences];
+  if (pieces) return pieces;
+  pieces = celslm_alloc((unsigned long)e->ticks.pieces, sizeof *pieces);
+  for (int i = 0; i < e->ticks.pieces; i++) {
+    celslm_decode_cost c = celslm_cost_decode(&e->cost, (double)sequences, i);
+    pieces[i].from = (int64_t)c.from;
+    pieces[i].ramp =
+        (celslm_ramp){0, e->layers * to_ticks(c.compute), e->layers * to_ticks(c.flop_slope),
+                      e->layers * to_ticks(c.memory), e->layers * to_ticks(c.byte_slope)};
   }
-  return r;
+  return e->ticks.decode[sequences] = pieces;
+}
+
+/* The last piece that begins at or before so many tokens read. */
+static int piece_of(const celslm_engine *e, const decode_piece *pieces, int64_t read) {
+  int low = 0, high = e->ticks.pieces - 1;
+  while (low < high) {
+    int middle = (low + high + 1) / 2;
+    if (pieces[middle].from <= read)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return low;
+}
+
+/* How many decode iterations from now on are of the piece of the first. */
+static int64_t steps_in_piece(celslm_engine *e) {
+  const decode_piece *pieces = decode_ticks(e, e->decodes);
+  int i = piece_of(e, pieces, e->read);
+  if (i == e->ticks.pieces - 1) return INT64_MAX;
+  return (pieces[i + 1].from - 1 - e->read) / e->decodes + 1;
 }
 
 /* Layers are priced by how many tokens pass through each: prefills in the lane span only some. */
@@ -315,9 +341,11 @@ static void price(celslm_engine *e, const batch *b) {
       }
   e->ramp.base = base;
   if (e->decodes) {
-    const celslm_ramp *r = decode_ticks(e, e->decodes);
+    const decode_piece *pieces = decode_ticks(e, e->decodes),
+                       *piece = &pieces[piece_of(e, pieces, e->read)];
+    const celslm_ramp *r = &piece->ramp;
     e->ramp.compute = r->compute + r->compute_slope * e->attended;
-    e->ramp.memory = r->memory + r->memory_slope * e->read;
+    e->ramp.memory = r->memory + r->memory_slope * (e->read - piece->from);
     e->ramp.compute_slope = r->compute_slope * e->decodes;
     e->ramp.memory_slope = r->memory_slope * e->decodes;
   }
@@ -338,7 +366,8 @@ bool celslm_batch_form(celslm_engine *e) {
   e->count = 1;
   if (!e->stepping && !b.members && !b.preempted) {
     int64_t most = e->decoding[0]->finish - e->step;
-    e->count = 1 + steps_that_fit(e, most - 1);
+    int64_t same = e->fixed >= 0 ? INT64_MAX : steps_in_piece(e);
+    e->count = 1 + steps_that_fit(e, (most < same ? most : same) - 1);
   }
 #ifndef NDEBUG
   celslm_batch_check(e);

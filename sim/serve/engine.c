@@ -71,7 +71,7 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   e->ticks.embed = empty_table(budget);
   e->ticks.head = empty_table(seqs);
   e->ticks.decode = celslm_alloc((unsigned long)seqs + 1, sizeof *e->ticks.decode);
-  for (int64_t n = 0; n <= seqs; n++) e->ticks.decode[n].compute = -1;
+  e->ticks.pieces = celslm_cost_decode_pieces(&e->cost);
   e->ticks.step = llround(e->cost.step * 1e9 * (double)TICKS_PER_NS);
   e->ticks.sequence = llround(e->cost.sequence * 1e9 * (double)TICKS_PER_NS);
   e->fixed = isnan(config->fixed_iteration)
@@ -86,6 +86,7 @@ void celslm_engine_free(celslm_engine *e) {
   free(e->ticks.layer);
   free(e->ticks.embed);
   free(e->ticks.head);
+  for (int64_t n = 0; n <= e->config->max_num_seqs; n++) free(e->ticks.decode[n]);
   free(e->ticks.decode);
   free(e->phase);
   free(e->decoding);

@@ -11,14 +11,21 @@ typedef struct job_list {
   int64_t n;
 } job_list;
 
-/* Costs in ticks, of one layer or one pass, filled when first needed: -1 (or compute < 0) is empty.
+/* Decode attention of all layers while `from` <= tokens read < the next piece's (cost.h): the lines
+ * at 0 tokens attended and `from` tokens read, slopes per token. */
+typedef struct decode_piece {
+  int64_t from;
+  celslm_ramp ramp;
+} decode_piece;
+
+/* Costs in ticks, of one layer or one pass, filled when first needed: -1 is empty.
  */
 typedef struct cost_tables {
   int64_t *layer; /* [tokens] one layer's dense ops */
   int64_t *embed; /* [tokens] */
   int64_t *head;  /* [outputs] */
-  celslm_ramp
-      *decode; /* [sequences] attention of all layers: compute, memory per step; slopes per token */
+  decode_piece **decode; /* [sequences][pieces] attention of all layers; NULL: not yet */
+  int pieces;
   int64_t step, sequence;
 } cost_tables;
 

@@ -112,7 +112,7 @@ START_TEST(test_sums) {
     /* Decode: the two affine sides, where contexts are shared (read < attended) and where not. */
     double batch = (double)draw(f.rng, 1, 512), read = batch + (double)draw(f.rng, 0, 1000000);
     double attended = read * (i % 2 ? 1 : gsl_ran_flat(f.rng, 1, 20));
-    celslm_decode_cost d = celslm_cost_decode(&c, batch);
+    celslm_decode_cost d = celslm_cost_decode(&c, batch, 0);
     celslm_op decode = celslm_op_decode(&c.shape, batch, attended, read);
     near(fmax(d.compute + d.flop_slope * attended, d.memory + d.byte_slope * read),
          celslm_cost_op(&c, &decode));
@@ -168,7 +168,7 @@ START_TEST(test_roofline) {
 END_TEST
 
 static double decode_seconds(const celslm_cost *c, double batch, double attended, double read) {
-  celslm_decode_cost d = celslm_cost_decode(c, batch);
+  celslm_decode_cost d = celslm_cost_decode(c, batch, 0);
   return fmax(d.compute + d.flop_slope * attended, d.memory + d.byte_slope * read);
 }
 

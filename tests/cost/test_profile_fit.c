@@ -317,7 +317,7 @@ static void check_profile(const celslm_profile *p, gsl_rng *r) {
   ck_assert_double_ge(celslm_cost_prefill(&c, more, past), celslm_cost_prefill(&c, n, past));
   ck_assert_double_ge(celslm_cost_prefill(&c, n, past + 99), celslm_cost_prefill(&c, n, past));
   /* the engine's two lines are the op's time, and grow with context and batch */
-  celslm_decode_cost d = celslm_cost_decode(&c, n), e = celslm_cost_decode(&c, more);
+  celslm_decode_cost d = celslm_cost_decode(&c, n, 0), e = celslm_cost_decode(&c, more, 0);
   double t = fmax(d.compute + d.flop_slope * n * past, d.memory + d.byte_slope * n * past);
   ck_assert_double_lt(fabs(t / celslm_cost_op(&c, &decode) - 1), 1e-9);
   ck_assert(d.flop_slope >= 0 && d.byte_slope >= 0);
