@@ -49,6 +49,41 @@ static double residual(const double *x, int i, const void *data) {
   return log(celslm_curve_time(&c, k->flops, k->bytes, k->rows) / k->seconds);
 }
 
+/* The residual again, with its derivatives by x: the chain rule through celslm_curve_time. On a
+ * bound (a rate at its limit) they are those from within. */
+static double slopes(const double *x, int i, const void *data, double *to) {
+  const problem *p = data;
+  celslm_curve c = to_curve(p, x);
+  const celslm_kernel *k = &p->kernels[i];
+  double s = c.rows_sharpness, q = c.sharpness, u = 0, few = 1;
+  if (p->flops && c.half_rows > 0) {
+    u = pow(c.half_rows / k->rows, s);
+    few = s > 1 ? pow(1 + u, 1 / s) : 1 + u;
+  }
+  double compute = k->flops > 0 ? k->flops * few / c.flop_rate : 0, memory = k->bytes / c.byte_rate;
+  double most = fmax(compute, memory), v = fmin(compute, memory) / most, round = most, by_q = 0;
+  double by_compute = compute >= memory, by_memory = !by_compute; /* d round / d them */
+  if (q > 0) {
+    double vq = pow(v, q);
+    round = most * pow(1 + vq, 1 / q);
+    by_compute = pow(compute / round, q - 1);
+    by_memory = pow(memory / round, q - 1);
+    by_q = round * ((v > 0 ? vq * log(v) / (q * (1 + vq)) : 0) - log1p(vq) / (q * q));
+  }
+  double seconds = c.latency + round;
+  double few_by_s = u > 0 ? u * log(c.half_rows / k->rows) / (s * (1 + u)) - log1p(u) / (s * s) : 0;
+  const double by[PARAMETERS] = {
+      [RATE] = -by_compute * compute,
+      [HALF] = by_compute * compute * u / (1 + u),
+      [BYTE] = -by_memory * memory,
+      [LATENCY] = c.latency,
+      [ROWS] = by_compute * compute * few_by_s * (s - 1),
+      [SHARP] = by_q * (q - 1),
+  };
+  for (int j = 0; j < (p->round ? PARAMETERS : SHARP); j++) to[j] = by[j] / seconds;
+  return log(seconds / k->seconds);
+}
+
 static double refine(problem *p, int n, const double *prior, double *x) {
   /* A sharp corner hides from the derivatives on which side a kernel would be: it is sharpened in
    * steps. */
@@ -57,6 +92,7 @@ static double refine(problem *p, int n, const double *prior, double *x) {
   const double most[PARAMETERS] = {log(p->peak), INFINITY, log(p->bandwidth),
                                    INFINITY,     INFINITY, INFINITY};
   celslm_robust f = {.residual = residual,
+                     .slopes = slopes,
                      .data = p,
                      .most = most,
                      .n = n,

@@ -28,6 +28,21 @@ static int evaluate(const gsl_vector *v, void *data, gsl_vector *out) {
   return GSL_SUCCESS;
 }
 
+static int differentiate(const gsl_vector *v, void *data, gsl_matrix *out) {
+  const celslm_robust *f = data;
+  double x[CELSLM_ROBUST_MAX], slopes[CELSLM_ROBUST_MAX];
+  for (int i = 0; i < f->p; i++) x[i] = gsl_vector_get(v, (size_t)i);
+  gsl_matrix_set_zero(out);
+  for (int i = 0; i < f->n; i++) {
+    double r = f->slopes(x, i, f->data, slopes);
+    bool flat = bounded(r) != r;
+    for (int k = 0; k < f->p; k++)
+      gsl_matrix_set(out, (size_t)i, (size_t)k, flat ? 0 : bounded(slopes[k]));
+  }
+  for (int i = 0; i < f->p; i++) gsl_matrix_set(out, (size_t)(f->n + i), (size_t)i, f->pull[i]);
+  return GSL_SUCCESS;
+}
+
 static double scale_of(const celslm_robust *f, const double *x, double *r) {
   if (f->scale > 0) return f->scale;
   for (int i = 0; i < f->n; i++) r[i] = fabs(bounded(f->residual(x, i, f->data)));
@@ -50,7 +65,11 @@ double celslm_robust_solve(const celslm_robust *f, double *x) {
   options.fdtype = GSL_MULTIFIT_NLINEAR_CTRDIFF; /* sees a way back from a bound */
   gsl_multifit_nlinear_workspace *work =
       gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &options, n, p);
-  gsl_multifit_nlinear_fdf function = {.f = evaluate, .n = n, .p = p, .params = (void *)(size_t)f};
+  gsl_multifit_nlinear_fdf function = {.f = evaluate,
+                                       .df = f->slopes ? differentiate : NULL,
+                                       .n = n,
+                                       .p = p,
+                                       .params = (void *)(size_t)f};
   gsl_vector *weights = gsl_vector_alloc(n), *v = gsl_vector_alloc(p);
   double *r = celslm_alloc((unsigned long)f->n, sizeof *r), loss = 0;
   gsl_vector_set_all(weights, 1);
@@ -59,7 +78,7 @@ double celslm_robust_solve(const celslm_robust *f, double *x) {
     int info;
     for (size_t i = 0; i < p; i++) gsl_vector_set(v, i, x[i]);
     gsl_multifit_nlinear_winit(v, weights, &function, work);
-    gsl_multifit_nlinear_driver(40, 1e-9, 1e-10, 0, NULL, NULL, &info, work);
+    gsl_multifit_nlinear_driver(8, 1e-6, 1e-8, 0, NULL, NULL, &info, work);
     const gsl_vector *now = gsl_multifit_nlinear_position(work);
     for (size_t i = 0; i < p; i++) {
       double to = gsl_vector_get(now, i);
