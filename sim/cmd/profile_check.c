@@ -68,15 +68,20 @@ static result predict(celslm_devices *d, const celslm_row *row) {
   result r = {.row = row};
   celslm_model model;
   celslm_error err = {""};
+  double bits;
   const celslm_profile *original;
   const celslm_profile *p = celslm_devices_match(d, row->device, row->engine, &r.level, &original);
-  if (!p)
+  if (row->problem)
+    snprintf(r.why, sizeof r.why, "%s", row->problem);
+  else if (!p)
     snprintf(r.why, sizeof r.why, "%s",
              !celslm_devices_find(d, row->device) ? "device not known"
              : !celslm_runtime_of(row->engine)    ? "engine not known"
                                                   : "no profile of this engine to scale");
   else if (!celslm_devices_model(d, row->model, row->params, &model))
     snprintf(r.why, sizeof r.why, "model not known");
+  else if (!celslm_format_bits(row->dtype, &bits, &bits))
+    snprintf(r.why, sizeof r.why, "dtype not known");
   else if (celslm_rates_predict(p, row, &model, &r.rates, &err)) {
     r.profile = original;
     r.fitted = celslm_profile_fitted(original, row->key);
@@ -163,6 +168,25 @@ static bool seen_before(const result *all, int i) {
   return false;
 }
 
+/* Why rows have no match, and how many for each reason. */
+static void print_reasons(const result *all, int n) {
+  const char *before = " (";
+  for (int i = 0; i < n; i++) {
+    if (all[i].profile) continue;
+    int same = 0;
+    bool seen = false;
+    for (int j = 0; j < n; j++)
+      if (!all[j].profile && strcmp(all[j].why, all[i].why) == 0) {
+        same++;
+        seen |= j < i;
+      }
+    if (seen) continue;
+    printf("%s%d %s", before, same, all[i].why);
+    before = ", ";
+  }
+  if (before[0] == ',') putchar(')');
+}
+
 static void print_summary(const result *all, int n) {
   int unmatched = 0, doubted = 0, fitted = 0;
   for (int i = 0; i < n; i++) {
@@ -182,9 +206,9 @@ static void print_summary(const result *all, int n) {
   print_medians("over all", "fitted", summarise(all, n, NULL, 1));
   print_medians("over all", "not fitted", summarise(all, n, NULL, 0));
   print_medians("over all", "", summarise(all, n, NULL, -1));
-  printf("%d rows: %d in fits, %d without a match, %d with a prefill rate that its publisher or "
-         "editor doubts\n",
-         n, fitted, unmatched, doubted);
+  printf("%d rows: %d in fits, %d without a match", n, fitted, unmatched);
+  print_reasons(all, n);
+  printf(", %d with a prefill rate that its publisher or editor doubts\n", doubted);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

@@ -1,11 +1,13 @@
 /* csv.c - reading CSV tables (see csv.h). Quoting as in RFC 4180, but a cell ends with its line. */
 #include "cost/csv.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static char *read_all(const char *file, celslm_error *err) {
   FILE *f = fopen(file, "rb");
@@ -40,6 +42,7 @@ static char *read_all(const char *file, celslm_error *err) {
 static int split(char *s, char **cells, int most, char **end) {
   int n = 0;
   for (;;) {
+    while (*s == ' ' || *s == '\t') s++; /* blanks around a cell are not of it */
     char *to = s, *from = s;
     if (n < most) cells[n] = s;
     n++;
@@ -53,7 +56,7 @@ static int split(char *s, char **cells, int most, char **end) {
     }
     while (*from && *from != ',' && *from != '\n') *to++ = *from++;
     char last = *from;
-    if (to > s && to[-1] == '\r') to--;
+    while (to > s && isspace((unsigned char)to[-1])) to--;
     *to = 0;
     if (last != ',') {
       *end = last ? from + 1 : NULL;
@@ -99,7 +102,8 @@ celslm_csv *celslm_csv_open(const char *file, celslm_error *err) {
   celslm_csv *t = celslm_alloc(1, sizeof *t);
   t->file = celslm_strdup(file);
   t->text = text;
-  if (read_rows(t, text, err)) return t;
+  bool marked = strncmp(text, "\xef\xbb\xbf", 3) == 0; /* a byte order mark */
+  if (read_rows(t, text + (marked ? 3 : 0), err)) return t;
   celslm_csv_close(t);
   return NULL;
 }
@@ -122,14 +126,22 @@ int celslm_csv_column(const celslm_csv *t, const char *name, celslm_error *err) 
 }
 
 const char *celslm_csv_cell(const celslm_csv *t, int row, int column) {
-  return t->cells[(long)row * t->columns + column];
+  return column < 0 ? "" : t->cells[(long)row * t->columns + column];
+}
+
+/* "not published", as people write it */
+static bool is_absent(const char *s) {
+  static const char *const words[] = {"", "-", "na", "n/a", "nan", "none", "null", "?"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcasecmp(s, words[i]) == 0) return true;
+  return false;
 }
 
 bool celslm_csv_number(const celslm_csv *t, int row, int column, double least, double most,
                        bool optional, double *value, celslm_error *err) {
   const char *s = celslm_csv_cell(t, row, column);
   char *end;
-  if (optional && !*s) {
+  if (optional && is_absent(s)) {
     *value = NAN;
     return true;
   }

@@ -1,4 +1,5 @@
-/* csv.h - tables in CSV: one header line, then rows; cells may be quoted.
+/* csv.h - tables in CSV: one header line, then rows; cells may be quoted, and
+ * blanks around them do not count.
  *
  * For measured data of others (kernel tables, published rates), so every complaint names the file
  * and the line. A table is read whole; its texts live as long as it does. */
@@ -24,8 +25,10 @@ void celslm_csv_close(celslm_csv *t); /* NULL is allowed */
 
 /* Index of a column, -1 with an error if the table has none of that name; `err` may be NULL. */
 int celslm_csv_column(const celslm_csv *t, const char *name, celslm_error *err);
+/* "" for column -1. */
 const char *celslm_csv_cell(const celslm_csv *t, int row, int column);
-/* A finite number within [least, most]. An empty cell is NaN if `optional`. */
+/* A finite number within [least, most]. An empty cell, or "-", "n/a", "nan" and such, is
+ * NaN if `optional`. */
 bool celslm_csv_number(const celslm_csv *t, int row, int column, double least, double most,
                        bool optional, double *value, celslm_error *err);
 

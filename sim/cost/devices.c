@@ -78,12 +78,21 @@ const char *celslm_runtime_of(const char *engine) {
                {"llamafile", "llama.cpp"},
                {"LM Studio", "llama.cpp"},
                {"koboldcpp", "llama.cpp"},
+               {"llamacpp", "llama.cpp"},
+               {"llama-cpp", "llama.cpp"},
+               {"llama-bench", "llama.cpp"},
+               {"ggml", "llama.cpp"},
+               {"gguf", "llama.cpp"},
+               {"gpt4all", "llama.cpp"},
                {"mlx", "llama.cpp"},
                {"vLLM", "vLLM"},
                {"MII", "vLLM"},
                {"SGLang", "vLLM"},
                {"LMDeploy", "vLLM"},
                {"TGI", "vLLM"},
+               {"text-generation-inference", "vLLM"},
+               {"DeepSpeed", "vLLM"},
+               {"FasterTransformer", "TensorRT-LLM"},
                {"TensorRT", "TensorRT-LLM"},
                {"trtllm", "TensorRT-LLM"},
                {"trt-llm", "TensorRT-LLM"},
@@ -92,6 +101,8 @@ const char *celslm_runtime_of(const char *engine) {
                {"torch.compile", "gpt-fast"},
                {"HF", "transformers"},
                {"transformers", "transformers"},
+               {"Hugging", "transformers"},
+               {"eager", "transformers"},
                {"TinyChat", "TinyChat"},
                {"AWQ", "TinyChat"},
                {"ExLlama", "ExLlamaV2"},
@@ -310,12 +321,21 @@ const celslm_profile *celslm_devices_match(celslm_devices *d, const char *device
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
-/* Letters and digits in lower case, without the word "instruct" and such. */
+/* Letters and digits in lower case, without a publisher ("meta-llama/"). */
 static void plain(const char *name, char *to, size_t size) {
   size_t n = 0;
-  for (const char *s = name; *s && n + 1 < size; s++)
+  const char *slash = strrchr(name, '/');
+  for (const char *s = slash ? slash + 1 : name; *s && n + 1 < size; s++)
     if (isalnum((unsigned char)*s)) to[n++] = (char)tolower((unsigned char)*s);
   to[n] = 0;
+}
+
+/* Whether `name` begins or stands within `text` and no digit goes on after it: the rest are words
+ * such as "instruct", "chat" and "v0.3". */
+static bool is_in(const char *text, const char *name) {
+  for (const char *s = text; (s = strstr(s, name)) != NULL; s++)
+    if (!isdigit((unsigned char)s[strlen(name)])) return true;
+  return false;
 }
 
 static const celslm_model *find_model(const celslm_devices *d, const char *name) {
@@ -333,16 +353,37 @@ static const celslm_model *find_model(const celslm_devices *d, const char *name)
       {"codellama7b", "llama27b"},     {"codellama13b", "llama213b"},
       {"tinyllama", "tinyllama11b"}};
   char wanted[128], other[128];
+  const celslm_model *best = NULL;
+  size_t longest = 0;
   plain(name, wanted, sizeof wanted);
-  char *instruct = strstr(wanted, "instruct");
-  if (instruct && instruct > wanted) *instruct = 0;
-  for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
-    if (strcmp(wanted, aliases[i][0]) == 0) snprintf(wanted, sizeof wanted, "%s", aliases[i][1]);
   for (int i = 0; i < d->n_models; i++) {
     plain(d->models[i].name, other, sizeof other);
-    if (strcmp(wanted, other) == 0) return &d->models[i];
+    if (strlen(other) > longest && is_in(wanted, other)) {
+      best = &d->models[i];
+      longest = strlen(other);
+    }
+    for (size_t a = 0; a < sizeof aliases / sizeof *aliases; a++)
+      if (strcmp(other, aliases[a][1]) == 0 && strlen(aliases[a][0]) > longest &&
+          is_in(wanted, aliases[a][0])) {
+        best = &d->models[i];
+        longest = strlen(aliases[a][0]);
+      }
   }
-  return NULL;
+  return best;
+}
+
+/* Mixtures of experts read only some of their weights for each token: no dense model of their size
+ * is like them. */
+static bool is_mixture(const char *name) {
+  static const char *const parts[] = {"mixtral", "moe",   "8x7",        "8x22", "ba3b",
+                                      "ba22b",   "ba35b", "deepseekv2", "dbrx", "deepseekv3",
+                                      "gptoss",  "grok1", "scout",      "kimi", "maverick"};
+  char text[128];
+  plain(name, text, sizeof text);
+  if (strcmp(text, "deepseekr1") == 0) return true; /* its distilled ones are dense */
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (strstr(text, parts[i])) return true;
+  return false;
 }
 
 bool celslm_devices_model(celslm_devices *d, const char *name, double params, celslm_model *model) {
@@ -351,7 +392,7 @@ bool celslm_devices_model(celslm_devices *d, const char *name, double params, ce
     *model = *m;
     return true;
   }
-  if (!(params > 1e6)) return false;
+  if (!(params > 1e6) || is_mixture(name)) return false;
   for (int i = 0; i < d->n_models; i++)
     if (!m || fabs(log((double)d->models[i].parameters / params)) <
                   fabs(log((double)m->parameters / params)))

@@ -86,7 +86,8 @@ static bool read_row(const celslm_csv *t, int i, const int *c, celslm_row *r, ce
                     .line = t->lines[i],
                     .key = key_of(t, i, c)};
   const char *concurrency = celslm_csv_cell(t, i, c[CONCURRENCY]);
-  bool max = strcmp(concurrency, "max") == 0 || strncmp(concurrency, "poisson", 7) == 0;
+  bool max = strncasecmp(concurrency, "max", 3) == 0 || strncasecmp(concurrency, "inf", 3) == 0 ||
+             strncasecmp(concurrency, "poisson", 7) == 0;
   struct {
     int column;
     double least, *to;
@@ -110,12 +111,11 @@ static bool read_row(const celslm_csv *t, int i, const int *c, celslm_row *r, ce
   if (isnan(r->concurrency)) r->concurrency = 1;
   if (isnan(r->count)) r->count = 1;
   if (isnan(r->tp)) r->tp = 1;
-  if (!*r->device || !*r->model || !*r->dtype || !*r->engine)
-    return celslm_fail(err, t->file, r->line,
-                       "no device, model, dtype or engine; a row needs all four");
-  if (r->tp > r->count)
-    return celslm_fail(err, t->file, r->line, "TP %g is above count %g; it must not be", r->tp,
-                       r->count);
+  const char *const named[] = {r->device, r->engine, r->model, r->dtype};
+  static const char *const missing[] = {"no device", "no engine", "no model", "no dtype"};
+  for (int k = 3; k >= 0; k--)
+    if (!*named[k]) r->problem = missing[k];
+  if (r->tp > r->count) r->problem = "TP above count";
   r->anomaly = strstr(r->note, "ANOMALY") != NULL;
   r->wall = strcasestr(r->note, "wall") != NULL;
   r->kind = kind_of(r, ttft, itl);
@@ -130,7 +130,10 @@ celslm_rows *celslm_rows_open(const char *file, celslm_error *err) {
   bool ok = true;
   r->csv = t;
   r->at = celslm_alloc((unsigned long)t->rows + 1, sizeof *r->at);
-  for (int i = 0; ok && i < COLUMNS; i++) ok = (c[i] = celslm_csv_column(t, columns[i], err)) >= 0;
+  for (int i = 0; ok && i < COLUMNS; i++) {
+    bool needed = i == DEVICE || i == MODEL || i == DTYPE || i == ENGINE || i == DECODE;
+    ok = (c[i] = celslm_csv_column(t, columns[i], needed ? err : NULL)) >= 0 || !needed;
+  }
   for (; ok && r->n < t->rows; r->n += ok) ok = read_row(t, r->n, c, &r->at[r->n], err);
   if (ok) return r;
   celslm_rows_close(r);
@@ -165,7 +168,10 @@ static const struct {
     {"mlx-8bit", 8.5, 8.5}, {"awq", 4.25, 16},    {"gptq", 4.25, 16},  {"int4-g32", 5, 5},
     {"int4", 4.5, 4.5},     {"int8", 8, 8},       {"w4a16", 4.0, 8},   {"w4-g128", 4.13, 8},
     {"spinquant", 4.5, 8},  {"qat-lora", 4.6, 8}, {"w4a8", 4.5, 8},    {"w4", 4.0, 4.0},
-    {"w8", 8, 8},           {"nf4", 4.5, 16}};
+    {"w8", 8, 8},           {"mxfp4", 4.25, 16},  {"fp4", 4.5, 16},    {"nf4", 4.5, 16},
+    {"e4m3", 8, 16},        {"float32", 32, 32},  {"half", 16, 16},    {"iq3", 3.5, 6.56},
+    {"iq2", 2.5, 6.56},     {"q8", 8.5, 8.5},     {"q6", 6.56, 6.56},  {"q5", 5.69, 6.56},
+    {"q3", 3.91, 6.56},     {"q2", 3.0, 6.56},    {"int3", 3.25, 16}};
 
 bool celslm_format_bits(const char *dtype, double *bits, double *head_bits) {
   const char *bpw = strcasestr(dtype, "bpw");
@@ -185,7 +191,7 @@ bool celslm_format_bits(const char *dtype, double *bits, double *head_bits) {
   const char *bit = strcasestr(dtype, "bit");
   if (!bit) return false;
   while (bit > dtype && !isdigit((unsigned char)bit[-1])) bit--;
-  while (bit > dtype && isdigit((unsigned char)bit[-1])) bit--;
+  while (bit > dtype && (isdigit((unsigned char)bit[-1]) || bit[-1] == '.')) bit--;
   double n = strtod(bit, NULL);
   *bits = n < 16 ? n + 0.5 : n; /* a 16-bit scale for 32 weights */
   *head_bits = *bits;

@@ -3,8 +3,10 @@
  *   device,count,TP,model,params,dtype,prompt_tokens,output_tokens,concurrency,ttft_ms,itl_ms,
  *   prefill_tok_s,decode_tok_s,power_w,source,engine,table_id,note
  *
- * An empty cell is "not published". decode_tok_s is the rate of output tokens over all requests,
- * but publishers mean different things by it; which one is told by the note (celslm_row_kind). */
+ * An empty cell is "not published"; so is a column that is not there, but for device, model, dtype,
+ * decode_tok_s and engine. Rows that lack a name are kept, with their problem. decode_tok_s is the
+ * rate of output tokens over all requests, but publishers mean different things by it; which one is
+ * told by the note (celslm_row_kind). */
 #ifndef CELSLM_COST_ROWS_H
 #define CELSLM_COST_ROWS_H
 
@@ -30,8 +32,10 @@ typedef struct celslm_row {
   double concurrency;     /* INFINITY: saturated ("max", "poisson ...") */
   double prefill, decode; /* tokens/s; NaN: not published */
   double power;           /* W, all devices; NaN */
-  bool anomaly;           /* the note warns of the prefill rate */
-  bool wall;              /* the power is of the whole machine */
+  const char
+      *problem; /* why it cannot be priced ("no engine"); NULL: nothing is known against it */
+  bool anomaly; /* the note warns of the prefill rate */
+  bool wall;    /* the power is of the whole machine */
   celslm_row_kind kind;
   int line;
   uint32_t key; /* of the row's cells: by it profiles remember what they were fitted to */
