@@ -157,9 +157,26 @@ static void simd_gemv_bf16(int64_t steps, const float *x, const float *b, float 
   gemv(KIND_PAIR, steps, x, b, y);
 }
 
+/* Squares of VW x VW, transposed in registers. A whole vector is stored where what it spoils beyond
+ * its row is written after it. */
 static void simd_pack_rows(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
-  for (int64_t p = 0; p < k; p++)
-    for (int i = 0; i < rows; i++) *a++ = x[i * ldx + p];
+  int64_t p = 0, end = k * rows;
+  for (; p + VW <= k && rows > 1; p += VW) {
+    vf r[VW];
+#pragma GCC unroll 16
+    for (int i = 0; i < VW; i++) r[i] = i < rows ? v_load(x + i * ldx + p) : v_zero();
+    v_transpose(r);
+#pragma GCC unroll 16
+    for (int j = 0; j < VW; j++) {
+      int64_t at = (p + j) * rows;
+      if (at + VW <= end)
+        v_store(a + at, r[j]);
+      else
+        v_store_first(a + at, r[j], rows);
+    }
+  }
+  for (; p < k; p++)
+    for (int i = 0; i < rows; i++) a[p * rows + i] = x[i * ldx + p];
 }
 
 static void simd_pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
