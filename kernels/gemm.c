@@ -127,7 +127,7 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
         ahead.c_rows = rows;
         ahead.ldc = t->ldy;
       }
-      if (b->tiles == 1) ahead = (celslm_ahead){.w = next};
+      if (b->tiles == 1) ahead = (celslm_ahead){0};
       if (w->dtype == CELSLM_K_BF16)
         isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, &ahead);
       else

@@ -37,7 +37,7 @@ typedef struct celslm_attn_tile {
 typedef struct celslm_ahead {
   const float *w;
   int64_t lines;
-  int per_round; /* 0: the tile is alone in its panel; W then runs on at `w` after the last step */
+  int per_round; /* 0: the tile is alone in its panel, and looks ahead in its own stream of W */
   int c_rows;
   float *c;
   int64_t ldc;

@@ -47,10 +47,10 @@ INLINE void outer(const enum kind kind, const int rows, const float *a, vf b0, v
 
 enum {
   GEMV_AHEAD = 64 * 2 * VW, /* floats from the row in use to the row prefetched */
-  AHEAD_STEPS = 64,
-  LONE_AHEAD = AHEAD_STEPS * 2 * VW,
-  LINE = 16, /* floats of a cache line */
-  STRIDE = 8 /* steps between two rounds of prefetching */
+  LONE_NEAR = 16 * 2 * VW,  /* floats: what a lone tile prefetches into L1 */
+  LONE_FAR = 256 * 2 * VW,  /* and into L2 */
+  LINE = 16,                /* floats of a cache line */
+  STRIDE = 8                /* steps between two rounds of prefetching */
 };
 
 /* One round: some lines of W into L2, one row of the next tile's C into L1. Spread out, because a
@@ -68,8 +68,9 @@ INLINE void look_ahead(const celslm_ahead *next, int64_t round) {
 }
 
 /* C [rows][2*VW] (+)= A B with rows a literal. The sum starts at zero and C is added at the end: by
- * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches W at each step,
- * at a fixed distance in its own stream. */
+ * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches its own stream of
+ * W, which goes on into the next panel, at each step: far ahead into L2, whose fills are many, and
+ * from there into L1. With other programs on the memory that was 20 % faster than either alone. */
 INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int64_t k,
                       const float *a, const float *b, float *c, int64_t ldc, bool load,
                       const celslm_ahead *next) {
@@ -77,13 +78,18 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = v_zero();
   for (int64_t round = 0; k > 0; round++, k -= STRIDE) {
-    const float *ahead = k > AHEAD_STEPS ? b + LONE_AHEAD : next->w + (AHEAD_STEPS - k) * 2 * VW;
     if (!lone) look_ahead(next, round);
 #pragma GCC unroll 2
     for (int64_t p = k < STRIDE ? k : STRIDE; p > 0; p--) {
       vf b0 = v_load(b), b1 = v_load(b + VW);
-      if (lone) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-      if (lone && VW == 16) _mm_prefetch((const char *)(ahead + LINE), _MM_HINT_T1);
+      if (lone) {
+        _mm_prefetch((const char *)(b + LONE_NEAR), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + LONE_FAR), _MM_HINT_T1);
+      }
+      if (lone && VW == 16) {
+        _mm_prefetch((const char *)(b + LONE_NEAR + LINE), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + LONE_FAR + LINE), _MM_HINT_T1);
+      }
       if (kind == KIND_WIDE) {
         outer(kind, rows, a, v_low(b0), v_low(b1), acc);
         a += rows;
@@ -92,7 +98,6 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
         outer(kind, rows, a, b0, b1, acc);
       a += rows;
       b += 2 * VW;
-      ahead += 2 * VW;
     }
   }
 #pragma GCC unroll 14
