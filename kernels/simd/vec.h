@@ -1,7 +1,7 @@
 /* vec.h - a float vector of the width the including file is compiled for, and its operations.
  *
  * Only avx2/ and avx512/ include it. VW is the number of lanes. exp2: 2^x for finite x,
- * relative error below 3e-7; far below zero it gives 0, far above something large or infinite. */
+ * relative error below 3e-7; below -126 it gives 0, far above something large or infinite. */
 #ifndef CELSLM_KERNELS_SIMD_VEC_H
 #define CELSLM_KERNELS_SIMD_VEC_H
 
@@ -71,7 +71,9 @@ INLINE vf v_exp2(vf x) {
   p = v_fma(p, f, v_set1(EXP2_C2));
   p = v_fma(p, f, v_set1(EXP2_C1));
   p = v_fma(p, f, v_set1(1.0f));
-  return _mm512_scalef_ps(p, x); /* takes floor(x) itself */
+  /* scalef takes floor(x) itself. What would be subnormal is 0: weights of a softmax go on into
+   * products, where many CPUs take 100 times as long for subnormal numbers. */
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, v_set1(-126.0f), _CMP_GE_OQ), p, x);
 }
 /* The first n lanes. */
 INLINE void v_store_first(float *p, vf x, int n) {
@@ -158,7 +160,8 @@ INLINE vf v_limit(vf a, int first, int limit, vf other) {
   return _mm256_blendv_ps(other, a, _mm256_castsi256_ps(in));
 }
 INLINE vf v_exp2(vf x) {
-  /* 2^-127 comes out as 0 below (its biased exponent is 0); above 127.99 there is no float. */
+  /* Below -126, where floats are subnormal, 2^-127 comes out as 0 (its biased exponent is 0); above
+   * 127.99 there is no float. */
   x = _mm256_min_ps(v_max(x, v_set1(-127.0f)), v_set1(127.99f));
   vf n = _mm256_floor_ps(x);
   vf f = v_sub(x, n);
