@@ -68,7 +68,7 @@ static char *curve_source(const celslm_calibration *c, celslm_curve_kind kind) {
       "f32 attention of one query per sequence with its append to the cache", "f32 norms"};
   const celslm_curve_fit *f = &c->fits[kind];
   return celslm_format("measured: %d timings of %d shapes of %s (%s, %d thread%s, operands from "
-                       "memory, lower quartile of %d repeats); robust fit; residuals on %d timings "
+                       "memory, middle half of %d repeats); robust fit; residuals on %d timings "
                        "of %d shapes held out%s",
                        f->kernels, f->shapes, what[kind], celslm_measure_isa(), c->machine.threads,
                        c->machine.threads == 1 ? "" : "s", c->repeats, f->held_kernels,

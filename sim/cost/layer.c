@@ -182,7 +182,7 @@ celslm_layer *celslm_layer_new(const celslm_layer_shape *shape, celslm_layer_cas
 int celslm_layer_finish(celslm_layer *l) {
   for (int i = 0; i < l->n; i++)
     l->cases[i].seconds =
-        celslm_quartile_spread(l->times + i * CELSLM_MOST_REPEATS, l->repeats, &l->cases[i].spread);
+        celslm_middle_spread(l->times + i * CELSLM_MOST_REPEATS, l->repeats, &l->cases[i].spread);
   return l->repeats;
 }
 

@@ -36,11 +36,13 @@ double celslm_median(double *values, int n) {
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-double celslm_quartile_spread(double *values, int n, double *spread) {
-  double median = celslm_median(values, n), quartile = values[(n - 1) / 4];
+double celslm_middle_spread(double *values, int n, double *spread) {
+  int cut = (n + 1) / 4;
+  double median = celslm_median(values, n), sum = 0;
+  for (int i = cut; i < n - cut; i++) sum += values[i];
   for (int i = 0; i < n; i++) values[i] = fabs(values[i] - median);
   *spread = celslm_median(values, n) / median;
-  return quartile;
+  return sum / (n - 2 * cut);
 }
 
 void celslm_measure_types(celslm_operands *o, double *bf16, double *int8) {
@@ -248,8 +250,8 @@ void celslm_measurement_round(celslm_measurement *s) {
 
 int celslm_measurement_finish(celslm_measurement *s) {
   for (int i = 0; i < s->n; i++)
-    s->points[i].timing.seconds = celslm_quartile_spread(s->times + i * CELSLM_MOST_REPEATS,
-                                                         s->repeats, &s->points[i].spread);
+    s->points[i].timing.seconds =
+        celslm_middle_spread(s->times + i * CELSLM_MOST_REPEATS, s->repeats, &s->points[i].spread);
   return s->repeats;
 }
 

@@ -4,8 +4,9 @@
  * cache has been touched since its weights or keys and values were used: they come from memory, as
  * in a model whose layers are used in turn. Inputs are random and freshly touched, as if the
  * operation before had written them. Repeats go round all points, so that a disturbance hits one
- * repeat of many points and not all of one; of the repeats the lower quartile counts, because what
- * disturbs only adds. A timing that is
+ * repeat of many points and not all of one; of the repeats the mean of the middle half counts:
+ * it bears outliers, and where a machine is now fast, now slow, it adds up as times of whole
+ * layers do, which a median does not. A timing that is
  * worthless (celslm_watch) is made again, up to CELSLM_TRIES times, unless it took long; the
  * shortest counts.
  *
@@ -72,8 +73,8 @@ bool celslm_measure_again(double seconds, bool worthless);
 
 /* Median of n >= 1 values, which it reorders. */
 double celslm_median(double *values, int n);
-/* Their lower quartile, and their median absolute deviation over the median. */
-double celslm_quartile_spread(double *values, int n, double *spread);
+/* The mean of their middle half, and their median absolute deviation over the median. */
+double celslm_middle_spread(double *values, int n, double *spread);
 
 /* How many times as fast as with f32 weights products are with bf16 and int8 ones, where arithmetic
  * bounds them. */

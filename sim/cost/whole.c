@@ -116,7 +116,7 @@ void celslm_whole_round(celslm_whole *w) {
 
 void celslm_whole_finish(celslm_whole *w) {
   for (int i = 0; i < CELSLM_WHOLE_CASES; i++)
-    w->cases[i].seconds = celslm_quartile_spread(w->times[i], w->repeats, &w->cases[i].spread);
+    w->cases[i].seconds = celslm_middle_spread(w->times[i], w->repeats, &w->cases[i].spread);
 }
 
 void celslm_whole_free(celslm_whole *w) {
