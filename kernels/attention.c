@@ -65,13 +65,14 @@ static scratch scratch_make(const celslm_kv *kv, int64_t rows) {
 /* Queries of the job's tiles, each as [head_dim][rows], scaled so that scores are base-2 logs. */
 static void gather_queries(const rows_job *j, float *out) {
   int hd = j->kv->head_dim;
-  float scale = (float)(1.4426950408889634 / sqrt(hd));
+  float scale = (float)(1.4426950408889634 / sqrt(hd)), rows[CELSLM_MAX_ROWS * CELSLM_MAX_HEAD];
   for (int64_t t = j->tile0; t < j->tile1; t++) {
     int64_t r0 = tile_row(j, t), n = tile_row(j, t + 1) - r0;
     for (int64_t i = 0; i < n; i++) {
       const float *q = query(j, r0 + i);
-      for (int d = 0; d < hd; d++) out[d * n + i] = q[d] * scale;
+      for (int d = 0; d < hd; d++) rows[i * hd + d] = q[d] * scale;
     }
+    j->isa->pack_rows((int)n, hd, rows, hd, out);
     out += n * hd;
   }
 }

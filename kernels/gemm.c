@@ -26,7 +26,7 @@ typedef struct job {
   int64_t m, ldx, ldy;
   const celslm_epilogue *e;
   bool add;           /* residual is y: start from what y holds */
-  const float *words; /* bf16, one row: X as pairs */
+  const float *words; /* bf16, one row: packed X */
 } job;
 
 static bool has_epilogue(const job *t) {
@@ -59,11 +59,16 @@ static void gemv(const job *t, int64_t panel) {
 typedef struct block {
   int64_t row0, rows, k0, depth;
   int tiles;
-  float *a; /* packed X: tile after tile, each [depth][tile rows] */
+  float *a; /* packed X: tile after tile, each [depth][words][tile rows] */
 } block;
 
 static int64_t tile_start(const block *b, int tile) {
   return b->rows * tile / b->tiles;
+}
+
+/* Words of packed X for each row and step. */
+static int64_t x_words(const celslm_packed *w) {
+  return w->dtype == CELSLM_K_BF16 ? w->isa->words_bf16 : 1;
 }
 
 /* In steps: a step is one input, or a pair of bf16. */
@@ -73,7 +78,7 @@ static void pack_tile(const job *t, const block *b, int tile) {
   int rows = (int)(tile_start(b, tile + 1) - start);
   int64_t first = b->k0 * per, k = min_i64(b->depth * per, w->k - first);
   const float *x = t->x + (b->row0 + start) * t->ldx + first;
-  float *a = b->a + start * b->depth;
+  float *a = b->a + start * b->depth * x_words(w);
   if (per == 2)
     w->isa->pack_rows_bf16(rows, k, x, t->ldx, a);
   else
@@ -110,7 +115,7 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
     for (int i = 0; i < b->tiles; i++) {
       int64_t start = tile_start(b, i), row = b->row0 + start;
       int rows = (int)(tile_start(b, i + 1) - start);
-      const float *a = b->a + start * b->depth + p * rows;
+      const float *a = b->a + (start * b->depth + p * rows) * x_words(w);
       float *y = t->y + row * t->ldy + col, *c = whole ? y : edge;
       int64_t ldc = whole ? t->ldy : w->panel;
       if (!whole && load)
@@ -122,7 +127,7 @@ static void multiply_panel(const job *t, const block *b, int64_t panel) {
         ahead.c_rows = rows;
         ahead.ldc = t->ldy;
       }
-      if (b->tiles == 1) ahead = (celslm_ahead){.w = next};
+      if (b->tiles == 1) ahead = (celslm_ahead){0};
       if (w->dtype == CELSLM_K_BF16)
         isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, &ahead);
       else
@@ -139,7 +144,7 @@ static void run_gemv(job t, int threads) {
   const celslm_packed *w = t.w;
   float *words = NULL;
   if (w->dtype == CELSLM_K_BF16) {
-    words = celslm_mem_scratch((size_t)w->steps * sizeof *words);
+    words = celslm_mem_scratch((size_t)(w->steps * x_words(w)) * sizeof *words);
     w->isa->pack_rows_bf16(1, w->k, t.x, t.ldx, words);
     t.words = words;
   }
@@ -161,7 +166,7 @@ static void run_blocks(const job *t, int threads) {
   int64_t depth = max_i64(BLOCK_FLOATS / most / BLOCK_DEPTH, 1) * BLOCK_DEPTH;
   if (most <= w->isa->rows) depth = w->steps;
   if (depth > w->steps) depth = w->steps;
-  float *a = celslm_mem_scratch((size_t)(most * depth) * sizeof *a);
+  float *a = celslm_mem_scratch((size_t)(most * depth * x_words(w)) * sizeof *a);
   for (int64_t i = 0; i < blocks; i++) {
     int64_t row0 = t->m * i / blocks, rows = t->m * (i + 1) / blocks - row0;
     int tiles = (int)((rows + w->isa->rows - 1) / w->isa->rows);

@@ -37,7 +37,7 @@ typedef struct celslm_attn_tile {
 typedef struct celslm_ahead {
   const float *w;
   int64_t lines;
-  int per_round; /* 0: the tile is alone in its panel; W then runs on at `w` after the last step */
+  int per_round; /* 0: the tile is alone in its panel, and looks ahead in its own stream of W */
   int c_rows;
   float *c;
   int64_t ldc;
@@ -72,8 +72,11 @@ typedef struct celslm_isa {
   /* y [panel] = sum_p x[p] B[p][.]. */
   void (*gemv_f32)(int64_t k, const float *x, const float *b, float *y);
 
-  /* The same with bf16: one 32-bit word holds two neighbouring inputs, the first in its lower half,
-   * so that a product over k inputs has ceil(k/2) steps and all else stays as it is. */
+  /* The same with bf16: a word of W holds two neighbouring inputs, the first in its lower half, so
+   * that a product over k inputs has ceil(k/2) steps. A step of packed X has `words_bf16` words for
+   * each row: 1, the same pair; or 2, floats of the same values: first those of all rows for the
+   * first input, then for the second. */
+  int words_bf16;
   void (*pack_rows_bf16)(int rows, int64_t k, const float *x, int64_t ldx, float *a);
   void (*gemm_bf16)(int rows, int64_t steps, const float *a, const float *b, float *c, int64_t ldc,
                     bool load, const celslm_ahead *next);
@@ -100,8 +103,8 @@ typedef struct celslm_isa {
 } celslm_isa;
 
 const celslm_isa *celslm_isa_current(void);
-/* avx512_dot: the same level where the CPU has bf16 and int8 dot products. */
+/* avx512_vnni, avx512_dot: the same level where the CPU has int8, and fast bf16, dot products. */
 extern const celslm_isa celslm_isa_portable, celslm_isa_avx2, celslm_isa_avx512,
-    celslm_isa_avx512_dot;
+    celslm_isa_avx512_vnni, celslm_isa_avx512_dot;
 
 #endif

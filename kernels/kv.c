@@ -196,6 +196,43 @@ static uint64_t put(celslm_kv *kv, int head, int64_t token, const float *k, cons
   return bytes;
 }
 
+/* One panel's share of new tokens in one head: tokens [at, at + n) of a panel whose keys begin at
+ * `to`. Rows of 16 dimensions at a time, so that the lines they are read from stay in L1. */
+static void put_keys(enum celslm_kdtype t, void *to, int64_t at, int64_t n, int hd, const float *k,
+                     int64_t ldk) {
+  for (int d0 = 0; d0 < hd; d0 += 16)
+    for (int d = d0; d < hd && d < d0 + 16; d++) {
+      int64_t row = (int64_t)d * CELSLM_PANEL + at;
+      if (t == CELSLM_K_F32)
+        for (int64_t i = 0; i < n; i++) ((float *)to)[row + i] = k[i * ldk + d];
+      else
+        for (int64_t i = 0; i < n; i++) set_element(t, to, row + i, k[i * ldk + d]);
+    }
+}
+
+static void put_values(enum celslm_kdtype t, void *to, int hd, const float *v) {
+  if (t == CELSLM_K_F32)
+    memcpy(to, v, (size_t)hd * sizeof *v);
+  else
+    for (int d = 0; d < hd; d++) set_element(t, to, d, v[d]);
+}
+
+/* All tokens, panel after panel: what `put` does, without counting. Not for I8. */
+static void put_all(celslm_kv *kv, int64_t n, const float *k, int64_t ldk, const float *v,
+                    int64_t ldv) {
+  int64_t size = (int64_t)celslm_kdtype_size(kv->dtype), hd = kv->head_dim;
+  for (int h = 0; h < kv->kv_heads; h++)
+    for (int64_t i = 0, count; i < n; i += count) {
+      int64_t token = kv->length + i, at = token % CELSLM_PANEL;
+      count = min_i64(n - i, CELSLM_PANEL - at);
+      put_keys(kv->dtype, kv->k + (key_at(kv, h, token, 0) - at) * size, at, count, (int)hd,
+               k + i * ldk + h * hd, ldk);
+      for (int64_t j = i; j < i + count; j++)
+        put_values(kv->dtype, kv->v + value_at(kv, h, kv->length + j) * size, (int)hd,
+                   v + j * ldv + h * hd);
+    }
+}
+
 /* What appending n tokens after `length` writes, as a formula. */
 static uint64_t append_bytes(const celslm_kv *kv, int64_t length, int64_t n) {
   uint64_t heads = (uint64_t)kv->kv_heads, hd = (uint64_t)kv->head_dim, rows = (uint64_t)n;
@@ -210,7 +247,9 @@ void celslm_kv_append(celslm_kv *kv, int64_t n, const float *k, int64_t ldk, con
   if (n == 0) return;
   celslm_span span = celslm_span_begin();
   celslm_work counted = {0};
-  for (int h = 0; h < kv->kv_heads; h++)
+  bool fast = !celslm_counting() && kv->dtype != CELSLM_K_I8;
+  if (fast) put_all(kv, n, k, ldk, v, ldv);
+  for (int h = 0; !fast && h < kv->kv_heads; h++)
     for (int64_t i = 0; i < n; i++) {
       const float *kr = k + i * ldk + h * kv->head_dim, *vr = v + i * ldv + h * kv->head_dim;
       counted.kv_bytes += put(kv, h, kv->length + i, kr, vr);

@@ -7,8 +7,9 @@
 #include <sys/mman.h>
 
 void *celslm_mem_big(size_t bytes) {
-  /* From a few MiB on, weights and caches are walked linearly: large pages save TLB misses. */
-  size_t huge = (size_t)2 << 20, align = bytes >= 2 * huge ? huge : 64;
+  /* From 1 MiB on, weights and caches are walked linearly: large pages save TLB misses. At least
+   * half of the last page is then in use. */
+  size_t huge = (size_t)2 << 20, align = bytes >= huge / 2 ? huge : 64;
   size_t size = (bytes + align - 1) / align * align;
   void *p = aligned_alloc(align, size ? size : align);
   if (!p) return NULL;

@@ -50,12 +50,23 @@ void celslm_layernorm(int64_t m, int64_t n, const float *x, const float *weight,
 }
 
 /* Angles in double: positions reach 10^5, where f32 would lose the fast-turning pairs. */
-static void rope_angles(int head_dim, int32_t position, double base, bool inverse, float *c,
-                        float *s) {
-  for (int i = 0; i < head_dim / 2; i++) {
-    double angle = position * pow(base, -2.0 * i / head_dim);
-    c[i] = (float)cos(angle);
-    s[i] = (float)(inverse ? -sin(angle) : sin(angle));
+static void rope_angles(int pairs, int32_t position, const double *frequency, bool inverse,
+                        float *c, float *s) {
+  for (int i = 0; i < pairs; i++) {
+    double angle = position * frequency[i], sine, cosine;
+    sincos(angle, &sine, &cosine);
+    c[i] = (float)cosine;
+    s[i] = (float)(inverse ? -sine : sine);
+  }
+}
+
+/* One head: element i turns with element i + apart, `step` from pair to pair. */
+static void rope_head(int pairs, int step, int apart, float *x, const float *c, const float *s) {
+  for (int i = 0; i < pairs; i++) {
+    float *a = x + i * step, *b = a + apart;
+    float u = *a * c[i] - *b * s[i], v = *a * s[i] + *b * c[i];
+    *a = u;
+    *b = v;
   }
 }
 
@@ -66,22 +77,22 @@ void celslm_rope(int64_t m, int heads, int head_dim, float *x, int64_t ldx, cons
   celslm_span span = celslm_span_begin();
   bool counting = celslm_counting(), half = style == CELSLM_ROPE_HALF;
   celslm_work w = {0};
-  int threads = counting ? 1 : threads_for(m * heads * head_dim);
+  int threads = counting ? 1 : threads_for(m * heads * head_dim), pairs = head_dim / 2;
+  double frequency[CELSLM_MAX_HEAD / 2];
+  for (int i = 0; i < pairs; i++) frequency[i] = pow(base, -2.0 * i / head_dim);
 #pragma omp parallel for num_threads(threads) if (threads > 1)
   for (int64_t t = 0; t < m; t++) {
     float c[CELSLM_MAX_HEAD / 2], s[CELSLM_MAX_HEAD / 2];
-    rope_angles(head_dim, position[t], base, inverse, c, s);
+    rope_angles(pairs, position[t], frequency, inverse, c, s);
     for (int h = 0; h < heads; h++) {
       float *row = x + t * ldx + h * head_dim;
-      for (int i = 0; i < head_dim / 2; i++) {
-        float *a = row + (half ? i : 2 * i), *b = half ? a + head_dim / 2 : a + 1;
-        float u = *a * c[i] - *b * s[i], v = *a * s[i] + *b * c[i];
-        *a = u;
-        *b = v;
-        if (counting) {
-          w.flops += 6;
-          w.activation_bytes += 4 * sizeof(float);
-        }
+      if (half) /* two calls, so that each is compiled for its strides */
+        rope_head(pairs, 1, pairs, row, c, s);
+      else
+        rope_head(pairs, 2, 1, row, c, s);
+      for (int i = 0; counting && i < pairs; i++) {
+        w.flops += 6;
+        w.activation_bytes += 4 * sizeof(float);
       }
     }
   }
@@ -113,14 +124,13 @@ void celslm_embed(int64_t m, int64_t n, const float *table, const int32_t *token
   celslm_span span = celslm_span_begin();
   celslm_work w = {0};
   bool counting = celslm_counting();
-  for (int64_t i = 0; i < m; i++)
-    for (int64_t j = 0; j < n; j++) {
-      y[i * n + j] = table[token[i] * n + j];
-      if (counting) {
-        w.weight_bytes += sizeof *table;
-        w.activation_bytes += sizeof *y;
-      }
+  for (int64_t i = 0; i < m; i++) {
+    memcpy(y + i * n, table + token[i] * n, (size_t)n * sizeof *y);
+    for (int64_t j = 0; counting && j < n; j++) {
+      w.weight_bytes += sizeof *table;
+      w.activation_bytes += sizeof *y;
     }
+  }
   if (!counting) w.weight_bytes = w.activation_bytes = 4 * (uint64_t)(m * n);
   celslm_span_report(span, CELSLM_KOP_EMBED, m, n, 0, w);
 }

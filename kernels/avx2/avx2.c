@@ -14,6 +14,7 @@ const celslm_isa celslm_isa_avx2 = {
     .gemm_f32 = simd_gemm_f32,
     .gemv_f32 = simd_gemv_f32,
     .pack_rows_bf16 = simd_pack_rows_bf16,
+    .words_bf16 = 2,
     .gemm_bf16 = simd_gemm_bf16,
     .gemv_bf16 = simd_gemv_bf16,
     .gemm_i8 = simd_gemm_i8,

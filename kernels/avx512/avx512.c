@@ -14,6 +14,7 @@ const celslm_isa celslm_isa_avx512 = {
     .gemm_f32 = simd_gemm_f32,
     .gemv_f32 = simd_gemv_f32,
     .pack_rows_bf16 = simd_pack_rows_bf16,
+    .words_bf16 = 2,
     .gemm_bf16 = simd_gemm_bf16,
     .gemv_bf16 = simd_gemv_bf16,
     .gemm_i8 = simd_gemm_i8,
@@ -27,7 +28,41 @@ const celslm_isa celslm_isa_avx512 = {
     .silu_gate = simd_silu_gate,
 };
 
-/* With the dot products of AVX512-BF16 and AVX512-VNNI. */
+/* With the int8 dot products of AVX512-VNNI. */
+const celslm_isa celslm_isa_avx512_vnni = {
+    .name = "avx512",
+    .panel = 2 * VW,
+    .rows = TILE_ROWS,
+    .attn_rows = TILE_ROWS,
+    .pack_rows = simd_pack_rows,
+    .gemm_f32 = simd_gemm_f32,
+    .gemv_f32 = simd_gemv_f32,
+    .pack_rows_bf16 = simd_pack_rows_bf16,
+    .words_bf16 = 2,
+    .gemm_bf16 = simd_gemm_bf16,
+    .gemv_bf16 = simd_gemv_bf16,
+    .gemm_i8 = dot_gemm_i8,
+    .epilogue = simd_epilogue,
+    .attention = simd_attention,
+    .widen_f16 = simd_widen_f16,
+    .widen_bf16 = simd_widen_bf16,
+    .widen_i8 = simd_widen_i8,
+    .rmsnorm = simd_rmsnorm,
+    .layernorm = simd_layernorm,
+    .silu_gate = simd_silu_gate,
+};
+
+/* And with the bf16 ones of AVX512-BF16, where they are worth it (dispatch.c). */
+static void dot_pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
+  uint32_t *word = (uint32_t *)(void *)a;
+  for (int64_t p = 0; p < k; p += 2)
+    for (int i = 0; i < rows; i++) {
+      uint32_t low = float_bf16(x[i * ldx + p]);
+      uint32_t high = p + 1 < k ? float_bf16(x[i * ldx + p + 1]) : 0;
+      *word++ = low | high << 16;
+    }
+}
+
 static void dot_gemm_bf16(int rows, int64_t steps, const float *a, const float *b, float *c,
                           int64_t ldc, bool load, const celslm_ahead *next) {
   gemm_rows(KIND_DOT, rows, steps, a, b, c, ldc, load, next);
@@ -45,7 +80,8 @@ const celslm_isa celslm_isa_avx512_dot = {
     .pack_rows = simd_pack_rows,
     .gemm_f32 = simd_gemm_f32,
     .gemv_f32 = simd_gemv_f32,
-    .pack_rows_bf16 = simd_pack_rows_bf16,
+    .pack_rows_bf16 = dot_pack_rows_bf16,
+    .words_bf16 = 1,
     .gemm_bf16 = dot_gemm_bf16,
     .gemv_bf16 = dot_gemv_bf16,
     .gemm_i8 = dot_gemm_i8,

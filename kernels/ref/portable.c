@@ -179,6 +179,7 @@ const celslm_isa celslm_isa_portable = {
     .gemm_f32 = gemm_f32,
     .gemv_f32 = gemv_f32,
     .pack_rows_bf16 = pack_rows_bf16,
+    .words_bf16 = 1,
     .gemm_bf16 = gemm_bf16,
     .gemv_bf16 = gemv_bf16,
     .gemm_i8 = gemm_i8,

@@ -6,9 +6,9 @@
 #include "kernels/isa.h"
 #include "kernels/simd/tile.h"
 
-/* What one step multiplies: a float, a pair of bf16 by the CPU's dot product, or a pair widened to
- * floats. */
-enum kind { KIND_F32, KIND_DOT, KIND_PAIR };
+/* What one step multiplies: a float; a pair of bf16 by the CPU's dot product; or a pair widened to
+ * floats, where X comes as two floats (rounded to bf16, as the dot product takes it). */
+enum kind { KIND_F32, KIND_DOT, KIND_WIDE };
 
 #ifdef __AVX512F__
 INLINE vf v_low(vf x) {
@@ -27,19 +27,30 @@ INLINE vf v_high(vf x) {
 #endif
 
 INLINE vf v_step(const enum kind kind, vf a, vf b, vf acc) {
-  if (kind == KIND_F32) return v_fma(a, b, acc);
 #ifdef __AVX512BF16__
   if (kind == KIND_DOT) return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
 #endif
-  return v_fma(v_high(a), v_high(b), v_fma(v_low(a), v_low(b), acc));
+  (void)kind;
+  return v_fma(a, b, acc);
+}
+
+/* One input's products with all rows. */
+INLINE void outer(const enum kind kind, const int rows, const float *a, vf b0, vf b1,
+                  vf acc[14][2]) {
+#pragma GCC unroll 14
+  for (int i = 0; i < rows; i++) {
+    vf x = v_set1(a[i]);
+    acc[i][0] = v_step(kind, x, b0, acc[i][0]);
+    acc[i][1] = v_step(kind, x, b1, acc[i][1]);
+  }
 }
 
 enum {
   GEMV_AHEAD = 64 * 2 * VW, /* floats from the row in use to the row prefetched */
-  AHEAD_STEPS = 64,
-  LONE_AHEAD = AHEAD_STEPS * 2 * VW,
-  LINE = 16, /* floats of a cache line */
-  STRIDE = 8 /* steps between two rounds of prefetching */
+  LONE_NEAR = 16 * 2 * VW,  /* floats: what a lone tile prefetches into L1 */
+  LONE_FAR = 256 * 2 * VW,  /* and into L2 */
+  LINE = 16,                /* floats of a cache line */
+  STRIDE = 8                /* steps between two rounds of prefetching */
 };
 
 /* One round: some lines of W into L2, one row of the next tile's C into L1. Spread out, because a
@@ -57,8 +68,9 @@ INLINE void look_ahead(const celslm_ahead *next, int64_t round) {
 }
 
 /* C [rows][2*VW] (+)= A B with rows a literal. The sum starts at zero and C is added at the end: by
- * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches W at each step,
- * at a fixed distance in its own stream. */
+ * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches its own stream of
+ * W, which goes on into the next panel, at each step: far ahead into L2, whose fills are many, and
+ * from there into L1. With other programs on the memory that was 20 % faster than either alone. */
 INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int64_t k,
                       const float *a, const float *b, float *c, int64_t ldc, bool load,
                       const celslm_ahead *next) {
@@ -66,22 +78,26 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = v_zero();
   for (int64_t round = 0; k > 0; round++, k -= STRIDE) {
-    const float *ahead = k > AHEAD_STEPS ? b + LONE_AHEAD : next->w + (AHEAD_STEPS - k) * 2 * VW;
     if (!lone) look_ahead(next, round);
 #pragma GCC unroll 2
     for (int64_t p = k < STRIDE ? k : STRIDE; p > 0; p--) {
       vf b0 = v_load(b), b1 = v_load(b + VW);
-      if (lone) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-      if (lone && VW == 16) _mm_prefetch((const char *)(ahead + LINE), _MM_HINT_T1);
-#pragma GCC unroll 14
-      for (int i = 0; i < rows; i++) {
-        vf x = v_set1(a[i]);
-        acc[i][0] = v_step(kind, x, b0, acc[i][0]);
-        acc[i][1] = v_step(kind, x, b1, acc[i][1]);
+      if (lone) {
+        _mm_prefetch((const char *)(b + LONE_NEAR), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + LONE_FAR), _MM_HINT_T1);
       }
+      if (lone && VW == 16) {
+        _mm_prefetch((const char *)(b + LONE_NEAR + LINE), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + LONE_FAR + LINE), _MM_HINT_T1);
+      }
+      if (kind == KIND_WIDE) {
+        outer(kind, rows, a, v_low(b0), v_low(b1), acc);
+        a += rows;
+        outer(kind, rows, a, v_high(b0), v_high(b1), acc);
+      } else
+        outer(kind, rows, a, b0, b1, acc);
       a += rows;
       b += 2 * VW;
-      ahead += 2 * VW;
     }
   }
 #pragma GCC unroll 14
@@ -114,26 +130,33 @@ INLINE void gemm_rows(const enum kind kind, int rows, int64_t k, const float *a,
     }
 }
 
+INLINE void gemv_step(const enum kind kind, const float *a, const float *b, vf acc[2]) {
+#pragma GCC unroll 2
+  for (int j = 0; j < 2; j++) {
+    vf w = v_load(b + j * VW);
+    if (kind == KIND_WIDE)
+      acc[j] = v_fma(v_set1(a[1]), v_high(w), v_fma(v_set1(a[0]), v_low(w), acc[j]));
+    else
+      acc[j] = v_step(kind, v_set1(a[0]), w, acc[j]);
+  }
+}
+
 /* One row: four partial sums per column hide the latency of the additions. */
 INLINE void gemv(const enum kind kind, int64_t k, const float *a, const float *b, float *c) {
+  const int per = kind == KIND_WIDE ? 2 : 1;
   vf acc[4][2];
 #pragma GCC unroll 4
   for (int u = 0; u < 4; u++) acc[u][0] = acc[u][1] = v_zero();
-  for (; k >= 4; k -= 4, a += 4, b += 4 * 2 * VW) {
+  for (; k >= 4; k -= 4, a += 4 * per, b += 4 * 2 * VW) {
 #pragma GCC unroll 4
     for (int u = 0; u < 4; u++) {
-      vf x = v_set1(a[u]);
       const float *r = b + u * 2 * VW;
       _mm_prefetch((const char *)(r + GEMV_AHEAD), _MM_HINT_T0);
       if (VW == 16) _mm_prefetch((const char *)(r + GEMV_AHEAD + LINE), _MM_HINT_T0);
-      acc[u][0] = v_step(kind, x, v_load(r), acc[u][0]);
-      acc[u][1] = v_step(kind, x, v_load(r + VW), acc[u][1]);
+      gemv_step(kind, a + u * per, r, acc[u]);
     }
   }
-  for (; k > 0; k--, a++, b += 2 * VW) {
-    acc[0][0] = v_step(kind, v_set1(*a), v_load(b), acc[0][0]);
-    acc[0][1] = v_step(kind, v_set1(*a), v_load(b + VW), acc[0][1]);
-  }
+  for (; k > 0; k--, a += per, b += 2 * VW) gemv_step(kind, a, b, acc[0]);
 #pragma GCC unroll 2
   for (int j = 0; j < 2; j++)
     v_store(c + j * VW, v_add(v_add(acc[0][j], acc[1][j]), v_add(acc[2][j], acc[3][j])));
@@ -150,26 +173,38 @@ static void simd_gemv_f32(int64_t k, const float *x, const float *b, float *y) {
 
 static void simd_gemm_bf16(int rows, int64_t steps, const float *a, const float *b, float *c,
                            int64_t ldc, bool load, const celslm_ahead *next) {
-  gemm_rows(KIND_PAIR, rows, steps, a, b, c, ldc, load, next);
+  gemm_rows(KIND_WIDE, rows, steps, a, b, c, ldc, load, next);
 }
 
 static void simd_gemv_bf16(int64_t steps, const float *x, const float *b, float *y) {
-  gemv(KIND_PAIR, steps, x, b, y);
+  gemv(KIND_WIDE, steps, x, b, y);
 }
 
+/* Squares of VW x VW, transposed in registers. A whole vector is stored where what it spoils beyond
+ * its row is written after it. */
 static void simd_pack_rows(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
-  for (int64_t p = 0; p < k; p++)
-    for (int i = 0; i < rows; i++) *a++ = x[i * ldx + p];
+  int64_t p = 0, end = k * rows;
+  for (; p + VW <= k && rows > 1; p += VW) {
+    vf r[VW];
+#pragma GCC unroll 16
+    for (int i = 0; i < VW; i++) r[i] = i < rows ? v_load(x + i * ldx + p) : v_zero();
+    v_transpose(r);
+#pragma GCC unroll 16
+    for (int j = 0; j < VW; j++) {
+      int64_t at = (p + j) * rows;
+      if (at + VW <= end)
+        v_store(a + at, r[j]);
+      else
+        v_store_first(a + at, r[j], rows);
+    }
+  }
+  for (; p < k; p++)
+    for (int i = 0; i < rows; i++) a[p * rows + i] = x[i * ldx + p];
 }
 
 static void simd_pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
-  uint32_t *word = (uint32_t *)(void *)a;
-  for (int64_t p = 0; p < k; p += 2)
-    for (int i = 0; i < rows; i++) {
-      uint32_t low = float_bf16(x[i * ldx + p]);
-      uint32_t high = p + 1 < k ? float_bf16(x[i * ldx + p + 1]) : 0;
-      *word++ = low | high << 16;
-    }
+  for (int64_t p = 0; p < (k + 1) / 2 * 2; p++)
+    for (int i = 0; i < rows; i++) *a++ = p < k ? bf16_float(float_bf16(x[i * ldx + p])) : 0.0f;
 }
 
 #endif

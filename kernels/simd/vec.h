@@ -1,7 +1,7 @@
 /* vec.h - a float vector of the width the including file is compiled for, and its operations.
  *
  * Only avx2/ and avx512/ include it. VW is the number of lanes. exp2: 2^x for finite x,
- * relative error below 3e-7; far below zero it gives 0, far above something large or infinite. */
+ * relative error below 3e-7; below -126 it gives 0, far above something large or infinite. */
 #ifndef CELSLM_KERNELS_SIMD_VEC_H
 #define CELSLM_KERNELS_SIMD_VEC_H
 
@@ -71,7 +71,44 @@ INLINE vf v_exp2(vf x) {
   p = v_fma(p, f, v_set1(EXP2_C2));
   p = v_fma(p, f, v_set1(EXP2_C1));
   p = v_fma(p, f, v_set1(1.0f));
-  return _mm512_scalef_ps(p, x); /* takes floor(x) itself */
+  /* scalef takes floor(x) itself. What would be subnormal is 0: weights of a softmax go on into
+   * products, where many CPUs take 100 times as long for subnormal numbers. */
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, v_set1(-126.0f), _CMP_GE_OQ), p, x);
+}
+/* The first n lanes. */
+INLINE void v_store_first(float *p, vf x, int n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
+}
+/* Rows become columns: neighbours are exchanged in pairs, fours, eights. */
+INLINE void v_transpose(vf r[16]) {
+  vf t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; j++) {
+      __m512d a = _mm512_castps_pd(t[i + j]), b = _mm512_castps_pd(t[i + j + 2]);
+      r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+      r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; j++) {
+    t[j] = _mm512_shuffle_f32x4(r[j], r[j + 4], 0x88);
+    t[j + 4] = _mm512_shuffle_f32x4(r[j], r[j + 4], 0xdd);
+    t[j + 8] = _mm512_shuffle_f32x4(r[j + 8], r[j + 12], 0x88);
+    t[j + 12] = _mm512_shuffle_f32x4(r[j + 8], r[j + 12], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; j++) {
+    r[j] = _mm512_shuffle_f32x4(t[j], t[j + 8], 0x88);
+    r[j + 4] = _mm512_shuffle_f32x4(t[j + 4], t[j + 12], 0x88);
+    r[j + 8] = _mm512_shuffle_f32x4(t[j], t[j + 8], 0xdd);
+    r[j + 12] = _mm512_shuffle_f32x4(t[j + 4], t[j + 12], 0xdd);
+  }
 }
 #else
 enum { VW = 8 };
@@ -123,7 +160,8 @@ INLINE vf v_limit(vf a, int first, int limit, vf other) {
   return _mm256_blendv_ps(other, a, _mm256_castsi256_ps(in));
 }
 INLINE vf v_exp2(vf x) {
-  /* 2^-127 comes out as 0 below (its biased exponent is 0); above 127.99 there is no float. */
+  /* Below -126, where floats are subnormal, 2^-127 comes out as 0 (its biased exponent is 0); above
+   * 127.99 there is no float. */
   x = _mm256_min_ps(v_max(x, v_set1(-127.0f)), v_set1(127.99f));
   vf n = _mm256_floor_ps(x);
   vf f = v_sub(x, n);
@@ -135,6 +173,33 @@ INLINE vf v_exp2(vf x) {
   __m256i e =
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
   return v_mul(p, _mm256_castsi256_ps(e));
+}
+INLINE void v_store_first(float *p, vf x, int n) {
+  __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), x);
+}
+INLINE void v_transpose(vf r[8]) {
+  vf t[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; j++) {
+      __m256d a = _mm256_castps_pd(t[i + j]), b = _mm256_castps_pd(t[i + j + 2]);
+      r[i + 2 * j] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+      r[i + 2 * j + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+    }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; j++) {
+    t[j] = _mm256_permute2f128_ps(r[j], r[j + 4], 0x20);
+    t[j + 4] = _mm256_permute2f128_ps(r[j], r[j + 4], 0x31);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) r[i] = t[i];
 }
 #endif
 

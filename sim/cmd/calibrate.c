@@ -17,12 +17,14 @@ static const char help[] =
     "\n"
     "Times the kernels on this machine, fits a cost curve to each kind and writes a device "
     "profile,\n"
-    "which hosts with the profile \"this-machine\" use. Takes under a minute. Let the machine "
-    "rest\n"
-    "meanwhile: the command says if it was disturbed.\n"
+    "which hosts with the profile \"this-machine\" use. Then predicts whole layers and a whole "
+    "small\n"
+    "model that were timed in the same run. Takes about a minute. Let the machine rest meanwhile: "
+    "the\n"
+    "command says if it was disturbed.\n"
     "\n"
     "  -o, --output FILE    default: platforms/profiles/this-machine.xml\n"
-    "  --quick              fewer shapes and repeats, under 15 seconds\n"
+    "  --quick              fewer shapes and repeats, under 20 seconds\n"
     "  --threads N          threads the kernels use, each bound to a processor of its own\n"
     "                       (default: one per processor)\n"
     "  --model MODEL.xml    time the shapes of this model; may be repeated; whole layers of the "
@@ -133,22 +135,32 @@ static void print_machine(const celslm_machine *m) {
 }
 
 static void print_curves(const celslm_calibration *c) {
-  printf("%-18s %15s %10s %10s %9s %9s %16s\n%-18s %15s %10s %10s %9s %9s %9s %6s\n", "", "shapes",
-         "flop_rate", "half_rows", "byte_rate", "latency", "residual", "curve", "fitted + held",
-         "GFLOP/s", "tokens", "GB/s", "us", "median", "p95");
+  printf("%-18s %15s %10s %10s %9s %9s %7s %16s\n%-18s %15s %10s %10s %9s %9s %7s %9s %6s\n", "",
+         "shapes", "flop_rate", "half_rows", "byte_rate", "latency", "corner", "residual", "curve",
+         "fitted + held", "GFLOP/s", "tokens", "GB/s", "us", "", "median", "p95");
   for (int k = 0; k < CELSLM_CURVES; k++) {
     const celslm_curve *v = &c->profile->curves[k];
-    const celslm_fit *f = &c->fits[k];
+    const celslm_curve_fit *f = &c->fits[k];
     char shapes[32];
-    snprintf(shapes, sizeof shapes, "%d + %d", f->shapes, f->held_shapes);
-    printf("%-18s %15s %9.1f%c %9.2f%c %8.2f%c %9.2f %8.1f%% %5.1f%%\n",
-           celslm_curve_name((celslm_curve_kind)k), shapes, v->flop_rate * 1e-9,
-           f->flop_rate_seen ? ' ' : '*', v->half_rows, f->half_rows_seen ? ' ' : '*',
-           v->byte_rate * 1e-9, f->byte_rate_seen ? ' ' : '*', v->latency * 1e6,
-           100 * v->residual_median, 100 * v->residual_p95);
+    if (f->in_turn)
+      snprintf(shapes, sizeof shapes, "%d, in turn", f->shapes);
+    else
+      snprintf(shapes, sizeof shapes, "%d + %d", f->shapes - f->held_shapes, f->held_shapes);
+    printf("%-18s %15s %10.1f %10.2f %9.2f %9.2f %7.3g %8.1f%% %5.1f%%\n",
+           celslm_curve_name((celslm_curve_kind)k), shapes, v->flop_rate * 1e-9, v->half_rows,
+           v->byte_rate * 1e-9, v->latency * 1e6, v->sharpness, 100 * v->residual_median,
+           100 * v->residual_p95);
   }
-  puts("Residuals are those of the shapes that were held out of the fit.\n"
-       "* no timing shows it: a rate is then the machine's peak, half_rows 0.");
+  puts("Residuals are those of shapes that were held out of the fit.");
+  printf("Products with bf16 weights are %.2f times as fast as with f32, with int8 %.2f times.\n",
+         c->bf16_speed, c->int8_speed);
+}
+
+static void print_case(bool decode, int64_t tokens, int64_t past, double measured,
+                       double predicted) {
+  printf("%-8s %8lld %8lld %10.3f ms %10.3f ms %+7.1f%%\n", decode ? "decode" : "prefill",
+         (long long)tokens, (long long)past, 1e3 * measured, 1e3 * predicted,
+         100 * (predicted / measured - 1));
 }
 
 static void print_layers(const celslm_calibration *c, const char *model) {
@@ -157,11 +169,16 @@ static void print_layers(const celslm_calibration *c, const char *model) {
          model, "", "tokens", "past", "measured", "predicted", "error");
   for (int i = 0; i < CELSLM_LAYER_CASES; i++) {
     const celslm_layer_case *l = &c->layers[i];
-    printf("%-8s %8lld %8lld %10.3f ms %10.3f ms %+7.1f%%\n", l->decode ? "decode" : "prefill",
-           (long long)l->tokens, (long long)l->past, 1e3 * l->seconds, 1e3 * c->predicted[i],
-           100 * (c->predicted[i] / l->seconds - 1));
+    print_case(l->decode, l->tokens, l->past, l->seconds, c->predicted[i]);
   }
-  printf("error: median %.1f%%, p95 %.1f%%\n", 100 * c->layers_median, 100 * c->layers_p95);
+  printf("error: median %.1f%%, p95 %.1f%%\n"
+         "\nA whole model of %d such layers with embedding and head:\n",
+         100 * c->layers_median, 100 * c->layers_p95, CELSLM_WHOLE_LAYERS);
+  for (int i = 0; i < CELSLM_WHOLE_CASES; i++) {
+    const celslm_whole_case *w = &c->passes[i];
+    print_case(w->decode, w->tokens, w->past, w->seconds, c->whole_predicted[i]);
+  }
+  printf("error: median %.1f%%, p95 %.1f%%\n", 100 * c->whole_median, 100 * c->whole_p95);
 }
 
 static void print_quiet(const celslm_calibration *c) {

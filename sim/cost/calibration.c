@@ -4,8 +4,6 @@
 #include "cost/cost.h"
 
 #include <errno.h>
-#include <gsl/gsl_sort.h>
-#include <gsl/gsl_statistics.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,18 +24,27 @@ static void tell(const celslm_calibration_options *o, const char *what, double s
 
 /* ---- the profile ----------------------------------------------------------------------------- */
 
-static celslm_profile *new_profile(const celslm_machine *m, bool noisy) {
+static celslm_profile *new_profile(const celslm_calibration *c) {
+  const celslm_machine *m = &c->machine;
   static const char no_scheduler[] = "our kernels are called directly: no scheduler";
   celslm_profile *p = celslm_alloc(1, sizeof *p);
   const char *s = m->threads == 1 ? "" : "s";
   p->name = celslm_strdup("this-machine");
   p->description =
       celslm_format("%s, %d thread%s, %s kernels%s", m->model, m->threads, s, celslm_measure_isa(),
-                    noisy ? "; others used the machine while it was measured" : "");
+                    c->noisy ? "; others used the machine while it was measured" : "");
   for (int d = 0; d < CELSLM_DTYPES; d++) p->peak[d] = NAN;
   p->peak[CELSLM_F32] = m->peak_f32;
   p->peak_source[CELSLM_F32] =
       celslm_format("measured: multiply-adds from registers, %d thread%s", m->threads, s);
+  const double speeds[] = {c->bf16_speed, c->int8_speed};
+  static const celslm_dtype narrow[] = {CELSLM_BF16, CELSLM_INT8};
+  for (int i = 0; i < 2; i++) {
+    p->peak[narrow[i]] = m->peak_f32 * speeds[i];
+    p->peak_source[narrow[i]] =
+        celslm_format("measured: products with %s weights are %.2f times as fast as with f32",
+                      celslm_dtype_name(narrow[i]), speeds[i]);
+  }
   p->memory = m->memory;
   p->memory_source = celslm_strdup("as the operating system reports it");
   p->bandwidth = m->bandwidth;
@@ -59,33 +66,46 @@ static char *curve_source(const celslm_calibration *c, celslm_curve_kind kind) {
   static const char *const what[CELSLM_CURVES] = {
       "packed f32 matrix products", "f32 causal attention with its append to the cache",
       "f32 attention of one query per sequence with its append to the cache", "f32 norms"};
-  const celslm_fit *f = &c->fits[kind];
-  return celslm_format(
-      "measured: %d timings of %d shapes of %s (%s, %d thread%s, operands from memory, median of "
-      "%d "
-      "repeats); robust fit; residuals on %d timings of %d other shapes%s%s%s",
-      f->samples, f->shapes, what[kind], celslm_measure_isa(), c->machine.threads,
-      c->machine.threads == 1 ? "" : "s", c->repeats, f->held_samples, f->held_shapes,
-      f->flop_rate_seen ? "" : "; no timing is bound by arithmetic: flop_rate is the peak",
-      f->flop_rate_seen && !f->half_rows_seen ? "; half_rows is not visible" : "",
-      f->byte_rate_seen ? "" : "; no timing is bound by memory: byte_rate is the bandwidth");
+  const celslm_curve_fit *f = &c->fits[kind];
+  return celslm_format("measured: %d timings of %d shapes of %s (%s, %d thread%s, operands from "
+                       "memory, middle half of %d repeats); robust fit; residuals on %d timings "
+                       "of %d shapes held out%s",
+                       f->kernels, f->shapes, what[kind], celslm_measure_isa(), c->machine.threads,
+                       c->machine.threads == 1 ? "" : "s", c->repeats, f->held_kernels,
+                       f->held_shapes, f->in_turn ? ", each in turn" : "");
+}
+
+static int by_shape(const void *a, const void *b) {
+  const celslm_kernel *x = a, *y = b;
+  if (x->shape != y->shape) return x->shape < y->shape ? -1 : 1;
+  return (x->rows > y->rows) - (x->rows < y->rows);
 }
 
 static bool fit_curves(celslm_calibration *c, celslm_error *err) {
   const celslm_plan *plan = &c->plan;
   celslm_profile *p = c->profile;
-  celslm_timing *of_kind = celslm_alloc((unsigned long)plan->n, sizeof *of_kind);
-  celslm_fit_limits limits = {p->peak[CELSLM_F32], p->bandwidth};
+  char file[] = "the timings";
+  celslm_kernels of_kind = {.shape_name = "(shapes)", .file = file};
+  of_kind.at = celslm_alloc((unsigned long)plan->n + 1, sizeof *of_kind.at);
   bool ok = true;
   for (int k = 0; ok && k < CELSLM_CURVES; k++) {
-    int n = 0;
-    for (int i = 0; i < plan->n; i++)
-      if ((int)plan->points[i].kind == k) of_kind[n++] = plan->points[i].timing;
-    ok = celslm_fit_curve(of_kind, n, limits, &c->fits[k], err);
+    of_kind.n = 0;
+    for (int i = 0; i < plan->n; i++) {
+      const celslm_timing *t = &plan->points[i].timing;
+      if ((int)plan->points[i].kind == k)
+        of_kind.at[of_kind.n++] = (celslm_kernel){.flops = t->flops,
+                                                  .bytes = t->bytes,
+                                                  .rows = t->rows,
+                                                  .seconds = t->seconds,
+                                                  .shape = t->shape};
+    }
+    qsort(of_kind.at, (size_t)of_kind.n, sizeof *of_kind.at, by_shape);
+    ok = celslm_curve_fit_kernels(&of_kind, (celslm_curve_kind)k, p->peak[CELSLM_F32], p->bandwidth,
+                                  true, &c->fits[k], err);
     p->curves[k] = c->fits[k].curve;
     if (ok) p->curves[k].source = curve_source(c, (celslm_curve_kind)k);
   }
-  free(of_kind);
+  free(of_kind.at);
   return ok;
 }
 
@@ -110,18 +130,54 @@ static double predict(const celslm_cost *c, const celslm_layer_case *l) {
   return seconds + celslm_cost_op(c, &op);
 }
 
+static void spread(const double *predicted, const double *measured, int n, double *median,
+                   double *p95) {
+  double *errors = celslm_alloc((unsigned long)n, sizeof *errors);
+  for (int i = 0; i < n; i++) errors[i] = fabs(predicted[i] / measured[i] - 1);
+  celslm_spread_of(errors, n, median, p95);
+  free(errors);
+}
+
 static bool check_layers(celslm_calibration *c, const celslm_model *model, celslm_error *err) {
   celslm_cost cost;
-  double errors[CELSLM_LAYER_CASES];
+  double measured[CELSLM_LAYER_CASES];
   if (!celslm_cost_init(&cost, c->profile, model, CELSLM_F32, CELSLM_F32, 0, 0, err)) return false;
   for (int i = 0; i < CELSLM_LAYER_CASES; i++) {
     c->predicted[i] = predict(&cost, &c->layers[i]);
-    errors[i] = fabs(c->predicted[i] / c->layers[i].seconds - 1);
+    measured[i] = c->layers[i].seconds;
   }
-  gsl_sort(errors, 1, CELSLM_LAYER_CASES);
-  c->layers_median = gsl_stats_median_from_sorted_data(errors, 1, CELSLM_LAYER_CASES);
-  c->layers_p95 = gsl_stats_quantile_from_sorted_data(errors, 1, CELSLM_LAYER_CASES, 0.95);
+  spread(c->predicted, measured, CELSLM_LAYER_CASES, &c->layers_median, &c->layers_p95);
   return true;
+}
+
+/* ---- a whole model --------------------------------------------------------------------------- */
+
+static bool check_whole(celslm_calibration *c, const celslm_model *model, celslm_error *err) {
+  celslm_cost cost;
+  celslm_model small = celslm_whole_model(model);
+  double measured[CELSLM_WHOLE_CASES];
+  if (!celslm_cost_init(&cost, c->profile, &small, CELSLM_F32, CELSLM_F32, 0, 0, err)) return false;
+  for (int i = 0; i < CELSLM_WHOLE_CASES; i++) {
+    const celslm_whole_case *w = &c->passes[i];
+    celslm_layer_case l = {.decode = w->decode, .tokens = w->tokens, .past = w->past};
+    c->whole_predicted[i] = celslm_cost_embed(&cost, (double)w->tokens) +
+                            (double)small.layers * predict(&cost, &l) +
+                            celslm_cost_head(&cost, w->decode ? (double)w->tokens : 1);
+    measured[i] = w->seconds;
+  }
+  spread(c->whole_predicted, measured, CELSLM_WHOLE_CASES, &c->whole_median, &c->whole_p95);
+  return true;
+}
+
+/* The errors of the checks, for whoever reads the profile. */
+static void say_checks(celslm_calibration *c, const char *model) {
+  char *more = celslm_format(
+      "%s; predicts layers of %s within %.1f%% (median; p95 %.1f%%), a whole model of %d such "
+      "layers within %.1f%% (p95 %.1f%%)",
+      c->profile->description, model, 100 * c->layers_median, 100 * c->layers_p95,
+      CELSLM_WHOLE_LAYERS, 100 * c->whole_median, 100 * c->whole_p95);
+  free(c->profile->description);
+  c->profile->description = more;
 }
 
 /* ---- measuring ------------------------------------------------------------------------------- */
@@ -140,8 +196,9 @@ static bool measure(celslm_calibration *c, const celslm_calibration_options *o, 
       celslm_operands_new(needs > layer_needs ? needs : layer_needs, &c->machine, err);
   celslm_layer *l =
       operands ? celslm_layer_new(&shape, c->layers, CELSLM_LAYER_CASES, operands, err) : NULL;
+  celslm_whole *w = l ? celslm_whole_new(model, c->passes, operands, err) : NULL;
   celslm_measurement *m =
-      l ? celslm_measurement_new(c->plan.points, c->plan.n, operands, err) : NULL;
+      w ? celslm_measurement_new(c->plan.points, c->plan.n, operands, err) : NULL;
   for (int i = -1; m && i < b->most; i++) { /* the first one warms up */
     double from = celslm_machine_now(), spent = from - begun;
     if (i >= b->least && spent + round > b->rounds) break;
@@ -149,26 +206,30 @@ static bool measure(celslm_calibration *c, const celslm_calibration_options *o, 
     tell(o, "timing", spent / b->rounds);
     celslm_measurement_round(m);
     celslm_layer_round(l);
+    celslm_whole_round(w);
     round = celslm_machine_now() - from;
   }
   if (m) {
     c->repeats = celslm_measurement_finish(m);
     celslm_layer_finish(l);
+    celslm_whole_finish(w);
+    celslm_measure_types(operands, &c->bf16_speed, &c->int8_speed);
   }
   celslm_measurement_free(m);
+  celslm_whole_free(w);
   celslm_layer_free(l);
   celslm_operands_free(operands);
   return m;
 }
 
 static void judge(celslm_calibration *c, const celslm_quiet *begin) {
-  double *spread = celslm_alloc((unsigned long)c->plan.n, sizeof *spread);
+  double *spreads = celslm_alloc((unsigned long)c->plan.n, sizeof *spreads);
   celslm_quiet_end(begin, &c->others, &c->stolen);
-  for (int i = 0; i < c->plan.n; i++) spread[i] = c->plan.points[i].spread;
-  c->spread = celslm_median(spread, c->plan.n);
+  for (int i = 0; i < c->plan.n; i++) spreads[i] = c->plan.points[i].spread;
+  c->spread = celslm_median(spreads, c->plan.n);
   c->noisy = c->repeats < 3 || c->spread > most_spread || c->others > most_others ||
              c->stolen > most_stolen;
-  free(spread);
+  free(spreads);
 }
 
 bool celslm_calibrate(const celslm_calibration_options *o, celslm_calibration *c,
@@ -196,8 +257,10 @@ bool celslm_calibrate(const celslm_calibration_options *o, celslm_calibration *c
   if (ok) {
     tell(o, "fitting", 1);
     judge(c, &quiet);
-    c->profile = new_profile(&c->machine, c->noisy);
-    ok = fit_curves(c, err) && check_layers(c, &o->models[0], err);
+    c->profile = new_profile(c);
+    ok = fit_curves(c, err) && check_layers(c, &o->models[0], err) &&
+         check_whole(c, &o->models[0], err);
+    if (ok) say_checks(c, o->models[0].name);
   }
   if (!ok) celslm_calibration_clear(c);
   return ok;
@@ -224,7 +287,7 @@ bool celslm_calibration_save_timings(const celslm_calibration *c, const char *fi
             celslm_curve_name((celslm_curve_kind)p->kind), t->shape, (long long)p->m,
             (long long)p->n, (long long)p->k, p->q_heads, p->kv_heads, p->head_dim,
             (long long)p->past, t->flops, t->bytes, t->seconds, p->spread,
-            celslm_curve_seconds(&c->profile->curves[p->kind], t));
+            celslm_curve_time(&c->profile->curves[p->kind], t->flops, t->bytes, t->rows));
   }
   bool ok = f && !ferror(f);
   if (f) ok = fclose(f) == 0 && ok;

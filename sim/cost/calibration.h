@@ -1,13 +1,14 @@
-/* calibration.h - all of a calibration: measures this machine, fits its curves, checks them on
- * whole layers, and makes the device profile.
+/* calibration.h - all of a calibration: measures this machine, fits its curves (curves.h), checks
+ * them on whole layers and on a whole small model, and makes the device profile.
  *
- * Kernels and whole layers are timed in the same rounds, so that both see the same machine. */
+ * Kernels, layers and the model are timed in the same rounds, so that both see the same machine. */
 #ifndef CELSLM_COST_CALIBRATION_H
 #define CELSLM_COST_CALIBRATION_H
 
-#include "cost/fit.h"
+#include "cost/curves.h"
 #include "cost/layer.h"
 #include "cost/plan.h"
+#include "cost/whole.h"
 
 typedef struct celslm_calibration_options {
   const celslm_model *models; /* whose shapes are timed; layers of the first are the check */
@@ -23,13 +24,17 @@ enum { CELSLM_LAYER_CASES = 10 };
 typedef struct celslm_calibration {
   celslm_machine machine;
   celslm_plan plan; /* with the times */
-  celslm_fit fits[CELSLM_CURVES];
+  celslm_curve_fit fits[CELSLM_CURVES];
   celslm_profile *profile;
   int repeats;
   celslm_layer_case layers[CELSLM_LAYER_CASES];
-  double predicted[CELSLM_LAYER_CASES]; /* s */
-  double layers_median, layers_p95;     /* of |predicted/measured - 1| */
-  double spread, others, stolen, load;  /* how quiet the machine was: machine.h */
+  double predicted[CELSLM_LAYER_CASES];         /* s */
+  double layers_median, layers_p95;             /* of |predicted/measured - 1| */
+  celslm_whole_case passes[CELSLM_WHOLE_CASES]; /* of a whole small model */
+  double whole_predicted[CELSLM_WHOLE_CASES];   /* s */
+  double whole_median, whole_p95;
+  double bf16_speed, int8_speed;       /* of products, over those of f32 */
+  double spread, others, stolen, load; /* how quiet the machine was: machine.h */
   bool noisy;
 } celslm_calibration;
 

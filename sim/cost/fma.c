@@ -55,6 +55,8 @@ __attribute__((target("avx512f"))) static void read_512(const char *p, size_t qu
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
       const char *q = p + (size_t)j * quarter + i;
+      _mm_prefetch(q + 2048, _MM_HINT_T0); /* reading without asking ahead is slower than kernels */
+      _mm_prefetch(q + 2048 + 64, _MM_HINT_T0);
       s[j] = _mm512_xor_si512(s[j], _mm512_load_si512(q));
       s[j] = _mm512_xor_si512(s[j], _mm512_load_si512(q + 64));
     }

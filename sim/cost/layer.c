@@ -14,6 +14,7 @@ struct celslm_layer {
   celslm_packed *qkv, *output, *gate, *up, *down; /* gate: NULL if there is none */
   celslm_kv ***kv;                                /* [n][sequences] */
   /* activations; q: the queries, dense; position: of each token */
+  float *scale; /* [hidden], the norms': with it random weights give numbers of order one */
   float *x, *norm, *wide, *q, *attended, *gated, *ffn;
   int32_t *position;
   celslm_packed *tiny; /* a product that wakes the threads */
@@ -74,7 +75,7 @@ static void attend(celslm_layer *l, int i) {
 static double run(celslm_layer *l, int i, bool *worthless) {
   const celslm_layer_case *c = &l->cases[i];
   const celslm_layer_shape *h = &l->shape;
-  const float *weight = l->operands->random;
+  const float *weight = l->scale;
   int64_t m = c->tokens, d = h->hidden, f = h->ffn;
   celslm_epilogue add = {.residual = l->x, .ldr = d};
   celslm_epilogue times_gate = {.gate = l->gated, .ldg = f}, relu = {.act = CELSLM_ACT_RELU};
@@ -151,6 +152,8 @@ static bool prepare(celslm_layer *l) {
   l->down = celslm_operands_matrix(o, h->hidden, h->ffn);
   l->tiny = celslm_operands_matrix(o, 64, 64);
   l->x = room(rows, h->hidden);
+  l->scale = room(1, h->hidden);
+  for (int64_t i = 0; l->scale && i < h->hidden; i++) l->scale[i] = 1 / sqrtf((float)h->hidden);
   l->norm = room(rows, h->hidden);
   l->wide = room(rows, qkv_width(h));
   l->q = room(rows, query_width(h));
@@ -160,7 +163,8 @@ static bool prepare(celslm_layer *l) {
   l->position = celslm_alloc((unsigned long)rows, sizeof *l->position);
   l->times = celslm_alloc((unsigned long)l->n * CELSLM_MOST_REPEATS, sizeof *l->times);
   return l->qkv && l->output && (l->gate || !h->gated) && l->up && l->down && l->tiny && l->x &&
-         l->norm && l->wide && l->q && l->attended && l->gated && l->ffn && make_caches(l);
+         l->scale && l->norm && l->wide && l->q && l->attended && l->gated && l->ffn &&
+         make_caches(l);
 }
 
 celslm_layer *celslm_layer_new(const celslm_layer_shape *shape, celslm_layer_case *cases, int n,
@@ -178,7 +182,7 @@ celslm_layer *celslm_layer_new(const celslm_layer_shape *shape, celslm_layer_cas
 int celslm_layer_finish(celslm_layer *l) {
   for (int i = 0; i < l->n; i++)
     l->cases[i].seconds =
-        celslm_median_spread(l->times + i * CELSLM_MOST_REPEATS, l->repeats, &l->cases[i].spread);
+        celslm_middle_spread(l->times + i * CELSLM_MOST_REPEATS, l->repeats, &l->cases[i].spread);
   return l->repeats;
 }
 
@@ -191,8 +195,8 @@ void celslm_layer_free(celslm_layer *l) {
   free(l->kv);
   celslm_packed *matrices[] = {l->qkv, l->output, l->gate, l->up, l->down, l->tiny};
   for (int i = 0; i < 6; i++) celslm_packed_free(matrices[i]);
-  float *activations[] = {l->x, l->norm, l->wide, l->q, l->attended, l->gated, l->ffn};
-  for (int i = 0; i < 7; i++) free(activations[i]);
+  float *activations[] = {l->x, l->scale, l->norm, l->wide, l->q, l->attended, l->gated, l->ffn};
+  for (int i = 0; i < 8; i++) free(activations[i]);
   free(l->position);
   free(l->times);
   free(l);

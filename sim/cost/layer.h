@@ -20,7 +20,7 @@ typedef struct celslm_layer_case {
   bool decode;
   int64_t tokens;         /* new tokens of one sequence, or sequences that decode one each */
   int64_t past;           /* tokens cached before, of each sequence */
-  double seconds, spread; /* of one layer, median over the repeats: filled */
+  double seconds, spread; /* of one layer, mean of the middle half of the repeats: filled */
 } celslm_layer_case;
 
 /* A layer under measurement, used like celslm_measurement. A round times each case once. */

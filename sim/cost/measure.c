@@ -36,11 +36,32 @@ double celslm_median(double *values, int n) {
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-double celslm_median_spread(double *values, int n, double *spread) {
-  double median = celslm_median(values, n);
+double celslm_middle_spread(double *values, int n, double *spread) {
+  int cut = (n + 1) / 4;
+  double median = celslm_median(values, n), sum = 0;
+  for (int i = cut; i < n - cut; i++) sum += values[i];
   for (int i = 0; i < n; i++) values[i] = fabs(values[i] - median);
   *spread = celslm_median(values, n) / median;
-  return median;
+  return sum / (n - 2 * cut);
+}
+
+void celslm_measure_types(celslm_operands *o, double *bf16, double *int8) {
+  enum { M = 128, N = 1024, K = 1024, REPEATS = 15, TYPES = 3 };
+  static const enum celslm_kdtype types[TYPES] = {CELSLM_K_F32, CELSLM_K_BF16, CELSLM_K_I8};
+  celslm_packed *w[TYPES];
+  double best[TYPES] = {INFINITY, INFINITY, INFINITY};
+  float *y = celslm_alloc(M * N, sizeof *y);
+  for (int t = 0; t < TYPES; t++) w[t] = celslm_pack(types[t], N, K, o->random, K, 0);
+  for (int i = 0; i < REPEATS; i++)
+    for (int t = 0; t < TYPES && w[0] && w[1] && w[2]; t++) {
+      double from = celslm_machine_now();
+      celslm_gemm(w[t], M, o->random, K, y, N, NULL);
+      best[t] = fmin(best[t], celslm_machine_now() - from);
+    }
+  *bf16 = isfinite(best[1]) ? best[0] / best[1] : 1;
+  *int8 = isfinite(best[2]) ? best[0] / best[2] : 1;
+  for (int t = 0; t < TYPES; t++) celslm_packed_free(w[t]);
+  free(y);
 }
 
 /* ---- operands of the points ------------------------------------------------------------------ */
@@ -120,7 +141,7 @@ static bool prepare(celslm_measurement *s, int i, double **matrix_last, celslm_p
 }
 
 int64_t celslm_measurement_needs(const celslm_point *points, int n) {
-  int64_t most = 1 << 20;
+  int64_t most = 1 << 20; /* also for celslm_measure_types */
   for (int i = 0; i < n; i++) {
     int64_t in, out, random;
     sizes(&points[i], &in, &out, &random);
@@ -230,7 +251,7 @@ void celslm_measurement_round(celslm_measurement *s) {
 int celslm_measurement_finish(celslm_measurement *s) {
   for (int i = 0; i < s->n; i++)
     s->points[i].timing.seconds =
-        celslm_median_spread(s->times + i * CELSLM_MOST_REPEATS, s->repeats, &s->points[i].spread);
+        celslm_middle_spread(s->times + i * CELSLM_MOST_REPEATS, s->repeats, &s->points[i].spread);
   return s->repeats;
 }
 

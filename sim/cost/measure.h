@@ -4,7 +4,9 @@
  * cache has been touched since its weights or keys and values were used: they come from memory, as
  * in a model whose layers are used in turn. Inputs are random and freshly touched, as if the
  * operation before had written them. Repeats go round all points, so that a disturbance hits one
- * repeat of many points and not all of one; the median of the repeats counts. A timing that is
+ * repeat of many points and not all of one; of the repeats the mean of the middle half counts:
+ * it bears outliers, and where a machine is now fast, now slow, it adds up as times of whole
+ * layers do, which a median does not. A timing that is
  * worthless (celslm_watch) is made again, up to CELSLM_TRIES times, unless it took long; the
  * shortest counts.
  *
@@ -69,9 +71,13 @@ const char *celslm_measure_isa(void); /* the kernels' instruction set */
 /* Whether a timing is worth another try. */
 bool celslm_measure_again(double seconds, bool worthless);
 
-/* Median of n >= 1 values, which it reorders; and with it their median absolute deviation over it.
- */
+/* Median of n >= 1 values, which it reorders. */
 double celslm_median(double *values, int n);
-double celslm_median_spread(double *values, int n, double *spread);
+/* The mean of their middle half, and their median absolute deviation over the median. */
+double celslm_middle_spread(double *values, int n, double *spread);
+
+/* How many times as fast as with f32 weights products are with bf16 and int8 ones, where arithmetic
+ * bounds them. */
+void celslm_measure_types(celslm_operands *o, double *bf16, double *int8);
 
 #endif

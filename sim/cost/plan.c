@@ -86,6 +86,8 @@ static void add_matrix(builder *b, int64_t n, int64_t k, double first, double ra
     if (rows != last) add(b, (celslm_point){.kind = CELSLM_TIMED_GEMM, .m = rows, .n = n, .k = k});
     last = rows;
   }
+  if (first == 1 && last < MOST_ROWS) /* the sizes of a model: nothing to extrapolate */
+    add(b, (celslm_point){.kind = CELSLM_TIMED_GEMM, .m = MOST_ROWS, .n = n, .k = k});
   b->shape++;
 }
 

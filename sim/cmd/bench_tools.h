@@ -1,0 +1,21 @@
+/* bench_tools.h - what the kernel benchmarks share: clock, random data, medians, and the machine's
+ * own limits, which are measured between the others' times. */
+#ifndef CELSLM_CMD_BENCH_TOOLS_H
+#define CELSLM_CMD_BENCH_TOOLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+double celslm_bench_now(void); /* s */
+/* In (-0.5, 0.5), on large pages; free with free(). */
+float *celslm_bench_random(int64_t n);
+double celslm_bench_median(double *t, int n); /* reorders */
+double celslm_bench_peak(int threads);        /* multiply-adds from registers, GFLOP/s */
+/* GB/s of reading `bytes`, shared by the threads. */
+double celslm_bench_bandwidth(const float *p, int64_t bytes, int threads);
+void celslm_bench_threads(int n); /* of our kernels and all peers: bench_peers.c */
+
+/* bench_attention.c: `big` has 256 MiB to read. */
+void celslm_bench_attention(bool json, int threads, const float *big);
+
+#endif
