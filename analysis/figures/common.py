@@ -23,6 +23,7 @@ import style  # noqa: E402
 
 LOAD = "scenarios/reproduction/load.xml"
 COLD = "scenarios/reproduction/cold.xml"
+ROUND_TRIP = 2 * (10e-3 + 100e-6)  # s, of platforms/reproduction.xml: a fetch's request and its bytes
 
 # E1, E2 and E4 are three looks at one study.
 LOAD_STUDY = ("load", [LOAD, "--axis", "//poisson/@rate=log:0.25/s 32/s 15"],
@@ -67,5 +68,5 @@ def within(value, low, high, what):
     return low <= value <= high, f"{what}: {value:.3g}, must lie in {low:g} to {high:g}"
 
 
-__all__ = ["LOAD", "COLD", "LOAD_STUDY", "OVERLOAD_STUDY", "np", "celslm_results", "lines",
+__all__ = ["LOAD", "COLD", "ROUND_TRIP", "LOAD_STUDY", "OVERLOAD_STUDY", "np", "celslm_results", "lines",
            "style", "panels", "line_panel", "mean_of", "within"]

@@ -12,7 +12,6 @@ RUNS = [("crossover", [COLD, "--axis",
                        "platform://link[@id='wan']/@bandwidth=log:10Mbps 10000Mbps 61"], [], [])]
 NAMES = ["CE-LSLM", "CE-LSLM int8", "CE-LSLM int4"]
 LAYERS = 28  # of Qwen2.5-1.5B
-ROUND_TRIP = 2 * (10e-3 + 100e-6)  # of platforms/reproduction.xml: the fetch's request and its bytes
 
 
 def crossing(ttft, name):

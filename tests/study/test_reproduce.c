@@ -90,14 +90,14 @@ END_TEST
 START_TEST(test_reproduce) {
   begin();
   if (python()) {
-    char *out = sh_expect("$source/analysis/reproduce --quick --only E4 --only E11 --celslm "
+    char *out = sh_expect("$source/analysis/reproduce --quick --only E8b --only S5 --celslm "
                           "$celslm -o out",
                           0);
-    ck_assert_msg(strstr(out, "E4  holds") && strstr(out, "E11  holds") && !strstr(out, "FAILS"),
+    ck_assert_msg(strstr(out, "E8b  holds") && strstr(out, "S5  holds") && !strstr(out, "FAILS"),
                   "%s", out);
     free(out);
     out = sh_expect("cd out && ls *.png *.pdf | tr '\\n' ' '; grep -c 'missing:' index.html", 0);
-    ck_assert_str_eq(out, "E11.pdf E11.png E4.pdf E4.png 8\n");
+    ck_assert_str_eq(out, "E8b.pdf E8b.png S5.pdf S5.png 8\n");
     free(out);
     for (int wide = 0; wide < 2; wide++) {
       char *command = celslm_format("LOOK=$source/tests/study/look; cd out && sh $LOOK index.html "
