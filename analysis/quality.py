@@ -24,6 +24,7 @@ except ModuleNotFoundError as missing:
 
 # The codecs: the fewer bits, the lighter.
 CODECS = {"f16": "#00664A", "int8": style.GREEN, "int4": "#7CCDB0"}
+LARGEST = 0.25  # bits per byte above the full prefill that E3 has room for
 # For scale: keys and values of one token of Llama-3.2-1B in f16 (16 layers, 8 heads of 64), a
 # context of 2,048 tokens, and a downlink's rate (an assumption).
 REAL_BYTES, REAL_TOKENS, RATE = 2 * 16 * 8 * 64 * 2, 2048, 300e6
@@ -102,15 +103,20 @@ def draw_loss(table, path):
                 row = row.iloc[0]
                 y = len(rows) - 1 - i + (0.16 if k == 0 else -0.16) * (len(shown) > 1)
                 last = k == len(shown) - 1
+                if row.excess_low > LARGEST:  # named, not drawn: it would squeeze the others
+                    axes.text(LARGEST, y, f"{row.excess:.2f} ▸", ha="right", va="center",
+                              fontsize=6.5, color=style.darker(colour))
+                    continue
                 axes.plot([row.excess_low, row.excess_high], [y, y], color=colour, linewidth=1.2)
                 axes.plot(row.excess, y, "o", markersize=4.5, color=colour,
                           markerfacecolor=colour if last else style.PAPER)
         axes.set_title({"same": "books never trained on", "other": "another kind of text"}[text])
+        axes.set_xlim(right=LARGEST)
         own = table[(table.text == text) & (table.context == shown[-1])
                     & (table.way == "full prefill")].loss.iloc[0]
         axes.axvline(0, color=style.ORANGE, linewidth=0.8, zorder=0)
-        axes.set_xlabel("bits per byte above the edge's own full prefill\n"
-                        f"(which has {own:.2f}; less is better)")
+        axes.set_xlabel("bits per byte above own full prefill,\n"
+                        f"which has {own:.2f} (less is better)")
         axes.grid(True, axis="x")
     grid[0][0].set_yticks(range(len(rows)), [r[0] for r in rows][::-1])
     grid[0][0].tick_params(axis="y", labelcolor=style.INK)

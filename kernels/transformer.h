@@ -30,8 +30,8 @@ typedef struct celslm_transformer celslm_transformer;
 typedef struct celslm_session celslm_session;
 
 /* A llama2.c checkpoint (format versions 0: f32, 1: f32 with a longer header, 2: int8 in groups),
- * weights packed as `weights`. NULL, with the reason in `why` (if not NULL, of `size` bytes), if the
- * file cannot be read or makes no sense. */
+ * weights packed as `weights`. NULL, with the reason in `why` (if not NULL, of `size` bytes), if
+ * the file cannot be read or makes no sense. */
 celslm_transformer *celslm_transformer_load(const char *path, enum celslm_kdtype weights, char *why,
                                             size_t size);
 /* Reproducible random weights, scaled so that activations stay of order one. */

@@ -286,9 +286,9 @@ static bool measure_all(const study *s, celslm_error *err) {
   if (s->a.quick)
     return measure(s, &s->unknown, "same", 256, 8, false, err) &&
            (!s->other.n || measure(s, &s->other, "other", 256, 8, false, err));
-  for (int i = 0; i < 4; i++)
-    if (!measure(s, &s->unknown, "same", contexts[i], 64, true, err) ||
-        (s->other.n && !measure(s, &s->other, "other", contexts[i], 64, false, err)))
+  for (int i = 0; i < 4; i++) /* the other kind at every second length */
+    if (!measure(s, &s->unknown, "same", contexts[i], 48, true, err) ||
+        (s->other.n && i % 2 == 1 && !measure(s, &s->other, "other", contexts[i], 48, false, err)))
       return false;
   return true;
 }

@@ -31,7 +31,8 @@ static double int4_bytes(const celslm_model *m, double tokens) {
 static const celslm_codec f16 = {"f16", "half precision", f16_bytes};
 static const celslm_codec int8 = {
     "int8", "8 bits, key scales per channel and 32 tokens, value scales per token", int8_bytes};
-static const celslm_codec int4 = {"int4", "4 bits, groups as int8's, each with a minimum and a step", int4_bytes};
+static const celslm_codec int4 = {
+    "int4", "4 bits, groups as int8's, each with a minimum and a step", int4_bytes};
 
 const celslm_codec *const celslm_codecs[] = {&f16, &int8, &int4, NULL};
 

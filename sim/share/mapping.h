@@ -26,7 +26,7 @@ typedef struct celslm_pair_moments {
 } celslm_pair_moments;
 
 celslm_pair_moments *celslm_pair_moments_new(celslm_source source, const celslm_transformer *cloud,
-                                            const celslm_transformer *edge);
+                                             const celslm_transformer *edge);
 void celslm_pair_moments_free(celslm_pair_moments *p);
 /* Adds one text that both have read. */
 void celslm_pair_moments_add(celslm_pair_moments *p, const celslm_states *cloud,
