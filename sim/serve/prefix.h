@@ -6,6 +6,8 @@
  * have equal values. `tokens` of the sequence are covered, count = ceil(tokens / block):
  *   mooncake trace  the prompt (chained from its hash_ids; the answer is not known)
  *   session         everything, the answer too: the next turn goes on from there
+ *                   (once it has ended: no load may say an answer again before that, for an engine
+ *                   makes a decode's blocks known only when somebody asks, and jumps over them)
  *   context alone   the context
  *   otherwise       nothing: blocks is NULL, tokens and count are 0 */
 #ifndef CELSLM_SERVE_PREFIX_H
