@@ -14,6 +14,19 @@
 
 enum { REQUESTS = 10000, REPEATS = 3 };
 
+enum { ENGINES = 8 }; /* of the long runs: each as the one below at 8 requests/s */
+
+static const char scale_text[] =
+    "<scenario name=\"bench-scale\" seed=\"1\">"
+    "<platform file=\"platforms/bench_scale.xml\"/>"
+    "<models><model file=\"platforms/models/llama-3.1-8b.xml\"/></models><engines>%s</engines>"
+    "<workload requests=\"%lld\">"
+    "<arrivals><poisson rate=\"64/s\"/></arrivals>"
+    "<prompt><lognormal mean=\"850\" cv=\"1\" min=\"1\" max=\"8192\"/></prompt>"
+    "<output><lognormal mean=\"230\" cv=\"1\" min=\"1\" max=\"2048\"/></output></workload>"
+    "<strategy><edge-only/></strategy>"
+    "</scenario>";
+
 static const char scenario_text[] =
     "<scenario name=\"bench-serve\" seed=\"1\">"
     "<platform file=\"platforms/bench_serve.xml\"/>"
@@ -42,14 +55,13 @@ static double wall(void) {
 }
 
 /* One run in a child (one simulation per process); its figures come back through a pipe. */
-static bool measure(double rate, bool step, measurement *m, celslm_error *err) {
+static bool measure(const char *text, bool step, measurement *m, celslm_error *err) {
   int ends[2];
   if (pipe(ends) != 0) return celslm_fail(err, NULL, 0, "no pipe");
   fflush(NULL);
   pid_t pid = fork();
   if (pid == 0) {
     celslm_summary_row row = {0};
-    char *text = celslm_format(scenario_text, REQUESTS, rate);
     char *base = celslm_format("%s/bench-serve.xml", CELSLM_SOURCE_DIR);
     celslm_scenario *s = celslm_scenario_parse(text, base, NULL, err);
     double begun = wall();
@@ -82,6 +94,37 @@ static int by_seconds(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* From a thousand to a million requests through eight engines: a request costs the same. */
+static bool scale(bool json, celslm_error *err) {
+  char *engines = celslm_strdup("");
+  for (int i = 0; i < ENGINES; i++) {
+    char *more = celslm_format("%s<engine name=\"e%d\" host=\"gpu%d\" model=\"Llama-3.1-8B\"/>",
+                               engines, i, i);
+    free(engines);
+    engines = more;
+  }
+  double first = NAN;
+  bool ok = true;
+  for (long long n = 1000; ok && n <= 1000000; n *= 10) {
+    measurement m[REPEATS];
+    char *text = celslm_format(scale_text, engines, n), name[64];
+    int repeats = n < 1000000 ? REPEATS : 1;
+    for (int i = 0; ok && i < repeats; i++) ok = measure(text, false, &m[i], err);
+    free(text);
+    if (!ok) break;
+    qsort(m, (size_t)repeats, sizeof *m, by_seconds);
+    const measurement *middle = &m[repeats / 2];
+    double each = middle->seconds / (double)n;
+    if (n == 1000) first = each;
+    snprintf(name, sizeof name, "8 engines, %lld requests: per request", n);
+    celslm_bench_report(json, name, each * 1e6, "us", "1,000 requests", each / first, NAN);
+    snprintf(name, sizeof name, "8 engines, %lld requests: peak memory", n);
+    celslm_bench_report(json, name, (double)middle->rss / 1024, "MiB", NULL, NAN, NAN);
+  }
+  free(engines);
+  return ok;
+}
+
 int celslm_bench_serve(bool json) {
   static const struct {
     const char *name;
@@ -93,12 +136,14 @@ int celslm_bench_serve(bool json) {
            REPEATS);
   for (size_t l = 0; l < sizeof loads / sizeof *loads; l++) {
     measurement runs[2][REPEATS];
+    char *text = celslm_format(scenario_text, REQUESTS, loads[l].rate);
     for (int i = 0; i < REPEATS; i++) /* stepping and jumping in turn */
       for (int step = 0; step < 2; step++)
-        if (!measure(loads[l].rate, step, &runs[step][i], &err)) {
+        if (!measure(text, step, &runs[step][i], &err)) {
           fprintf(stderr, "%s\n", err.text);
           return 2;
         }
+    free(text);
     for (int step = 0; step < 2; step++)
       qsort(runs[step], REPEATS, sizeof(measurement), by_seconds);
     const measurement *jump = &runs[0][REPEATS / 2], *step = &runs[1][REPEATS / 2];
@@ -119,5 +164,7 @@ int celslm_bench_serve(bool json) {
     REPORT("peak memory", (double)jump->rss / 1024, "MiB", NULL, NAN, NAN);
 #undef REPORT
   }
-  return 0;
+  if (scale(json, &err)) return 0;
+  fprintf(stderr, "%s\n", err.text);
+  return 2;
 }

@@ -46,6 +46,7 @@ const celslm_column celslm_request_columns[] = {
     REQUEST(context_tokens, "token", "length of the shared context"),
     REQUEST(output_tokens, "token", "tokens generated"),
     REQUEST(preemptions, "1", "times its KV blocks were taken away and computed again"),
+    REQUEST(cached_tokens, "token", "tokens to prefill whose KV was in the engine's prefix cache"),
     REQUEST(arrival, "s", "when the user sent it"),
     REQUEST(queued, "s", "when its whole prompt was in the engine's queue"),
     REQUEST(scheduled, "s", "when the engine first computed for it"),
@@ -93,6 +94,10 @@ const celslm_column celslm_engine_columns[] = {
     ENGINE(iterations, "1", "iterations so far"),
     ENGINE(prompt_tokens, "token", "prompt and context tokens computed so far"),
     ENGINE(output_tokens, "token", "tokens generated so far"),
+    ENGINE(prefix_asked, "token", "tokens to prefill of admitted requests so far"),
+    ENGINE(prefix_found, "token", "of them found in the prefix cache"),
+    ENGINE(swaps_out, "1", "sequences swapped out so far"),
+    ENGINE(swaps_in, "1", "sequences swapped in again so far"),
 };
 const size_t celslm_engine_n_columns = LENGTH(celslm_engine_columns);
 

@@ -34,7 +34,7 @@ typedef struct celslm_request_row {
   uint32_t id, ue, cell, engine, context;
   uint32_t class, tenant, session, turn;
   uint32_t prompt_tokens, context_tokens, output_tokens; /* user prompt; shared context; generated */
-  uint32_t preemptions;
+  uint32_t preemptions, cached_tokens;
   double arrival, queued, scheduled, first_token, last_token; /* absolute; first/last as the user sees them;
                                                                  queued: prompt complete at the engine */
   double deadline; /* absolute, for the last token */
@@ -57,6 +57,7 @@ typedef struct celslm_engine_row {
   double busy;          /* s computed so far */
   double utilisation;   /* share of the time since the last sample that was busy */
   int64_t iterations, prompt_tokens, output_tokens; /* so far */
+  int64_t prefix_asked, prefix_found, swaps_out, swaps_in;
 } celslm_engine_row;
 extern const celslm_column celslm_engine_columns[];
 extern const size_t celslm_engine_n_columns;

@@ -552,4 +552,8 @@ void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row) {
   row->iterations = e->iterations + done;
   row->prompt_tokens = e->prompt_tokens;
   row->output_tokens = e->output_tokens + done * e->decodes;
+  row->prefix_asked = e->cache.asked;
+  row->prefix_found = e->cache.found;
+  row->swaps_out = e->cache.swaps_out;
+  row->swaps_in = e->cache.swaps_in;
 }

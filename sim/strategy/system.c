@@ -398,6 +398,7 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
       .context_tokens = r->context < 0 ? 0 : (uint32_t)s->scenario->contexts[r->context].tokens,
       .output_tokens = (uint32_t)r->output,
       .preemptions = j->preemptions,
+      .cached_tokens = (uint32_t)j->cached,
       .arrival = celslm_seconds(r->arrival),
       .deadline = r->demand.deadline == CELSLM_NEVER ? NAN : celslm_seconds(r->demand.deadline),
       .user_bytes_to_cloud = (double)r->to_cloud,
