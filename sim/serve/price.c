@@ -14,6 +14,12 @@ static int64_t layer_ticks(celslm_engine *e, int64_t tokens) {
   return *t;
 }
 
+/* Ticks of all layers. Pieces of contexts that no memory holds are cut short of overflow. */
+static int64_t all_layers(const celslm_engine *e, double seconds) {
+  const double longest = 8000; /* s; 2^63 ticks are 8796 s */
+  return e->layers * to_ticks(fmin(seconds, longest / (double)e->layers));
+}
+
 /* The pieces of so many sequences. */
 static const decode_piece *decode_ticks(celslm_engine *e, int64_t sequences) {
   decode_piece *pieces = e->ticks.decode[sequences];
@@ -22,9 +28,8 @@ static const decode_piece *decode_ticks(celslm_engine *e, int64_t sequences) {
   for (int i = 0; i < e->ticks.pieces; i++) {
     celslm_decode_cost c = celslm_cost_decode(&e->cost, (double)sequences, i);
     pieces[i].from = (int64_t)c.from;
-    pieces[i].ramp =
-        (celslm_ramp){0, e->layers * to_ticks(c.compute), e->layers * to_ticks(c.flop_slope),
-                      e->layers * to_ticks(c.memory), e->layers * to_ticks(c.byte_slope)};
+    pieces[i].ramp = (celslm_ramp){0, all_layers(e, c.compute), all_layers(e, c.flop_slope),
+                                   all_layers(e, c.memory), all_layers(e, c.byte_slope)};
   }
   return e->ticks.decode[sequences] = pieces;
 }
