@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", "swap", NULL};
+const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", "swap", "activations", NULL};
 
 static int by_name(const void *a, const void *b) {
   return strcmp(sg_link_get_name(*(const sg_link_t *)a), sg_link_get_name(*(const sg_link_t *)b));

@@ -37,11 +37,12 @@
 #define CELSLM_PACKET 1500
 
 typedef enum celslm_traffic {
-  CELSLM_PROMPT,  /* user data going to where it is served */
-  CELSLM_TOKENS,  /* generated text coming back */
-  CELSLM_KV,      /* context KV cache */
-  CELSLM_CONTEXT, /* tokens of shared contexts */
-  CELSLM_SWAP,    /* KV of preempted sequences, to memory behind PCIe and back */
+  CELSLM_PROMPT,      /* user data going to where it is served */
+  CELSLM_TOKENS,      /* generated text coming back */
+  CELSLM_KV,          /* context KV cache */
+  CELSLM_CONTEXT,     /* tokens of shared contexts */
+  CELSLM_SWAP,        /* KV of preempted sequences, to memory behind PCIe and back */
+  CELSLM_ACTIVATIONS, /* of a model split over hosts, from layer to layer */
   CELSLM_TRAFFICS
 } celslm_traffic;
 extern const char *const celslm_traffic_names[]; /* NULL-terminated */

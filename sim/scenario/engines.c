@@ -144,6 +144,23 @@ static bool check_memory(const celslm_scenario *s, const celslm_element *e,
                          const celslm_engine_config *c, celslm_error *err) {
   const celslm_host *h = &s->platform->hosts[c->host];
   const double GB = 1e9;
+  int64_t layers = s->models[c->model].layers;
+  for (int k = 0; c->n_stages > 1 && k < c->n_stages; k++) {
+    const celslm_host *stage = &s->platform->hosts[c->stages[k]];
+    double part = (double)celslm_stage_layers(layers, c->n_stages, k) / (double)layers;
+    double has = c->memory_share * stage->profile->memory * c->tensor_parallel;
+    double needs = part * (celslm_engine_weight_bytes(s, c) +
+                           (double)(c->kv_blocks ? c->kv_blocks : c->n_stages) *
+                               celslm_engine_block_bytes(s, c));
+    if (needs > has)
+      return celslm_element_fail(
+          e, err,
+          "<engine> \"%s\": its stage on host \"%s\" needs %.2f GB, but "
+          "memory_share %g of it is %.2f GB; choose more or larger hosts, or "
+          "a smaller model or kv_blocks",
+          c->name, stage->name, needs / GB, c->memory_share, has / GB);
+  }
+  if (c->n_stages > 1) return true;
   double have = celslm_engine_memory(s, c), weights = celslm_engine_weight_bytes(s, c);
   double kv = (double)(c->kv_blocks ? c->kv_blocks : 1) * celslm_engine_block_bytes(s, c);
   if (weights > have)
@@ -180,6 +197,44 @@ static bool read_parallelism(const celslm_scenario *s, const celslm_element *e,
                              "lacks celslm.interconnect, the bandwidth between them; give it, or "
                              "tensor_parallel=\"1\"",
                              c->name, c->tensor_parallel, h->name);
+}
+
+/* The hosts that its layers are split over. */
+static bool read_pipeline(const celslm_scenario *s, const celslm_element *e,
+                          celslm_engine_config *c, celslm_error *err) {
+  const char *more = celslm_element_attribute(e, "pipeline");
+  char *names = celslm_strdup(more ? more : ""), *rest = NULL;
+  int64_t layers = s->models[c->model].layers;
+  bool ok = true;
+  c->stages = celslm_alloc((unsigned long)layers, sizeof *c->stages);
+  c->stages[c->n_stages++] = c->host;
+  for (char *n = strtok_r(names, " ", &rest); ok && n; n = strtok_r(NULL, " ", &rest)) {
+    int host = celslm_platform_host(s->platform, n);
+    const celslm_host *h = host < 0 ? NULL : &s->platform->hosts[host];
+    for (int i = 0; h && i < c->n_stages; i++)
+      if (c->stages[i] == host) h = NULL;
+    if (!h || !h->profile || h->varies || h->accelerators < c->tensor_parallel)
+      ok = celslm_element_fail(e, err,
+                               "<engine> \"%s\": pipeline \"%s\" is not a further host with a "
+                               "profile, constant speed and %d accelerators; give names of such",
+                               c->name, n, c->tensor_parallel);
+    else if (c->n_stages == layers)
+      ok = celslm_element_fail(e, err,
+                               "<engine> \"%s\": the pipeline has more hosts than layers; "
+                               "give at most %lld",
+                               c->name, (long long)layers);
+    else
+      c->stages[c->n_stages++] = host;
+  }
+  free(names);
+  if (!ok || c->n_stages == 1) return ok;
+  if (s->platform->hosts[c->host].varies || c->context_memory > 0)
+    return celslm_element_fail(
+        e, err,
+        "<engine> \"%s\": a pipeline needs hosts of constant speed and keeps "
+        "no contexts; leave out speed files and context_memory",
+        c->name);
+  return true;
 }
 
 /* What happens when KV blocks or places in the queue are short. */
@@ -259,8 +314,24 @@ static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engi
                                "max_num_seqs %lld; it must be at least that",
                                c->name, (long long)c->max_num_batched_tokens,
                                (long long)c->max_num_seqs);
-  return read_parallelism(s, e, c, err) && read_limits(s, e, c, err) &&
-         check_precision(s, e, c, err) && check_memory(s, e, c, err);
+  return read_parallelism(s, e, c, err) && read_pipeline(s, e, c, err) &&
+         read_limits(s, e, c, err) && check_precision(s, e, c, err) && check_memory(s, e, c, err);
+}
+
+/* A host of a pipeline serves nobody else. */
+static bool check_alone(const celslm_scenario *s, const celslm_element *e, celslm_error *err) {
+  const celslm_engine_config *c = &s->engines[s->n_engines - 1];
+  for (int i = 0; i < s->n_engines - 1; i++) {
+    const celslm_engine_config *other = &s->engines[i];
+    for (int a = 0; (c->n_stages > 1 || other->n_stages > 1) && a < c->n_stages; a++)
+      for (int b = 0; b < other->n_stages; b++)
+        if (c->stages[a] == other->stages[b])
+          return celslm_element_fail(e, err,
+                                     "<engine> \"%s\" is on host \"%s\" as \"%s\" is; a pipeline "
+                                     "has its hosts for itself, give it others",
+                                     c->name, s->platform->hosts[c->stages[a]].name, other->name);
+  }
+  return true;
 }
 
 bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, celslm_error *err) {
@@ -280,6 +351,8 @@ bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, cels
                                "a second engine named \"%s\" (the first is in line %d); "
                                "names must differ",
                                c->name, s->engines[before].line);
+    ok = ok && check_alone(s, e, err);
+    if (!ok) break;
     shares[c->host] +=
         c->memory_share * c->tensor_parallel / s->platform->hosts[c->host].accelerators;
     if (ok && shares[c->host] > 1 + 1e-9)

@@ -79,7 +79,8 @@ static bool read_fault(const celslm_platform *p, const celslm_element *e, celslm
 }
 
 static bool read_weight(celslm_faults_config *c, const celslm_element *e, celslm_error *err) {
-  static const char *const classes[] = {"prompt", "tokens", "kv", "context", "swap", NULL};
+  static const char *const classes[] = {"prompt", "tokens",      "kv", "context",
+                                        "swap",   "activations", NULL};
   int traffic;
   int64_t weight;
   if (!celslm_element_choice(e, "traffic", classes, -1, &traffic, err) ||

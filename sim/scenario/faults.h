@@ -37,7 +37,7 @@ typedef struct celslm_wire {
   double jitter_mean; /* s */
 } celslm_wire;
 
-enum { CELSLM_WEIGHTS = 5 }; /* classes of traffic, as celslm_traffic (net/net.h) */
+enum { CELSLM_WEIGHTS = 6 }; /* classes of traffic, as celslm_traffic (net/net.h) */
 
 typedef struct celslm_faults_config {
   celslm_fault *faults;

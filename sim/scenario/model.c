@@ -33,7 +33,8 @@ static bool read_model(const celslm_element *e, celslm_model *m, celslm_error *e
   m->name = text_of(e, "name");
   m->tokenizer = text_of(e, "tokenizer");
   m->source = text_of(e, "source");
-  if (celslm_element_attribute(e, "checkpoint")) m->checkpoint = celslm_element_path(e, "checkpoint");
+  if (celslm_element_attribute(e, "checkpoint"))
+    m->checkpoint = celslm_element_path(e, "checkpoint");
   const struct {
     const char *name;
     int64_t *to, max;

@@ -133,8 +133,7 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, const celslm_scenar
          celslm_read_engines(s, celslm_element_child(root, "engines"), err) &&
          (!contexts || celslm_read_contexts(s, contexts, err)) &&
          celslm_read_radio(s, celslm_element_child(root, "radio"), err) &&
-         celslm_read_workloads(s, root, err) &&
-         celslm_read_strategies(s, root, err) &&
+         celslm_read_workloads(s, root, err) && celslm_read_strategies(s, root, err) &&
          celslm_read_faults(s, celslm_element_child(root, "faults"),
                             celslm_element_child(root, "wires"), err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
@@ -208,7 +207,10 @@ void celslm_scenario_free(celslm_scenario *s) {
   if (!s) return;
   if (!s->platform_lent) celslm_platform_free(s->platform);
   for (int i = 0; i < s->n_models; i++) celslm_model_clear(&s->models[i]);
-  for (int i = 0; i < s->n_engines; i++) free(s->engines[i].name);
+  for (int i = 0; i < s->n_engines; i++) {
+    free(s->engines[i].name);
+    free(s->engines[i].stages);
+  }
   for (int i = 0; i < s->n_contexts; i++) free(s->contexts[i].name);
   for (int i = 0; i < s->n_classes; i++) free(s->classes[i].name);
   for (int i = 0; i < s->n_tenants; i++) free(s->tenants[i]);

@@ -27,6 +27,7 @@ typedef struct celslm_engine_config {
   double memory_share;   /* share of the host's memory that the engine may use, 0..1 */
   double context_memory; /* B of it kept for shared contexts */
   int tensor_parallel;   /* accelerators of the host that it is split over */
+  int *stages, n_stages; /* hosts that its layers are split over, in order; the first is `host` */
   bool prefix_caching;   /* full KV blocks are found again by what is in them */
   bool chunk_admission;  /* a request needs blocks for its first chunk only, not its whole prompt */
   double watermark;      /* share of the KV blocks that an admission leaves free */
@@ -153,7 +154,13 @@ celslm_scenario *celslm_scenario_parse(const char *text, const char *base,
                                        const celslm_scenario_options *options, celslm_error *err);
 void celslm_scenario_free(celslm_scenario *s);
 
-/* B of the host's memory that an engine may use; of its weights; of one of its KV blocks. */
+/* Layers of stage k of n: as even as can be, the first ones have one more. */
+static inline int64_t celslm_stage_layers(int64_t layers, int n, int k) {
+  return layers / n + (k < layers % n);
+}
+
+/* B of the host's memory that an engine may use; of its weights; of one of its KV blocks. Of a
+ * pipeline's stage: the share of its layers. */
 double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c);
 double celslm_engine_weight_bytes(const celslm_scenario *s, const celslm_engine_config *c);
 double celslm_engine_block_bytes(const celslm_scenario *s, const celslm_engine_config *c);

@@ -53,11 +53,14 @@ static void drop_kept(celslm_engine *e) {
 
 void celslm_engine_abort(celslm_engine *e) {
   assert(!e->inside);
-  if (e->busy && !e->moving) celslm_engine_break_off(e);
+  for (int l = 1; l < e->n_lanes; l++) celslm_engine_abort(e->lanes[l]);
+  bool passes = e->busy && e->pipeline && !e->moving; /* through the stages */
+  if (e->busy && !e->moving && !e->pipeline) celslm_engine_break_off(e);
   celslm_net_cancel(e->net, &e->event);
   celslm_net_cancel(e->net, &e->wake);
   celslm_net_cancel(e->net, &e->release);
-  if (e->busy && e->shares_host && !e->moving) celslm_net_withdraw(e->net, &e->exec);
+  if (e->busy && e->shares_host && !e->moving && !e->pipeline)
+    celslm_net_withdraw(e->net, &e->exec);
   celslm_engine_flush_span(e);
   celslm_job *chain = take_all(e, &e->held, NULL); /* those that run first, as admitted */
   chain = take_waiting(e, chain);
@@ -74,7 +77,8 @@ void celslm_engine_abort(celslm_engine *e) {
   e->n_longest = 0;
   e->late = 0;
   e->batch_tokens = 0;
-  e->crashed = e->busy = e->moving > 0; /* what moves must end before anything can begin */
+  e->crashed = e->busy =
+      e->moving > 0 || passes; /* what moves must end before anything can begin */
   e->count = 1;
   e->inside = true; /* nothing begins before all have been told */
   for (celslm_job *j = chain, *next; j; j = next) {
@@ -86,6 +90,7 @@ void celslm_engine_abort(celslm_engine *e) {
 }
 
 void celslm_engine_withdraw(celslm_engine *e, celslm_job *j) {
+  e = j->engine;
   assert(j->state == CELSLM_JOB_HELD || j->state == CELSLM_JOB_WAITING ||
          j->state == CELSLM_JOB_PREFILL);
   celslm_count_gone(e, j);

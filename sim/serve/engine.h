@@ -111,6 +111,7 @@ typedef struct celslm_job {
   uint32_t preemptions;
   int32_t cached; /* tokens of the prompt found in the prefix cache when it was first scheduled */
   /* the engine's own */
+  celslm_engine *engine; /* its lane, in a pipeline */
   uint8_t state;
   celslm_held held;
   double urgency;

@@ -30,18 +30,35 @@ typedef struct cost_tables {
   int64_t step, sequence;
 } cost_tables;
 
+/* What a host that computes `layers` layers takes for them. */
+typedef struct pricing {
+  celslm_cost cost;
+  cost_tables ticks;
+  int64_t layers;
+  bool first, last; /* embeds and pays the step's overhead; computes the head */
+} pricing;
+
 struct celslm_engine {
   int index;
   const celslm_engine_config *config;
   celslm_engine_hooks hooks;
   celslm_net *net;
-  celslm_cost cost;
-  cost_tables ticks;
-  int64_t layers;
+  pricing *stages; /* one, or those of a pipeline */
+  int n_stages;
+  int64_t layers; /* of all stages */
   bool stepping;
   bool shares_host; /* with other engines, or its speed varies: its iterations are SimGrid execs,
                        one at a time */
   celslm_compute exec;
+  /* A pipeline has as many schedulers as stages, each with its share of KV blocks and its own batch
+   * under way: this engine and its lanes. Each batch passes the stages one after the other. */
+  struct celslm_engine **lanes; /* all of them, this one first; NULL: no pipeline */
+  int n_lanes;
+  struct celslm_pipeline *pipeline;
+  int64_t *stage_ticks; /* of the batch under way, by stage */
+  int at;               /* the stage where it is */
+  struct celslm_engine *next_in_line;
+  celslm_transfer hop;
   int64_t fixed; /* ticks of every iteration; < 0: what the op list says */
 
   /* who is here */
@@ -137,6 +154,11 @@ typedef struct celslm_batch {
   int64_t members; /* prefills that take part */
 } celslm_batch;
 void celslm_batch_price(celslm_engine *e, const celslm_batch *b);
+/* pipeline.c: sends the batch, priced into stage_ticks, through the stages; then `done`(e). */
+struct celslm_pipeline *celslm_pipeline_new(celslm_net *net, const celslm_engine_config *config,
+                                            void (*done)(void *engine));
+void celslm_pipeline_free(struct celslm_pipeline *p);
+void celslm_pipeline_enter(celslm_engine *e);
 /* price.c: decode iterations from now on whose lengths are on one ramp */
 int64_t celslm_steps_of_one_price(celslm_engine *e);
 

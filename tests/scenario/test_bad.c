@@ -357,6 +357,18 @@ static const struct {
     {SCENARIO, "unclosed",
      "bad/unclosed.xml:17: not well-formed XML: Opening and ending tag mismatch: engines line 5 "
      "and scenario; every element must be closed and every value quoted"},
+    {SCENARIO, "engine-pipeline-to-nobody",
+     "bad/engine-pipeline-to-nobody.xml:6: <engine> \"cloud\": pipeline \"edge9\" is not a further "
+     "host with a profile, constant speed and 1 accelerators; give names of such"},
+    {SCENARIO, "engine-pipeline-twice",
+     "bad/engine-pipeline-twice.xml:6: <engine> \"cloud\": pipeline \"edge1\" is not a further "
+     "host with a profile, constant speed and 1 accelerators; give names of such"},
+    {SCENARIO, "engine-pipeline-shared",
+     "bad/engine-pipeline-shared.xml:7: <engine> \"edge0\" is on host \"edge0\" as \"cloud\" is; a "
+     "pipeline has its hosts for itself, give it others"},
+    {SCENARIO, "engine-pipeline-contexts",
+     "bad/engine-pipeline-contexts.xml:6: <engine> \"cloud\": a pipeline needs hosts of constant "
+     "speed and keeps no contexts; leave out speed files and context_memory"},
     {SCENARIO, "engine-too-many-accelerators",
      "bad/engine-too-many-accelerators.xml:6: <engine> tensor_parallel \"3\": out of range; it "
      "must be a whole number of at least 1 and at most 2"},
@@ -385,7 +397,8 @@ static const struct {
      "bad/unknown-attribute.xml:6: <engine> has no attribute \"kvv\"; allowed: name, host, "
      "model, weights, kv, max_num_batched_tokens, max_num_seqs, block_size, kv_blocks, "
      "memory_share, context_memory, tensor_parallel, "
-     "prefix_caching, admission, watermark, swap_to, swap_memory, max_model_len, max_queue, "
+     "pipeline, prefix_caching, admission, watermark, swap_to, swap_memory, max_model_len, "
+     "max_queue, "
      "rate_limit, rate_burst, rate_action, step_overhead, sequence_overhead, client_overhead, "
      "fixed_iteration"},
     {SCENARIO, "unknown-cell",
@@ -515,7 +528,7 @@ static const struct {
      "of at least 1 and at most 16"},
     {SCENARIO, "wires-unknown-traffic",
      "bad/wires-unknown-traffic.xml:18: <priority> traffic \"mail\" is not allowed; allowed: "
-     "prompt, tokens, kv, context, swap"},
+     "prompt, tokens, kv, context, swap, activations"},
     {SCENARIO, "unknown-source-after-handover",
      "bad/unknown-source-after-handover.xml:17: <ce-lslm> after_handover \"moon\" is not allowed; "
      "allowed: cloud, old-edge, migrate"},
