@@ -63,12 +63,17 @@ static double few_rows(const celslm_curve *k, double rows) {
   return k->rows_sharpness > 1 ? pow(1 + pow(r, k->rows_sharpness), 1 / k->rows_sharpness) : 1 + r;
 }
 
-double celslm_curve_time(const celslm_curve *k, double flops, double bytes, double rows) {
-  double compute = flops > 0 ? flops * few_rows(k, rows) / k->flop_rate : 0;
+/* `few`: few_rows of its rows, which ops of one pass share. */
+static double curve_time(const celslm_curve *k, double flops, double bytes, double few) {
+  double compute = flops > 0 ? flops * few / k->flop_rate : 0;
   double memory = bytes / k->byte_rate, most = fmax(compute, memory);
   if (k->sharpness > 0 && most > 0)
     most *= pow(1 + pow(fmin(compute, memory) / most, k->sharpness), 1 / k->sharpness);
   return k->latency + most;
+}
+
+double celslm_curve_time(const celslm_curve *k, double flops, double bytes, double rows) {
+  return curve_time(k, flops, bytes, flops > 0 ? few_rows(k, rows) : 1);
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -136,11 +141,19 @@ static double dense(const celslm_cost *c, celslm_op_kind kind, double n) {
   return celslm_cost_op(c, &op);
 }
 
+static double product(const celslm_cost *c, celslm_op_kind kind, double n, double few) {
+  celslm_op op = celslm_op_dense(&c->shape, kind, n);
+  if (c->table) return celslm_cost_op(c, &op);
+  return curve_time(&c->curves[CELSLM_CURVE_GEMM], op.flops,
+                    op.weight_bytes + op.activation_bytes + op.kv_bytes, few);
+}
+
 double celslm_cost_layer(const celslm_cost *c, double n) {
   if (n <= 0) return 0;
+  double few = few_rows(&c->curves[CELSLM_CURVE_GEMM], n);
   return c->layer + c->reduce_latency + n * c->reduce_byte + 2 * dense(c, CELSLM_OP_NORM, n) +
-         dense(c, CELSLM_OP_QKV, n) + dense(c, CELSLM_OP_OUTPUT, n) +
-         dense(c, CELSLM_OP_MLP_IN, n) + dense(c, CELSLM_OP_MLP_OUT, n);
+         product(c, CELSLM_OP_QKV, n, few) + product(c, CELSLM_OP_OUTPUT, n, few) +
+         product(c, CELSLM_OP_MLP_IN, n, few) + product(c, CELSLM_OP_MLP_OUT, n, few);
 }
 
 double celslm_cost_embed(const celslm_cost *c, double n) {

@@ -22,7 +22,12 @@
  * turns from memory- to compute-bound), so that k iterations are one event whose length is an exact
  * integer sum: stepping (`step` in the options) and jumping give the same bits.
  *
- * Several engines on one host share it: there each iteration is a SimGrid exec on that host.
+ * Several engines on one host share it, unless it has accelerators for all; hosts may also have a
+ * speed that varies: there each iteration is a SimGrid exec on that host.
+ *
+ * A pipeline splits the layers over hosts (pipeline.c): the engine is then as many schedulers as
+ * stages, each with its share of the KV blocks and a batch of its own, and a job goes to the one
+ * with the fewest; limits of queue and rate hold for each of them.
  *
  * Invariants, checked in debug builds at every iteration:
  *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks, a block that
