@@ -11,12 +11,9 @@
 static const char *outside(const char *name) {
   static char path[1024];
   const char *dir = getenv("CELSLM_DATA");
-  if (dir)
-    snprintf(path, sizeof path, "%s/models/%s", dir, name);
-  else
-    snprintf(path, sizeof path, "%s/../shared/data/models/%s", CELSLM_SOURCE_DIR, name);
-  if (access(path, R_OK) == 0) return path;
-  printf("%s is not there: skipped (CELSLM_DATA names the directory)\n", path);
+  snprintf(path, sizeof path, "%s/models/%s", dir ? dir : "", name);
+  if (dir && access(path, R_OK) == 0) return path;
+  printf("models/%s is not there: skipped (CELSLM_DATA names the directory)\n", name);
   return NULL;
 }
 
