@@ -68,6 +68,7 @@ void celslm_engine_abort(celslm_engine *e) {
   drop_kept(e);
   e->prefill_first = e->prefill_last = e->resumed = NULL;
   e->decodes = e->attended = e->read = e->n_resumed = 0;
+  memset(e->decodes_of, 0, (size_t)e->n_classes * sizeof *e->decodes_of);
   memset(e->phase, 0, (size_t)e->block * sizeof *e->phase);
   bool caching = e->pool.caching;
   int64_t total = e->pool.total;

@@ -294,6 +294,9 @@ void celslm_batch_check(const celslm_engine *e) {
   assert(used == e->pool.total - e->pool.free && e->pool.free >= 0);
   assert(decodes == e->decodes && attended == e->attended && read == e->read);
   assert(n == e->running.n && n <= e->config->max_num_seqs);
+  int64_t of_classes = 0;
+  for (int c = 0; c < e->n_classes; c++) of_classes += e->decodes_of[c];
+  assert(of_classes == e->decodes);
   celslm_pool_check(&e->pool);
-  (void)used, (void)decodes, (void)attended, (void)read, (void)n;
+  (void)used, (void)decodes, (void)attended, (void)read, (void)n, (void)of_classes;
 }
