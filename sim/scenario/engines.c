@@ -124,9 +124,9 @@ static bool check_precision(const celslm_scenario *s, const celslm_element *e,
                              c->name, p->name, celslm_dtype_name(c->weights), list);
 }
 
-double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c) {
-  const celslm_host *h = &s->platform->hosts[c->host];
-  return c->memory_share * h->profile->memory * c->tensor_parallel;
+double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c, int stage) {
+  return c->memory_share * s->platform->hosts[c->stages[stage]].profile->memory *
+         c->tensor_parallel;
 }
 
 double celslm_engine_weight_bytes(const celslm_scenario *s, const celslm_engine_config *c) {
@@ -148,7 +148,7 @@ static bool check_memory(const celslm_scenario *s, const celslm_element *e,
   for (int k = 0; c->n_stages > 1 && k < c->n_stages; k++) {
     const celslm_host *stage = &s->platform->hosts[c->stages[k]];
     double part = (double)celslm_stage_layers(layers, c->n_stages, k) / (double)layers;
-    double has = c->memory_share * stage->profile->memory * c->tensor_parallel;
+    double has = celslm_engine_memory(s, c, k);
     double needs = part * (celslm_engine_weight_bytes(s, c) +
                            (double)(c->kv_blocks ? c->kv_blocks : c->n_stages) *
                                celslm_engine_block_bytes(s, c));
@@ -161,7 +161,7 @@ static bool check_memory(const celslm_scenario *s, const celslm_element *e,
           c->name, stage->name, needs / GB, c->memory_share, has / GB);
   }
   if (c->n_stages > 1) return true;
-  double have = celslm_engine_memory(s, c), weights = celslm_engine_weight_bytes(s, c);
+  double have = celslm_engine_memory(s, c, 0), weights = celslm_engine_weight_bytes(s, c);
   double kv = (double)(c->kv_blocks ? c->kv_blocks : 1) * celslm_engine_block_bytes(s, c);
   if (weights > have)
     return celslm_element_fail(e, err,

@@ -159,9 +159,9 @@ static inline int64_t celslm_stage_layers(int64_t layers, int n, int k) {
   return layers / n + (k < layers % n);
 }
 
-/* B of the host's memory that an engine may use; of its weights; of one of its KV blocks. Of a
- * pipeline's stage: the share of its layers. */
-double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c);
+/* B of memory that an engine may use on the host of a stage (0: its own host); of its weights; of
+ * one of its KV blocks: both of all stages together. */
+double celslm_engine_memory(const celslm_scenario *s, const celslm_engine_config *c, int stage);
 double celslm_engine_weight_bytes(const celslm_scenario *s, const celslm_engine_config *c);
 double celslm_engine_block_bytes(const celslm_scenario *s, const celslm_engine_config *c);
 

@@ -40,7 +40,7 @@ static celslm_job *take_waiting(celslm_engine *e, celslm_job *chain) {
   return chain;
 }
 
-/* What is done keeps its state: its owner has been told, and learns from the network that its KV
+/* What is done is not aborted: its owner has been told, and learns from the network that its KV
  * cannot be read any more. */
 static void drop_kept(celslm_engine *e) {
   while (e->kept.last) {
@@ -100,8 +100,8 @@ void celslm_engine_withdraw(celslm_engine *e, celslm_job *j) {
   } else if (j->state == CELSLM_JOB_WAITING) {
     celslm_waiting_withdraw(&e->queue, j);
   } else {
-    int64_t beyond = celslm_blocks_of(e, j->computed + j->chunk) - celslm_blocks_of(e, j->computed);
-    celslm_pool_release(&e->pool, &j->content, &j->held, j->computed, beyond, false);
+    celslm_pool_release(&e->pool, &j->content, &j->held, j->computed,
+                        celslm_blocks_of_chunk(e, j, j->chunk), false);
     celslm_prefill_remove(e, j);
     celslm_list_remove(&e->running, j);
   }

@@ -36,7 +36,7 @@ static int64_t blocks_beyond(const celslm_engine *e, const celslm_job *j, int64_
                              bool all_took) {
   if (j->state == CELSLM_JOB_DECODE)
     return computed % e->block == 0 && (all_took || j->took == e->step + 1);
-  return celslm_blocks_of(e, computed + j->chunk) - celslm_blocks_of(e, computed);
+  return celslm_blocks_of_chunk(e, j, j->chunk);
 }
 
 /* A job gives its blocks back and waits, to be recomputed or swapped in. */
@@ -114,7 +114,7 @@ static bool take_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
   if (ready <= j->layer || *room <= 0 || j->chunk > *room) return true;
   if (!j->chunk) {
     int64_t left = j->need - j->computed, chunk = left < *room ? left : *room;
-    int64_t more = celslm_blocks_of(e, j->computed + chunk) - celslm_blocks_of(e, j->computed);
+    int64_t more = celslm_blocks_of_chunk(e, j, chunk);
     if (more > e->pool.free) {
       enough = false;
       if (!make_room(e, more, j, room)) return false;

@@ -19,9 +19,8 @@ static int64_t kv_capacity(const celslm_scenario *s, const celslm_engine_config 
   int64_t layers = s->models[c->model].layers;
   double most = INFINITY; /* the stage with the least room for its layers decides */
   for (int k = 0; k < c->n_stages; k++) {
-    double memory = c->memory_share * s->platform->hosts[c->stages[k]].profile->memory;
     double part = (double)celslm_stage_layers(layers, c->n_stages, k) / (double)layers;
-    double left = memory * c->tensor_parallel - part * weights - c->context_memory;
+    double left = celslm_engine_memory(s, c, k) - part * weights - c->context_memory;
     most = fmin(most, floor(left / (part * block)));
   }
   return (int64_t)fmax(1, most);
@@ -260,15 +259,19 @@ static void begin_at(celslm_engine *e, celslm_ns now) {
   e->fraction = 0;
 }
 
+/* What was on its way when the host crashed has ended, for nobody: now the engine may begin. */
+static bool ended_for_nobody(celslm_engine *e) {
+  if (!e->crashed) return false;
+  e->crashed = e->busy = false;
+  if (e->queue.n) celslm_engine_poke(e);
+  return true;
+}
+
 /* What was swapped is where it has to be: the iteration begins. */
 static void moved(void *self) {
   celslm_engine *e = self;
   if (--e->moving) return;
-  if (e->crashed) { /* for nobody any more */
-    e->crashed = e->busy = false;
-    if (e->queue.n) celslm_engine_poke(e);
-    return;
-  }
+  if (ended_for_nobody(e)) return;
   celslm_ns moved_for = celslm_net_now(e->net) - e->start;
   e->late = moved_for ? moved_for * TICKS_PER_NS - e->fraction : 0;
   begin_at(e, celslm_net_now(e->net));
@@ -480,12 +483,7 @@ static void end_of_iterations(void *self) {
 /* A batch has passed all stages of its pipeline. */
 static void end_of_pass(void *self) {
   celslm_engine *e = self;
-  if (!e->crashed) {
-    end_of_iterations(e);
-    return;
-  }
-  e->crashed = e->busy = false; /* for nobody any more */
-  if (e->queue.n) celslm_engine_poke(e);
+  if (!ended_for_nobody(e)) end_of_iterations(e);
 }
 
 /* ---- the outside ----------------------------------------------------------------------------- */

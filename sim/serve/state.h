@@ -180,6 +180,13 @@ void celslm_list_append(job_list *l, celslm_job *j);
 void celslm_list_insert(job_list *l, celslm_job *after, celslm_job *j); /* NULL: at the front */
 void celslm_list_remove(job_list *l, celslm_job *j);
 
+/* Blocks that a chunk opens after a job's computed tokens. */
+static inline int64_t celslm_blocks_of_chunk(const celslm_engine *e, const celslm_job *j,
+                                             int64_t chunk) {
+  return celslm_pool_blocks_of(&e->pool, j->computed + chunk) -
+         celslm_pool_blocks_of(&e->pool, j->computed);
+}
+
 static inline int64_t celslm_blocks_of(const celslm_engine *e, int64_t tokens) {
   return celslm_pool_blocks_of(&e->pool, tokens);
 }

@@ -68,7 +68,7 @@ START_TEST(test_engines) {
   ck_assert_str_eq(a->file, "scenario/engines.xml"); /* where it stands, though included */
   ck_assert_int_eq(a->line, 7);                      /* where the start tag ends */
   /* two accelerators of 10 GB, half of them; 1e9 weights of one byte; 2 x 8 x 2 x 128 x 32 x 2 B */
-  ck_assert(celslm_engine_memory(s, a) == 10e9);
+  ck_assert(celslm_engine_memory(s, a, 0) == 10e9);
   ck_assert(celslm_engine_weight_bytes(s, a) == 1e9);
   ck_assert(celslm_engine_block_bytes(s, a) == 262144);
 
