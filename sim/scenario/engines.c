@@ -237,7 +237,8 @@ static bool read_pipeline(const celslm_scenario *s, const celslm_element *e,
   return true;
 }
 
-/* What happens when KV blocks or places in the queue are short. */
+/* What happens when KV blocks or places in the queue are short. swap_memory as vLLM v0's
+ * --swap-space. */
 static bool read_limits(const celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,
                         celslm_error *err) {
   static const char *const admissions[] = {"prompt", "chunk", NULL};
