@@ -456,7 +456,7 @@ static void finish_prefills(celslm_engine *e, celslm_ns begun) {
     if (loaded > e->start) loaded = e->start;
     if (loaded > begun) j->hidden += loaded - begun;
     j->layer = j->until;
-    if (j->layer < e->layers) continue;
+    if (j->layer < celslm_layers_of(e, j)) continue;
     j->computed += j->chunk;
     j->chunk = 0;
     j->layer = j->until = 0;

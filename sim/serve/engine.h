@@ -96,6 +96,7 @@ typedef struct celslm_job {
   int32_t output;              /* tokens to generate; 0: prefill only */
   celslm_shared *shared;       /* NULL: none */
   const celslm_stream *stream; /* NULL: the context is all there */
+  int16_t layers;              /* computes only so many, the first ones; output 0. 0: all */
   const celslm_job_owner *owner;
   void *self;               /* the owner's */
   int32_t cls;              /* class of requests: its inter-token times are counted by it */

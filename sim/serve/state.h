@@ -180,6 +180,11 @@ void celslm_list_append(job_list *l, celslm_job *j);
 void celslm_list_insert(job_list *l, celslm_job *after, celslm_job *j); /* NULL: at the front */
 void celslm_list_remove(job_list *l, celslm_job *j);
 
+/* Layers that a prefill passes through. */
+static inline int64_t celslm_layers_of(const celslm_engine *e, const celslm_job *j) {
+  return j->layers ? j->layers : e->layers;
+}
+
 /* Blocks that a chunk opens after a job's computed tokens. */
 static inline int64_t celslm_blocks_of_chunk(const celslm_engine *e, const celslm_job *j,
                                              int64_t chunk) {

@@ -1,10 +1,8 @@
 /* site.h - where contexts live: an engine, its host and its context store; and how a context's KV
- * gets there: computed on the spot, or fetched from another site layer by layer. Both are single
- * flight. */
+ * is computed there. How it is fetched from elsewhere: fetch.h. Both are single flight. */
 #ifndef CELSLM_SHARE_SITE_H
 #define CELSLM_SHARE_SITE_H
 
-#include "share/codec.h"
 #include "share/store.h"
 
 typedef struct celslm_site {
@@ -16,6 +14,10 @@ typedef struct celslm_site {
   celslm_net *net;
   bool down;          /* its host has crashed and is not back */
   celslm_ns patience; /* for routes that are down, when it fetches */
+  double token_bytes; /* of a token as text */
+  /* Reads so much of a context from the host's disk, then `w->then(self, ok)`, one read after the
+   * other; NULL: it has no disk for contexts. */
+  void (*read_disk)(struct celslm_site *site, int context, double bytes, celslm_waiter *w);
   void (*on_transfer)(void *self,
                       const celslm_transfer *t); /* each layer that arrived here; may be NULL */
   void *self;
@@ -29,14 +31,6 @@ typedef struct celslm_site {
 void celslm_site_compute(celslm_site *site, int context, celslm_waiter *w);
 /* Whether the store and the engine's KV blocks are large enough for this context. */
 bool celslm_site_can_hold(const celslm_site *site, int context);
-
-/* Loads an entry of `to`, which the caller has claimed, from `from`: a request crosses the network,
- * `from` computes the context if it has to, then the layers follow one another, one flow each, and
- * count up the entry's stream as they arrive. Joins are the caller's: they find the entry loading.
- * A layer that is lost with a link is sent again when the route is whole: layers that are there
- * stay. Where the route stays down beyond the site's patience, or `from` crashes, the load fails.
- */
-void celslm_site_fetch(celslm_site *to, celslm_site *from, int context, const celslm_codec *codec);
 
 /* Makes a context resident without cost: a warm start. False: no room. */
 bool celslm_site_preload(celslm_site *site, int context);

@@ -5,6 +5,7 @@
  * others join that fetch. With pipeline="yes" their prefills follow the layers as they arrive; with
  * "no" (the ablation) they wait for the last one. A context that the edge's store has no room for
  * (everything in it is in use) is recomputed at the edge as part of the prompt. */
+#include "share/fetch.h"
 #include "strategy/at_site.h"
 
 #include <string.h>
@@ -69,6 +70,18 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
   return there && !old->down && old->model == s->sites[u->site].model ? old : cloud;
 }
 
+/* Returns the KV bytes that will travel. */
+static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge,
+                         celslm_site *source, int context) {
+  double tokens = (double)s->scenario->contexts[context].tokens;
+  celslm_plan plan = celslm_plan_from(edge, source, opt->codec);
+  double bytes = celslm_plan_bytes(&plan, edge->model, tokens);
+  plan.cloud = &s->sites[s->cloud];
+  celslm_fetch(edge, context, &plan);
+  celslm_plan_clear(&plan);
+  return bytes;
+}
+
 /* The user's last context follows it, if the old edge has it and there is room. */
 static void moved(const void *o, celslm_system *s, const celslm_user *u) {
   const options *opt = o;
@@ -77,7 +90,7 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
   celslm_site *source = source_of(opt, s, u, u->context);
   celslm_entry *e = celslm_store_entry(edge->store, u->context);
   if (source == &s->sites[s->cloud] || e->residence != CELSLM_ABSENT) return;
-  if (celslm_store_claim(edge->store, e)) celslm_site_fetch(edge, source, u->context, opt->codec);
+  if (celslm_store_claim(edge->store, e)) fetch_from(opt, s, edge, source, u->context);
 }
 
 static void at_edge(celslm_request *r) {
@@ -103,13 +116,11 @@ static void at_edge(celslm_request *r) {
       return;
     }
     r->source = CELSLM_CONTEXT_FETCHED;
-    r->kv_bytes = (double)edge->model->layers *
-                  opt->codec->layer_bytes(edge->model, (double)e->shared.tokens);
     const celslm_user *u = &r->system->users[r->user];
     bool here = r->site == u->site; /* it may have gone on while its prompt was on the way */
     celslm_site *source =
         here ? source_of(opt, r->system, u, r->context) : &r->system->sites[r->system->cloud];
-    celslm_site_fetch(edge, source, r->context, opt->codec);
+    r->kv_bytes = fetch_from(opt, r->system, edge, source, r->context);
   }
   if (opt->pipeline) {
     celslm_serve(r, r->prompt, e);

@@ -187,6 +187,7 @@ static bool build_sites(world *w, celslm_error *err) {
                           .host = c->host,
                           .model = &sc->models[c->model],
                           .net = s->net,
+                          .token_bytes = sc->radio.bytes_per_token,
                           .patience = celslm_ns_of(sc->radio.patience)};
     celslm_books_watch(w->books, site);
     site->engine = celslm_engine_new(i, c, sc, s->net, w->options->step, &hooks, err);
