@@ -70,9 +70,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
                                   .output = 5};
     celslm_executed e;
     ck_assert_msg(celslm_execute(x, &r, &e, &err), "%s", err.text);
-    ck_assert_double_eq(e.context_bytes, (double)s->models[1].layers *
-                                             celslm_codec_layer_bytes(&coded, 
-                                                 &s->models[1], (double)s->contexts[c].tokens));
+    ck_assert_double_eq(
+        e.context_bytes,
+        (double)s->models[1].layers *
+            celslm_codec_layer_bytes(&coded, &s->models[1], (double)s->contexts[c].tokens));
     ck_assert_uint_eq(strlen(e.prompt), 9);
     ck_assert_uint_eq(strlen(e.text), 5);
     celslm_executed_free(&e);
@@ -82,14 +83,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
   ck_assert_int_eq(run.status, 0);
   for (size_t i = 0; i < run.n; i++)
     if (run.rows[i].context_source == CELSLM_CONTEXT_FETCHED)
-      ck_assert_double_eq(run.rows[i].kv_bytes,
-<<<<<<< HEAD
-                          4 * celslm_codec_layer_bytes(&coded, 
-=======
-                          (double)s->models[1].layers *
-                              celslm_codec_find(name)->layer_bytes(
->>>>>>> main
-                                  &s->models[1], (double)run.rows[i].context_tokens));
+      ck_assert_double_eq(
+          run.rows[i].kv_bytes,
+          (double)s->models[1].layers *
+              celslm_codec_layer_bytes(&coded, &s->models[1], (double)run.rows[i].context_tokens));
   free(run.rows), free(text);
   celslm_execution_close(x);
   celslm_scenario_free(s);
