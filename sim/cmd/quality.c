@@ -12,7 +12,8 @@
 
 static const char help[] =
     "usage: celslm quality [--quick] [--cloud FILE] [--edge FILE] [--text FILE] [--other FILE]\n"
-    "                      [--held-out BOOKS] [-o TABLE.csv] [--map MAP.h5]\n"
+    "                      [--held-out BOOKS] [-o TABLE.csv] [--comparisons FILE.csv]\n"
+    "                      [--map MAP.h5]\n"
     "\n"
     "Reads a text through two models with one tokenizer (bytes), fits the maps from the cloud\n"
     "model's layers to the edge model's keys and values, and measures on text that neither model\n"
@@ -25,11 +26,14 @@ static const char help[] =
     "  --held-out LIST  books never trained on, separated by commas\n"
     "  --other FILE     text of another kind; default: literature of Debian's fortunes\n"
     "  -o TABLE.csv     the quality table, which scenarios use (docs/quality.md)\n"
+    "  --comparisons F  by how much mapped KV is better than no context, mean KV and uniform "
+    "maps,\n"
+    "                   window by window (CSV)\n"
     "  --map MAP.h5     the map and the layers' similarities\n";
 
 typedef struct arguments {
   bool quick;
-  const char *cloud, *edge, *text, *other, *held_out, *table, *map;
+  const char *cloud, *edge, *text, *other, *held_out, *table, *comparisons, *map;
 } arguments;
 
 static bool read_arguments(int argc, char **argv, arguments *a, celslm_error *err) {
@@ -45,6 +49,7 @@ static bool read_arguments(int argc, char **argv, arguments *a, celslm_error *er
              !celslm_option(argc, argv, &i, "--other", NULL, &a->other, err) &&
              !celslm_option(argc, argv, &i, "--held-out", NULL, &a->held_out, err) &&
              !celslm_option(argc, argv, &i, "--output", "-o", &a->table, err) &&
+             !celslm_option(argc, argv, &i, "--comparisons", NULL, &a->comparisons, err) &&
              !celslm_option(argc, argv, &i, "--map", NULL, &a->map, err))
       return celslm_fail(err, NULL, 0, "%s is no option of celslm quality; see --help", argv[i]);
     if (err->text[0]) return false;
@@ -66,7 +71,9 @@ static const struct {
              {"uniform", CELSLM_SOURCE_NORMED, true, 0},
              {"aligned", CELSLM_SOURCE_RESIDUAL, false, 1},
              {"aligned", CELSLM_SOURCE_KV, false, 1},
+             {"aligned", CELSLM_SOURCE_KV, false, 0},
              {"aligned", CELSLM_SOURCE_KV, false, CELSLM_ALL_LAYERS},
+             {"uniform", CELSLM_SOURCE_KV, true, 1},
              {"uniform", CELSLM_SOURCE_KV, true, 0}};
 enum { MAPS = sizeof kinds / sizeof *kinds, MAIN = 0 };
 /* Ridge, relative to the sources' mean variance (assumption). */
@@ -80,7 +87,7 @@ typedef struct study {
   celslm_similarity similarity[CELSLM_SOURCES];
   celslm_mapping maps[MAPS];
   char pair[256];
-  FILE *table;
+  FILE *table, *comparisons;
 } study;
 
 static bool stream(study *s, celslm_pair_moments *moments[CELSLM_SOURCES], celslm_error *err) {
@@ -206,61 +213,57 @@ static void write_rows(const study *s, const char *text, int64_t context, int wi
   }
 }
 
+/* "no context", or "mapped from normed aligned of 3". */
+static void name_way(const celslm_condition *c, char *name, size_t size) {
+  if (c->way != CELSLM_WAY_MAPPED) {
+    snprintf(name, size, "%s", celslm_way_names[c->way]);
+    return;
+  }
+  char window[24] = "all";
+  if (kinds[c->map].reach < CELSLM_ALL_LAYERS)
+    snprintf(window, sizeof window, "%d", 2 * kinds[c->map].reach + 1);
+  snprintf(name, size, "mapped from %s %s of %s", celslm_source_names[kinds[c->map].source],
+           kinds[c->map].name, window);
+}
+
 static void print_score(const study *s, const celslm_score *x) {
   const celslm_condition *c = &x->condition;
-  char name[96];
-  if (c->way == CELSLM_WAY_MAPPED) {
-    char window[24];
-    if (kinds[c->map].reach < CELSLM_ALL_LAYERS)
-      snprintf(window, sizeof window, "%d", 2 * kinds[c->map].reach + 1);
-    else
-      snprintf(window, sizeof window, "all");
-    snprintf(name, sizeof name, "%s %s of %s, deepest %d%s, rank %d",
-             celslm_source_names[kinds[c->map].source], kinds[c->map].name, window, c->deepest,
+  char name[128];
+  name_way(c, name, sizeof name);
+  size_t n = strlen(name);
+  if (c->way == CELSLM_WAY_MAPPED)
+    snprintf(name + n, sizeof name - n, ", deepest %d%s, rank %d", c->deepest,
              c->absent ? " (others absent)" : "", c->rank ? c->rank : s->width);
-  } else {
-    snprintf(name, sizeof name, "%s", celslm_way_names[c->way]);
-  }
-  printf("%-52s %-4s %8.1f  %.4f [%.4f, %.4f]  %6.1f [%6.1f, %6.1f]  %.4f  %.3f  %.3f\n", name,
+  printf("%-60s %-4s %8.1f  %.4f [%.4f, %.4f]  %6.1f [%6.1f, %6.1f]  %.4f  %.3f  %.3f\n", name,
          celslm_wire_names[c->codec], x->bytes, x->loss, x->loss_low, x->loss_high, 100 * x->gap,
          100 * x->gap_low, 100 * x->gap_high, x->kl, x->top1, x->attention_error);
 }
 
-static void compare(const celslm_score *scores, int n, int windows) {
-  const celslm_score *mapped = NULL;
-  for (int i = 0; i < n; i++) {
-    const celslm_condition *c = &scores[i].condition;
-    if (c->way == CELSLM_WAY_MAPPED && c->map == MAIN && !c->absent && c->rank == 0 &&
-        c->codec == CELSLM_WIRE_F16 && (!mapped || c->deepest > mapped->condition.deepest))
-      mapped = &scores[i];
-  }
-  for (int i = 0; i < n && mapped; i++) {
-    const celslm_condition *c = &scores[i].condition;
-    bool uniform = c->way == CELSLM_WAY_MAPPED && kinds[c->map].uniform;
-    if (c->way != CELSLM_WAY_NONE && c->way != CELSLM_WAY_MEAN && !uniform) continue;
-    celslm_difference d = celslm_score_difference(&scores[i], mapped, windows, 1);
-    printf("  mapped is better than %s%s by %.4f [%.4f, %.4f] bit/byte%s\n",
-           uniform ? kinds[c->map].reach ? "the uniform map of 3, " : "the uniform map of 1, " : "",
-           uniform ? celslm_source_names[kinds[c->map].source] : celslm_way_names[c->way], d.mean,
-           d.low, d.high, d.low > 0 ? "" : ": not with 95 % confidence");
-  }
+static celslm_quality_plan plan_of(const study *s, const celslm_condition *c, int n,
+                                   int64_t context, int windows) {
+  return (celslm_quality_plan){.cloud = s->cloud,
+                               .edge = s->edge,
+                               .maps = s->maps,
+                               .conditions = c,
+                               .n_conditions = n,
+                               .context = context,
+                               .continuation = 64,
+                               .windows = windows,
+                               .seed = 1};
+}
+
+static bool fits(const study *s, const celslm_quality_plan *q) {
+  int64_t length = q->context + q->continuation;
+  return length <= celslm_transformer_shape_of(s->cloud)->max_tokens &&
+         length <= celslm_transformer_shape_of(s->edge)->max_tokens;
 }
 
 static bool measure(const study *s, const celslm_text *text, const char *name, int64_t context,
                     int windows, bool grid, celslm_error *err) {
   static plan p;
   conditions(s, grid, &p);
-  celslm_quality_plan q = {.cloud = s->cloud,
-                           .edge = s->edge,
-                           .maps = s->maps,
-                           .conditions = p.c,
-                           .n_conditions = p.n,
-                           .context = context,
-                           .continuation = 64,
-                           .windows = windows,
-                           .seed = 1};
-  if (context + q.continuation > celslm_transformer_shape_of(s->cloud)->max_tokens ||
-      context + q.continuation > celslm_transformer_shape_of(s->edge)->max_tokens) {
+  celslm_quality_plan q = plan_of(s, p.c, p.n, context, windows);
+  if (!fits(s, &q)) {
     printf("\n%s text, context %lld: more than the models can read\n", name, (long long)context);
     return true;
   }
@@ -269,10 +272,9 @@ static bool measure(const study *s, const celslm_text *text, const char *name, i
   if (ok) {
     printf("\n%s text, context %lld, %d windows of %lld more bytes\n", name, (long long)context,
            windows, (long long)q.continuation);
-    printf("%-52s %-4s %8s  %-23s  %-23s  %-6s  %-5s  %s\n", "edge's context", "as", "B/token",
+    printf("%-60s %-4s %8s  %-23s  %-23s  %-6s  %-5s  %s\n", "edge's context", "as", "B/token",
            "bit/byte [95 %]", "% of gap recovered", "KL", "top-1", "attention error");
     for (int i = 0; i < p.n; i++) print_score(s, &scores[i]);
-    compare(scores, p.n, windows);
     write_rows(s, name, context, windows, scores, p.n);
     fflush(stdout);
   }
@@ -281,16 +283,90 @@ static bool measure(const study *s, const celslm_text *text, const char *name, i
   return ok;
 }
 
+/* ---- comparisons ----------------------------------------------------------------------------- */
+
+static void compare(const study *s, const char *text, int64_t context, int windows,
+                    const celslm_score *better, const celslm_score *worse) {
+  celslm_difference d = celslm_score_difference(worse, better, windows, 1);
+  char a[96], b[96];
+  name_way(&better->condition, a, sizeof a), name_way(&worse->condition, b, sizeof b);
+  printf("  %s is better than %s by %.4f [%.4f, %.4f] bit/byte%s\n", a, b, d.mean, d.low, d.high,
+         d.low > 0 ? "" : ": not with 95 % confidence");
+  if (s->comparisons)
+    fprintf(s->comparisons, "%s,%s,%lld,%s,%s,%.5f,%.5f,%.5f,%d\n", s->pair, text,
+            (long long)context, a, b, d.mean, d.low, d.high, windows);
+}
+
+/* The main map against what is simpler, and each aligned map against the uniform one from the same
+ * source and as many layers, on many windows that do not overlap. The same windows for both sides:
+ * their difference varies far less than either. */
+static bool measure_comparisons(const study *s, const celslm_text *text, const char *name,
+                                int64_t context, int most, celslm_error *err) {
+  enum { FULL, NONE, MEAN, COPY, SIMPLE };
+  celslm_condition c[SIMPLE + MAPS] = {[FULL] = {.way = CELSLM_WAY_FULL, .map = -1},
+                                       [NONE] = {.way = CELSLM_WAY_NONE, .map = -1},
+                                       [MEAN] = {.way = CELSLM_WAY_MEAN, .deepest = s->layers},
+                                       [COPY] = {.way = CELSLM_WAY_COPY, .deepest = s->layers}};
+  for (int m = 0; m < MAPS; m++)
+    c[SIMPLE + m] = (celslm_condition){.way = CELSLM_WAY_MAPPED, .map = m, .deepest = s->layers};
+  celslm_quality_plan q = plan_of(s, c, SIMPLE + MAPS, context, most);
+  if (!fits(s, &q)) return true;
+  int64_t disjoint = text->n / (context + q.continuation);
+  if (q.windows > disjoint) q.windows = (int)disjoint;
+  celslm_score score[SIMPLE + MAPS];
+  if (!celslm_quality_measure(&q, text, score, err)) return false;
+  printf("\n%s text, context %lld, %d windows that do not overlap\n", name, (long long)context,
+         q.windows);
+  for (int i = NONE; i < SIMPLE; i++)
+    compare(s, name, context, q.windows, &score[SIMPLE + MAIN], &score[i]);
+  for (int m = 0; m < MAPS; m++)
+    for (int u = 0; u < MAPS; u++)
+      if (!kinds[m].uniform && kinds[u].uniform && kinds[m].source == kinds[u].source &&
+          kinds[m].reach == kinds[u].reach)
+        compare(s, name, context, q.windows, &score[SIMPLE + m], &score[SIMPLE + u]);
+  celslm_scores_free(score, SIMPLE + MAPS);
+  fflush(stdout);
+  return true;
+}
+
 static bool measure_all(const study *s, celslm_error *err) {
   static const int64_t contexts[] = {128, 256, 512, 1024};
   if (s->a.quick)
     return measure(s, &s->unknown, "same", 256, 8, false, err) &&
-           (!s->other.n || measure(s, &s->other, "other", 256, 8, false, err));
+           measure_comparisons(s, &s->unknown, "same", 256, 48, err) &&
+           (!s->other.n || (measure(s, &s->other, "other", 256, 8, false, err) &&
+                            measure_comparisons(s, &s->other, "other", 256, 48, err)));
   for (int i = 0; i < 4; i++) /* the other kind at every second length */
     if (!measure(s, &s->unknown, "same", contexts[i], 48, true, err) ||
-        (s->other.n && i % 2 == 1 && !measure(s, &s->other, "other", contexts[i], 48, false, err)))
+        !measure_comparisons(s, &s->unknown, "same", contexts[i], 256, err) ||
+        (s->other.n && i % 2 == 1 &&
+         (!measure(s, &s->other, "other", contexts[i], 48, false, err) ||
+          !measure_comparisons(s, &s->other, "other", contexts[i], 256, err))))
       return false;
   return true;
+}
+
+/* A table is written beside its name and moved there when whole. NULL: none is wanted. */
+static bool begin(const char *file, const char *columns, FILE **out, celslm_error *err) {
+  if (!file) return true;
+  char *part = celslm_format("%s.part", file);
+  *out = fopen(part, "w");
+  if (*out)
+    fprintf(*out, "%s\n", columns);
+  else
+    celslm_fail(err, NULL, 0, "%s: %s", part, strerror(errno));
+  free(part);
+  return *out != NULL;
+}
+
+static bool end(const char *file, FILE *out, bool ok, celslm_error *err) {
+  if (!out) return ok;
+  char *part = celslm_format("%s.part", file);
+  if ((fclose(out) != 0 || (ok && rename(part, file) != 0)) && ok)
+    ok = celslm_fail(err, NULL, 0, "%s: %s", file, strerror(errno));
+  if (!ok) remove(part);
+  free(part);
+  return ok;
 }
 
 static bool run(study *s, celslm_error *err) {
@@ -317,19 +393,14 @@ static bool run(study *s, celslm_error *err) {
   }
   if (!celslm_pair_name(s->a.cloud, s->a.edge, s->pair, sizeof s->pair, err)) return false;
   printf("pair: %s\n", s->pair);
-  if (!fit_maps(s, err)) return false;
-  char *part = s->a.table ? celslm_format("%s.part", s->a.table) : NULL;
-  if (part && !(s->table = fopen(part, "w"))) {
-    celslm_fail(err, NULL, 0, "%s: %s", part, strerror(errno));
-    free(part);
+  if (!begin(s->a.table, CELSLM_QUALITY_COLUMNS, &s->table, err) ||
+      !begin(s->a.comparisons, CELSLM_COMPARISON_COLUMNS, &s->comparisons, err)) {
+    end(s->a.table, s->table, false, err);
     return false;
   }
-  if (s->table) fputs(CELSLM_QUALITY_COLUMNS "\n", s->table);
-  bool ok = measure_all(s, err);
-  if (s->table && (fclose(s->table) != 0 || (ok && rename(part, s->a.table) != 0)) && ok)
-    ok = celslm_fail(err, NULL, 0, "%s: %s", s->a.table, strerror(errno));
-  if (part && !ok) remove(part);
-  free(part);
+  bool ok = fit_maps(s, err) && measure_all(s, err);
+  ok = end(s->a.table, s->table, ok, err);
+  ok = end(s->a.comparisons, s->comparisons, ok, err);
   return ok && (!s->a.map || celslm_mapping_write(s->a.map, &s->maps[MAIN], s->similarity, s->pair,
                                                   "King James text, books not held out", err));
 }

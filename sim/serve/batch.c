@@ -107,7 +107,7 @@ static bool take_decode_blocks(celslm_engine *e) {
 /* A prefill takes its place in the iteration: a chunk, and those layers for which context KV is
  * there. False: somebody was preempted for want of blocks. */
 static bool take_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
-  int64_t ready = j->stream ? j->stream->ready : e->layers;
+  int64_t ready = j->stream ? j->stream->ready : celslm_layers_of(e, j);
   bool enough = true;
   if (!j->chunk) j->layer = 0;
   j->until = j->layer;
@@ -258,7 +258,7 @@ bool celslm_batch_form(celslm_engine *e) {
   celslm_batch_price(e, &b);
   e->count = 1;
   if (!e->stepping && !b.members && !preempted && !e->n_resumed) {
-    int64_t most = e->decoding[0]->finish - e->step, same = celslm_steps_of_one_price(e);
+    int64_t most = e->decoding[0].finish - e->step, same = celslm_steps_of_one_price(e);
     most = celslm_waiting_steady(&e->queue, e->step, most < same ? most : same);
     e->count = 1 + celslm_steps_that_fit(e, most - 1);
   }

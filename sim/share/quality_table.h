@@ -12,6 +12,8 @@
   "bytes_per_token,map_flops_cloud,map_flops_edge,loss,loss_low,loss_high,excess,excess_low,"      \
   "excess_high,gap,gap_low,gap_high,kl,top1,attention_error,windows"
 
+#define CELSLM_COMPARISON_COLUMNS "pair,text,context,better,worse,by,by_low,by_high,windows"
+
 enum { CELSLM_MOST_LAYERS = 256 };
 
 /* "cloud:HASH/edge:HASH": names of the files without ending, and FNV-1a of their bytes. */

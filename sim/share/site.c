@@ -1,6 +1,5 @@
 #include "share/site.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* ---- computed on the spot -------------------------------------------------------------------- */
@@ -30,7 +29,41 @@ static void computation_aborted(celslm_job *job) {
   celslm_store_loaded(site->store, e, celslm_net_now(site->net), false);
 }
 
-static const celslm_job_owner owner = {.done = computed, .aborted = computation_aborted};
+/* An iteration begins (or, where the host is shared, has ended). What is computed again was told
+ * before. */
+static void chunk(celslm_job *job, celslm_ns end) {
+  computation *c = job->self;
+  celslm_progress *p = &c->entry->progress;
+  int64_t upto = job->computed + job->chunk;
+  if (upto <= p->upto) return;
+  *p = (celslm_progress){p->upto, upto, celslm_net_now(c->site->net), end,
+                         c->entry->progress.watchers};
+  for (celslm_progress_watcher *w = p->watchers; w; w = w->next)
+    w->computed(w->self, upto, p->begin, end);
+}
+
+static const celslm_job_owner owner = {
+    .done = computed, .aborted = computation_aborted, .chunk = chunk};
+
+void celslm_site_watch(celslm_entry *e, celslm_progress_watcher *w) {
+  celslm_progress *p = &e->progress;
+  celslm_progress_watcher **last = &p->watchers;
+  while (*last) last = &(*last)->next;
+  *last = w;
+  w->next = NULL;
+  if (e->residence != CELSLM_LOADING || !e->computed_here || !p->upto) return;
+  if (p->before) w->computed(w->self, p->before, p->begin, p->begin);
+  w->computed(w->self, p->upto, p->begin, p->end);
+}
+
+void celslm_site_unwatch(celslm_entry *e, celslm_progress_watcher *w) {
+  for (celslm_progress_watcher **at = e ? &e->progress.watchers : NULL; at && *at;
+       at = &(*at)->next)
+    if (*at == w) {
+      *at = w->next;
+      return;
+    }
+}
 
 static void room_again(void *self, bool ok) {
   (void)ok;
@@ -52,6 +85,7 @@ static void start_computation(celslm_site *site, int context, celslm_entry *e, c
   }
   e->asked = celslm_net_now(site->net);
   e->computed_here = true;
+  e->progress = (celslm_progress){.watchers = e->progress.watchers};
   celslm_store_wait(e, w);
   c->job = (celslm_job){
       .prompt = (int32_t)e->shared.tokens, .owner = &owner, .self = c, .unlimited = true};
@@ -92,125 +126,4 @@ bool celslm_site_preload(celslm_site *site, int context) {
   e->asked = e->ready = 0;
   celslm_store_loaded(site->store, e, 0, true);
   return true;
-}
-
-/* ---- fetched --------------------------------------------------------------------------------- */
-
-enum { REQUEST_BYTES = 64 }; /* our choice: an id, a version and a header fit */
-
-typedef struct fetch {
-  celslm_site *to, *from;
-  celslm_entry *entry, *source;
-  int context;
-  const celslm_codec *codec;
-  celslm_waiter at_source;
-  celslm_transfer request;
-  celslm_transfer *layers;     /* one per layer: several may be on the wire's latency at once */
-  int64_t sent, arrived, lost; /* layers */
-  bool pinned;                 /* the source entry */
-} fetch;
-
-static void end_fetch(fetch *f, bool ok) {
-  celslm_store_loaded(f->to->store, f->entry, celslm_net_now(f->to->net), ok);
-  free(f->layers);
-  free(f);
-}
-
-static void layer_sent(void *self);
-
-static void unpin_source(fetch *f) {
-  if (f->pinned) celslm_store_unpin(f->from->store, f->source);
-  f->pinned = false;
-}
-
-/* A layer that will not come: no more are sent, and when none is on its way the load has failed. */
-static void layer_failed(void *self) {
-  fetch *f = self;
-  f->lost++;
-  unpin_source(f);
-  if (f->arrived + f->lost == f->sent) end_fetch(f, false);
-}
-
-static void request_failed(void *self) {
-  end_fetch(self, false);
-}
-
-static void layer_arrived(void *self) {
-  fetch *f = self;
-  const celslm_transfer *t = &f->layers[f->arrived];
-  f->entry->bytes_fetched += (double)t->bytes;
-  f->arrived++;
-  if (!f->lost) f->entry->stream.ready = f->arrived; /* in order: one source, one route */
-  if (f->to->on_transfer) f->to->on_transfer(f->to->self, t);
-  celslm_site *to = f->to;
-  if (f->arrived == f->to->model->layers)
-    end_fetch(f, true);
-  else if (f->lost && f->arrived + f->lost == f->sent)
-    end_fetch(f, false);
-  celslm_engine_poke(to->engine);
-}
-
-static void send_layer(fetch *f) {
-  double bytes = ceil(f->codec->layer_bytes(f->to->model, (double)f->entry->shared.tokens));
-  celslm_transfer *t = &f->layers[f->sent++];
-  *t = (celslm_transfer){.from = f->from->host,
-                         .to = f->to->host,
-                         .bytes = (uint64_t)bytes,
-                         .traffic = CELSLM_KV,
-                         .sent = layer_sent,
-                         .delivered = layer_arrived,
-                         .failed = layer_failed,
-                         .patience = f->to->patience,
-                         .self = f};
-  celslm_net_send(f->to->net, t);
-}
-
-static void layer_sent(void *self) {
-  fetch *f = self;
-  if (f->lost) return;
-  if (f->sent < f->to->model->layers)
-    send_layer(f);
-  else
-    unpin_source(f);
-}
-
-static void source_ready(void *self, bool ok) {
-  fetch *f = self;
-  f->entry->ready = celslm_net_now(f->to->net);
-  if (!ok || f->to->down) {
-    end_fetch(f, false);
-    return;
-  }
-  celslm_store_pin(f->from->store, f->source); /* until its last layer has left */
-  f->pinned = true;
-  send_layer(f);
-}
-
-static void request_arrived(void *self) {
-  fetch *f = self;
-  f->entry->asked = celslm_net_now(f->to->net);
-  celslm_site_compute(f->from, f->context, &f->at_source);
-}
-
-void celslm_site_fetch(celslm_site *to, celslm_site *from, int context, const celslm_codec *codec) {
-  fetch *f = celslm_alloc(1, sizeof *f);
-  *f = (fetch){.to = to,
-               .from = from,
-               .entry = celslm_store_entry(to->store, context),
-               .source = celslm_store_entry(from->store, context),
-               .context = context,
-               .codec = codec};
-  f->at_source = (celslm_waiter){.then = source_ready, .self = f};
-  f->layers = celslm_alloc((unsigned long)to->model->layers, sizeof *f->layers);
-  f->request = (celslm_transfer){.from = to->host,
-                                 .to = from->host,
-                                 .bytes = REQUEST_BYTES,
-                                 .traffic = CELSLM_CONTEXT,
-                                 .delivered = request_arrived,
-                                 .failed = request_failed,
-                                 .patience = to->patience,
-                                 .self = f};
-  f->entry->computed_here = false;
-  f->entry->fetches++;
-  celslm_net_send(to->net, &f->request);
 }

@@ -1,10 +1,9 @@
 /* site.h - where contexts live: an engine, its host and its context store; and how a context's KV
- * gets there: computed on the spot, or fetched from another site layer by layer. Both are single
- * flight. */
+ * is computed there. How it is fetched from elsewhere: fetch.h. Both are single flight. */
 #ifndef CELSLM_SHARE_SITE_H
 #define CELSLM_SHARE_SITE_H
 
-#include "share/codec.h"
+#include "share/coder.h"
 #include "share/store.h"
 
 typedef struct celslm_site {
@@ -12,10 +11,16 @@ typedef struct celslm_site {
   int host;  /* of the platform */
   celslm_engine *engine;
   celslm_store *store;
+  celslm_coder *coder;
   const celslm_model *model;
   celslm_net *net;
   bool down;          /* its host has crashed and is not back */
+  int crashes;        /* of its host, so far */
   celslm_ns patience; /* for routes that are down, when it fetches */
+  double token_bytes; /* of a token as text */
+  /* Reads so much of a context from the host's disk, then `w->then(self, ok)`, one read after the
+   * other; NULL: it has no disk for contexts. */
+  void (*read_disk)(struct celslm_site *site, int context, double bytes, celslm_waiter *w);
   void (*on_transfer)(void *self,
                       const celslm_transfer *t); /* each layer that arrived here; may be NULL */
   void *self;
@@ -27,16 +32,13 @@ typedef struct celslm_site {
  * store is in use the computation waits for room; ok is false (at once) only if the site could
  * never hold it. */
 void celslm_site_compute(celslm_site *site, int context, celslm_waiter *w);
+/* Tells `w` of the steps of an entry's computation: at once of those that are over or under way.
+ */
+void celslm_site_watch(celslm_entry *e, celslm_progress_watcher *w);
+void celslm_site_unwatch(celslm_entry *e,
+                         celslm_progress_watcher *w); /* no-op if it does not watch */
 /* Whether the store and the engine's KV blocks are large enough for this context. */
 bool celslm_site_can_hold(const celslm_site *site, int context);
-
-/* Loads an entry of `to`, which the caller has claimed, from `from`: a request crosses the network,
- * `from` computes the context if it has to, then the layers follow one another, one flow each, and
- * count up the entry's stream as they arrive. Joins are the caller's: they find the entry loading.
- * A layer that is lost with a link is sent again when the route is whole: layers that are there
- * stay. Where the route stays down beyond the site's patience, or `from` crashes, the load fails.
- */
-void celslm_site_fetch(celslm_site *to, celslm_site *from, int context, const celslm_codec *codec);
 
 /* Makes a context resident without cost: a warm start. False: no room. */
 bool celslm_site_preload(celslm_site *site, int context);

@@ -5,13 +5,14 @@
  * others join that fetch. With pipeline="yes" their prefills follow the layers as they arrive; with
  * "no" (the ablation) they wait for the last one. A context that the edge's store has no room for
  * (everything in it is in use) is recomputed at the edge as part of the prompt. */
+#include "share/fetch.h"
 #include "strategy/at_site.h"
-
-#include <string.h>
 
 typedef struct options {
   bool pipeline, cloud_warm;
-  const celslm_codec *codec;
+  celslm_codec codec;
+  bool cloud_streaming, codec_overlap, whole;
+  int64_t chunk;
   int after_handover; /* FROM_CLOUD ... */
 } options;
 
@@ -19,25 +20,20 @@ enum { FROM_CLOUD, FROM_OLD_EDGE, MIGRATE };
 
 static bool configure(void *o, const celslm_system *s, const celslm_element *e, celslm_error *err) {
   options *opt = o;
-  const char *codec = celslm_element_attribute(e, "codec");
-  opt->codec = celslm_codec_find(codec ? codec : "f16");
-  if (!opt->codec)
-    return celslm_element_fail(e, err, "no codec is called %s; see `celslm list codecs`", codec);
-  if (!celslm_element_bool(e, "pipeline", true, &opt->pipeline, err) ||
+  static const char *const transfers[] = {"layers", "whole", NULL};
+  int transfer;
+  if (!celslm_codec_read(e, "codec", &opt->codec, err) ||
+      !celslm_element_bool(e, "cloud_streaming", true, &opt->cloud_streaming, err) ||
+      !celslm_element_bool(e, "codec_overlap", true, &opt->codec_overlap, err) ||
+      !celslm_element_integer(e, "chunk", 0, 1 << 30, 0, &opt->chunk, err) ||
+      !celslm_element_choice(e, "transfer", transfers, 0, &transfer, err) ||
+      !celslm_element_bool(e, "pipeline", true, &opt->pipeline, err) ||
       !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err))
     return false;
+  opt->whole = transfer == 1;
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
-  const celslm_model *cloud = s->sites[s->cloud].model;
-  for (int i = 0; i < s->n_users; i++) {
-    const celslm_site *edge = &s->sites[s->users[i].site];
-    if (strcmp(edge->model->tokenizer, cloud->tokenizer) != 0)
-      return celslm_element_fail(
-          e, err,
-          "%s (tokenizer %s) cannot use KV of %s (tokenizer %s): give models of one tokenizer",
-          edge->model->name, edge->model->tokenizer, cloud->name, cloud->tokenizer);
-  }
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
       return celslm_element_fail(
@@ -69,6 +65,21 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
   return there && !old->down && old->model == s->sites[u->site].model ? old : cloud;
 }
 
+/* Returns the KV bytes that will travel. */
+static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge,
+                         celslm_site *source, int context) {
+  celslm_plan plan = celslm_plan_from(edge, source, &opt->codec);
+  plan.cloud = &s->sites[s->cloud];
+  plan.streams = opt->cloud_streaming;
+  plan.overlaps = opt->codec_overlap;
+  plan.whole = opt->whole;
+  plan.chunk = opt->chunk;
+  double bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
+  celslm_fetch(edge, context, &plan);
+  celslm_plan_clear(&plan);
+  return bytes;
+}
+
 /* The user's last context follows it, if the old edge has it and there is room. */
 static void moved(const void *o, celslm_system *s, const celslm_user *u) {
   const options *opt = o;
@@ -77,7 +88,7 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
   celslm_site *source = source_of(opt, s, u, u->context);
   celslm_entry *e = celslm_store_entry(edge->store, u->context);
   if (source == &s->sites[s->cloud] || e->residence != CELSLM_ABSENT) return;
-  if (celslm_store_claim(edge->store, e)) celslm_site_fetch(edge, source, u->context, opt->codec);
+  if (celslm_store_claim(edge->store, e)) fetch_from(opt, s, edge, source, u->context);
 }
 
 static void at_edge(celslm_request *r) {
@@ -103,13 +114,11 @@ static void at_edge(celslm_request *r) {
       return;
     }
     r->source = CELSLM_CONTEXT_FETCHED;
-    r->kv_bytes = (double)edge->model->layers *
-                  opt->codec->layer_bytes(edge->model, (double)e->shared.tokens);
     const celslm_user *u = &r->system->users[r->user];
     bool here = r->site == u->site; /* it may have gone on while its prompt was on the way */
     celslm_site *source =
         here ? source_of(opt, r->system, u, r->context) : &r->system->sites[r->system->cloud];
-    celslm_site_fetch(edge, source, r->context, opt->codec);
+    r->kv_bytes = fetch_from(opt, r->system, edge, source, r->context);
   }
   if (opt->pipeline) {
     celslm_serve(r, r->prompt, e);

@@ -80,6 +80,7 @@ const celslm_strategy *celslm_strategy_find(const char *name);
 struct celslm_system {
   const celslm_scenario *scenario;
   celslm_net *net;
+  celslm_ns patience;            /* of messages whose way is cut: the scenario's */
   celslm_ran *ran;               /* NULL: no radio; the first users are its users */
   double *bytes_up, *bytes_down; /* by cell */
   celslm_user *users;

@@ -103,6 +103,10 @@ static const struct {
     {"bench serve kernels",
      "celslm: bench does not know \"kernels\"; `celslm bench --help` tells its arguments\n"},
     {"calibrate --tea", NULL},
+    {"quality --tea", "celslm: --tea is no option of celslm quality; see --help\n"},
+    {"quality --cloud nowhere.bin", "celslm: nowhere.bin: No such file or directory; a llama2.c "
+                                    "checkpoint is needed\n"},
+    {"quality --text /dev/null -o %s/x.csv", NULL},
     {"radio nowhere.xml", NULL},
     {"radio cmd/whole.xml --grid fast -o %s/x.h5", NULL},
     {"radio cmd/whole.xml --tea",
@@ -123,9 +127,9 @@ START_TEST(test_bad_input) {
 }
 END_TEST
 
-static const char *const helpful[] = {"--help",      "run --help",  "validate --help",
-                                      "list --help", "show --help", "calibrate --help", "sweep --help",
-                                      "bench --help"};
+static const char *const helpful[] = {"--help",       "run --help",  "validate --help",
+                                      "list --help",  "show --help", "calibrate --help",
+                                      "sweep --help", "bench --help"};
 
 START_TEST(test_help) {
   int status;

@@ -54,8 +54,10 @@ END_TEST
 
 /* What the codecs really write of a mapped context is what the simulation moves. */
 START_TEST(bytes_equal_the_simulated_ones) {
-  const char *name = celslm_wire_names[_i];
+  const char *name = celslm_wire_names[_i], *why;
   celslm_error err = {0};
+  celslm_codec coded;
+  ck_assert(celslm_codec_parse(name, &coded, &why));
   celslm_scenario *s = load(name);
   celslm_execution *x = celslm_execution_open(s, &err);
   ck_assert_msg(x != NULL, "%s", err.text);
@@ -68,9 +70,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
                                   .output = 5};
     celslm_executed e;
     ck_assert_msg(celslm_execute(x, &r, &e, &err), "%s", err.text);
-    ck_assert_double_eq(e.context_bytes, (double)s->models[1].layers *
-                                             celslm_codec_find(name)->layer_bytes(
-                                                 &s->models[1], (double)s->contexts[c].tokens));
+    ck_assert_double_eq(
+        e.context_bytes,
+        (double)s->models[1].layers *
+            celslm_codec_layer_bytes(&coded, &s->models[1], (double)s->contexts[c].tokens));
     ck_assert_uint_eq(strlen(e.prompt), 9);
     ck_assert_uint_eq(strlen(e.text), 5);
     celslm_executed_free(&e);
@@ -80,9 +83,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
   ck_assert_int_eq(run.status, 0);
   for (size_t i = 0; i < run.n; i++)
     if (run.rows[i].context_source == CELSLM_CONTEXT_FETCHED)
-      ck_assert_double_eq(run.rows[i].kv_bytes,
-                          4 * celslm_codec_find(name)->layer_bytes(
-                                  &s->models[1], (double)run.rows[i].context_tokens));
+      ck_assert_double_eq(
+          run.rows[i].kv_bytes,
+          (double)s->models[1].layers *
+              celslm_codec_layer_bytes(&coded, &s->models[1], (double)run.rows[i].context_tokens));
   free(run.rows), free(text);
   celslm_execution_close(x);
   celslm_scenario_free(s);
@@ -194,14 +198,14 @@ START_TEST(cloud_predicts_clearly_better_than_edge) {
                      *edge =
                          celslm_load_checkpoint(CELSLM_SOURCE_DIR "/tools/models/edge.bin", &err);
   ck_assert_msg(cloud && edge, "%s", err.text);
-  double short_cloud = held_out(cloud, &text, 256), short_edge = held_out(edge, &text, 256),
-         long_cloud = held_out(cloud, &text, 1024), long_edge = held_out(edge, &text, 1024);
-  printf("held-out bits per byte (Ruth, Jonah): cloud %.3f, edge %.3f in windows of 256; cloud "
-         "%.3f, edge %.3f in windows of 1,024\n",
-         short_cloud, short_edge, long_cloud, long_edge);
-  ck_assert_double_lt(short_cloud, short_edge - 0.08);
-  ck_assert_double_lt(long_cloud, long_edge - 0.08);
-  ck_assert_double_lt(long_edge, short_edge); /* it uses what it reads */
+  double cloud_bits = held_out(cloud, &text, 1024), edge_bits = held_out(edge, &text, 1024),
+         edge_short = held_out(edge, &text, 256);
+  printf(
+      "held-out bits per byte (Ruth, Jonah): cloud %.3f, edge %.3f in windows of 1,024; edge %.3f "
+      "in windows of 256\n",
+      cloud_bits, edge_bits, edge_short);
+  ck_assert_double_lt(cloud_bits, edge_bits - 0.1);
+  ck_assert_double_lt(edge_bits, edge_short); /* it uses what it reads */
   celslm_transformer_free(cloud), celslm_transformer_free(edge);
   celslm_text_free(&text);
 }
