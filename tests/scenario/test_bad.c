@@ -418,7 +418,7 @@ static const struct {
      "small"},
     {SCENARIO, "unknown-strategy",
      "bad/unknown-strategy.xml:16: <strategy> has no <oracle> in it; allowed: <cloud-only>, "
-     "<edge-only>, <ce-lslm>, <disaggregated>"},
+     "<edge-only>, <ce-lslm>, <disaggregated>, <mixed>"},
     {SCENARIO, "unsupported-precision",
      "bad/unsupported-precision.xml:7: <engine> \"edge0\": this-machine does not support "
      "weights=\"fp8\"; allowed there: f32, bf16"},
