@@ -211,6 +211,8 @@ static bool build_sites(world *w, celslm_error *err) {
     site->engine = celslm_engine_new(i, c, sc, s->net, w->prices, w->options->step, &hooks, err);
     if (!site->engine) return false;
     const celslm_shape shape = celslm_shape_of(site->model, c->weights, c->kv);
+    site->coder =
+        celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
     site->store = celslm_store_new(sc, c->context_memory, celslm_kv_bytes_per_token(&shape));
     if (s->cloud < 0 && sc->platform->hosts[c->host].role == CELSLM_CLOUD) s->cloud = i;
   }
@@ -251,6 +253,7 @@ static void destroy(world *w) {
   for (int i = 0; s->sites && i < w->scenario->n_engines; i++) {
     celslm_engine_free(s->sites[i].engine);
     celslm_store_free(s->sites[i].store);
+    celslm_coder_free(s->sites[i].coder);
   }
   celslm_prices_free(w->prices);
   celslm_ran_free(s->ran);
