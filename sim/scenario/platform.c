@@ -156,7 +156,7 @@ static bool gather_properties(const celslm_element *host, celslm_element *out, c
     for (size_t k = 0; k < sizeof properties / sizeof *properties; k++)
       known = known || strcmp(properties[k].name, name) == 0;
     if (!known) {
-      char list[600] = "";
+      char list[900] = "";
       for (size_t k = 0; k < sizeof properties / sizeof *properties; k++) {
         size_t at = strlen(list);
         snprintf(list + at, sizeof list - at, "%s%s", k ? ", " : "", properties[k].name);

@@ -120,8 +120,10 @@ static bool read_quality(celslm_scenario *s, const celslm_element *e, celslm_err
     if (strcmp(s->engines[i].name, name) == 0)
       return celslm_element_quantity(e, "of", CELSLM_UNIT_NUMBER, 0, 1, NAN, &s->prices.quality[i],
                                      err);
-  return celslm_element_fail(e, err, "<quality> engine \"%s\" is not an engine of this scenario",
-                             name);
+  return celslm_element_fail(
+      e, err,
+      "<quality> engine \"%s\" is not an engine of this scenario; name one of those in <engines>",
+      name);
 }
 
 bool celslm_read_prices(celslm_scenario *s, const celslm_element *e, celslm_error *err) {

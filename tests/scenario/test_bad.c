@@ -280,12 +280,12 @@ static const struct {
     {PLATFORM, "platform-unknown-property",
      "bad/platform-unknown-property.xml:17: <prop> \"celslm.carier\" is not known; allowed: "
      "celslm.role, celslm.profile, celslm.accelerators, celslm.interconnect, "
-     "celslm.interconnect_latency, celslm.serves, celslm.carrier, "
-     "celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
-     "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, "
-     "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, "
-     "celslm.tdd, celslm.numerology, "
-     "celslm.azimuth, celslm.downtilt, celslm.interference_gain, celslm.band"},
+     "celslm.interconnect_latency, celslm.price_hour, celslm.state_power, celslm.serves, "
+     "celslm.carrier, celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
+     "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, celslm.x, "
+     "celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, celslm.tdd, "
+     "celslm.numerology, celslm.azimuth, celslm.downtilt, celslm.interference_gain, "
+     "celslm.pa_efficiency, celslm.ue_pa_efficiency, celslm.band"},
     {PLATFORM, "platform-version",
      "bad/platform-version.xml:3: <platform> version \"4\" is not supported; give version=\"4.1\""},
     {PLATFORM, "platform-wifi",
@@ -551,7 +551,7 @@ static const struct {
      "must be at least -360 and at most 360"},
     {SCENARIO, "prices-no-such-engine",
      "bad/prices-no-such-engine.xml:17: <quality> engine \"edge9\" is not an engine of this "
-     "scenario"},
+     "scenario; name one of those in <engines>"},
     {SCENARIO, "prices-too-good",
      "bad/prices-too-good.xml:17: <quality> of \"1.5\": out of range; it must be at least 0 and at "
      "most 1"},
