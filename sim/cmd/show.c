@@ -105,7 +105,6 @@ static const line lines[] = {
     {"cost", HEADING, 0},
     {"in all", CENTS, FIELD(cost)},
     {"per response (CPR)", CENTS, FIELD(cpr)},
-    {"quality of the answers", NUMBER, FIELD(quality)},
     {"utility per cent (PCR)", NUMBER, FIELD(pcr)},
 };
 enum { N_LINES = sizeof lines / sizeof *lines };

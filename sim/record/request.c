@@ -288,12 +288,9 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(cost, "cent",
             "rent, electricity and traffic at the scenario's prices; NaN: it has none"),
     SUMMARY(cpr, "cent", "cost per response: cost over the completed requests"),
-    SUMMARY(
-        quality, "1",
-        "mean quality of the engines that gave the completed responses; NaN where the prices do "
-        "not say it for each"),
     SUMMARY(pcr, "1/cent",
-            "performance-cost ratio: (a quality + (1 - a) slo_share) / cpr, a the scenario's "
-            "quality_weight"),
+            "performance-cost ratio: U / cpr, U = a Q + (1 - a) slo_share, see accounting.md; NaN "
+            "where "
+            "quality or objectives are not known"),
 };
 const size_t celslm_summary_n_columns = LENGTH(celslm_summary_columns);

@@ -167,7 +167,7 @@ typedef struct celslm_summary_row {
   double energy; /* J of all hosts that serve */
   double energy_links, energy_radio, energy_response; /* J; all three over the completed requests */
   double cost, cpr;    /* cent: of everything; per completed request */
-  double quality, pcr; /* Q; U / CPR in 1/cent */
+  double pcr;          /* U / CPR, 1/cent */
 } celslm_summary_row;
 extern const celslm_column celslm_summary_columns[];
 extern const size_t celslm_summary_n_columns;

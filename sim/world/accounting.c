@@ -103,11 +103,10 @@ void celslm_account_summary(const celslm_system *s, double duration, double qual
   }
   row->energy_response = (row->energy + row->energy_links + row->energy_radio) / n;
   row->cost = row->cpr = row->pcr = NAN;
-  row->quality = quality / n;
   if (!prices->given) return;
   row->cost = cost + row->energy_radio * prices->joule + row->wan_bytes * prices->wan_byte;
   row->cpr = row->cost / n;
   double a = prices->quality_weight;
-  double useful = (a > 0 ? a * row->quality : 0) + (a < 1 ? (1 - a) * row->slo_share : 0);
+  double useful = (a > 0 ? a * quality / n : 0) + (a < 1 ? (1 - a) * row->slo_share : 0);
   if (row->cpr > 0) row->pcr = useful / row->cpr;
 }
