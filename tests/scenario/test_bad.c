@@ -424,7 +424,7 @@ static const struct {
      "small"},
     {SCENARIO, "unknown-strategy",
      "bad/unknown-strategy.xml:16: <strategy> has no <oracle> in it; allowed: <cloud-only>, "
-     "<edge-only>, <ce-lslm>, <disaggregated>, <mixed>"},
+     "<edge-only>, <ce-lslm>, <disaggregated>, <routing>, <cascade>, <edge-cluster>, <mixed>"},
     {SCENARIO, "unsupported-precision",
      "bad/unsupported-precision.xml:7: <engine> \"edge0\": this-machine does not support "
      "weights=\"fp8\"; allowed there: f32, bf16"},
