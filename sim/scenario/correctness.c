@@ -16,7 +16,8 @@ static bool read_accuracy(celslm_scenario *s, const celslm_element *e, celslm_er
   const char *name = celslm_element_attribute(e, "model");
   int model = model_named(s, name);
   if (model < 0)
-    return celslm_element_fail(e, err, "<of> model \"%s\" is not listed in <models>", name);
+    return celslm_element_fail(
+        e, err, "<of> model \"%s\" is not listed in <models>; give one of them", name);
   if (!isnan(s->correctness.accuracy[model]))
     return celslm_element_fail(e, err, "<of> model \"%s\" has an accuracy already; give one", name);
   return celslm_element_quantity(e, "accuracy", CELSLM_UNIT_NUMBER, 0, 1, NAN,
@@ -27,8 +28,8 @@ static bool read_accuracy(celslm_scenario *s, const celslm_element *e, celslm_er
 static bool check_either(const celslm_scenario *s, const celslm_element *e, celslm_error *err) {
   const celslm_correctness_config *c = &s->correctness;
   if (isnan(c->correlation) == isnan(c->either))
-    return celslm_element_fail(e, err,
-                               "<correctness> needs either correlation=\"...\" or either=\"...\"");
+    return celslm_element_fail(
+        e, err, "<correctness> has both or neither of correlation and either; give exactly one");
   if (isnan(c->either)) return true;
   if (e->n_children != 2)
     return celslm_element_fail(e, err,

@@ -140,7 +140,8 @@ START_TEST(test_bad_routing) {
             "<routing> edge_share \"1.5\": out of range");
   bad_input("<correctness correlation=\"0.5\" either=\"0.8\"><of model=\"big\" accuracy=\"0.5\"/>"
             "<of model=\"small\" accuracy=\"0.5\"/></correctness>",
-            "<edge-only/>", "<correctness> needs either correlation=\"...\" or either=\"...\"");
+            "<edge-only/>",
+            "<correctness> has both or neither of correlation and either; give exactly one");
   bad_input(
       "<correctness either=\"0.5\"><of model=\"big\" accuracy=\"0.7\"/>"
       "<of model=\"small\" accuracy=\"0.5\"/></correctness>",
@@ -151,7 +152,7 @@ START_TEST(test_bad_routing) {
             "<edge-only/>",
             "<correctness> says nothing of small, which engine \"e\" serves; add an <of>");
   bad_input("<correctness correlation=\"0.5\"><of model=\"huge\" accuracy=\"0.7\"/></correctness>",
-            "<edge-only/>", "<of> model \"huge\" is not listed in <models>");
+            "<edge-only/>", "<of> model \"huge\" is not listed in <models>; give one of them");
 }
 END_TEST
 
