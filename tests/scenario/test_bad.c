@@ -60,8 +60,9 @@ static const struct {
      "bad/context-too-long.xml:9: context \"a\" has 5000 tokens, but small on engine \"edge0\" "
      "reads at most 4096; shorten it or choose another model"},
     {SCENARIO, "correctness-both",
-     "bad/correctness-both.xml:16: <correctness> needs either correlation=\"...\" or "
-     "either=\"...\""},
+     "bad/correctness-both.xml:16: <correctness> has both or neither of correlation and either; "
+     "give "
+     "exactly one"},
     {SCENARIO, "correctness-missing-model",
      "bad/correctness-missing-model.xml:16: <correctness> says nothing of small, which engine "
      "\"edge0\" serves; add an <of>"},
