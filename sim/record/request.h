@@ -135,7 +135,7 @@ extern const size_t celslm_class_n_columns;
 
 /* One row per strategy: /summary */
 typedef struct celslm_summary_row {
-  uint8_t strategy;
+  uint8_t strategy, layer_map;
   int64_t arrived, completed, rejected, dropped, in_flight;
   double duration;   /* s from 0 to the last event */
   double throughput, token_throughput; /* completed requests, output tokens per s */

@@ -5,8 +5,6 @@
  * has failed and awaits nothing. */
 #include "share/fetch.h"
 
-#include "share/align.h"
-
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -313,15 +311,10 @@ static void refused(void *self) {
     fail(f);
     return;
   }
-  int *map = celslm_alloc((unsigned long)f->plan.n, sizeof *map);
-  celslm_layer_map_uniform((int)cloud->model->layers, f->plan.n, map);
-  for (int k = 0; k < s->n; k++) {
-    celslm_layer_plan *l = &f->plan.layers[s->pieces[k].layer];
-    l->from = CELSLM_FROM_CLOUD;
-    l->site = cloud;
-    l->layer = (int16_t)map[s->pieces[k].layer];
-  }
-  free(map);
+  celslm_plan uniform = celslm_plan_from(f->to, cloud, f->plan.layers[s->pieces[0].layer].codec);
+  const celslm_layer_plan *as = f->plan.otherwise ? f->plan.otherwise : uniform.layers;
+  for (int k = 0; k < s->n; k++) f->plan.layers[s->pieces[k].layer] = as[s->pieces[k].layer];
+  celslm_plan_clear(&uniform);
   s->from = CELSLM_FROM_CLOUD;
   s->site = cloud;
   ask(s);

@@ -5,18 +5,74 @@
  * others join that fetch. With pipeline="yes" their prefills follow the layers as they arrive; with
  * "no" (the ablation) they wait for the last one. A context that the edge's store has no room for
  * (everything in it is in use) is recomputed at the edge as part of the prompt. */
+#include "share/alignment.h"
 #include "share/fetch.h"
 #include "strategy/at_site.h"
+
+#include <stdlib.h>
 
 typedef struct options {
   bool pipeline, cloud_warm;
   celslm_codec codec;
   bool cloud_streaming, codec_overlap, whole;
   int64_t chunk;
+  int64_t local_layers;
+  int map_at; /* MAP_AT_CLOUD ... */
+  int64_t map_window;
+  celslm_alignment *maps; /* by engine, of those at the edge */
+  int n_maps;
   int after_handover; /* FROM_CLOUD ... */
 } options;
 
 enum { FROM_CLOUD, FROM_OLD_EDGE, MIGRATE };
+enum { MAP_AT_CLOUD, MAP_AT_EDGE, MAP_FREE };
+
+static void clear(void *o) {
+  options *opt = o;
+  for (int i = 0; i < opt->n_maps; i++) celslm_alignment_clear(&opt->maps[i]);
+  free(opt->maps);
+}
+
+/* A file is of all pairs of models, so one that is stretched evenly says that all are. */
+static uint8_t layer_map(const void *o) {
+  const options *opt = o;
+  celslm_map_kind kind = CELSLM_MAP_NONE;
+  for (int i = 0; i < opt->n_maps; i++)
+    if (opt->maps[i].kind != CELSLM_MAP_NONE) kind = opt->maps[i].kind;
+  return (uint8_t)kind;
+}
+
+/* Which cloud layers the layers of each edge's model are made of, and where they are mapped. */
+static bool read_map(options *opt, const celslm_system *s, const celslm_element *e,
+                     celslm_error *err) {
+  static const char *const places[] = {"cloud", "edge", "free", NULL};
+  const celslm_model *cloud = s->sites[s->cloud].model;
+  if (!celslm_element_choice(e, "map_at", places, MAP_AT_CLOUD, &opt->map_at, err) ||
+      !celslm_element_integer(e, "map_window", 1, 1 << 10, opt->map_at == MAP_AT_EDGE ? 1 : 3,
+                              &opt->map_window, err) ||
+      !celslm_element_integer(e, "local_layers", 0, 1 << 10, 0, &opt->local_layers, err))
+    return false;
+  if (opt->map_at == MAP_AT_EDGE && opt->map_window > 1)
+    return celslm_element_fail(e, err,
+                               "<ce-lslm> map_window %lld cannot be mapped at the edge, to which "
+                               "each layer's states travel once; allowed there: 1",
+                               (long long)opt->map_window);
+  char *file = celslm_element_path(e, "map");
+  bool ok = true;
+  opt->n_maps = s->scenario->n_engines;
+  opt->maps = celslm_alloc((unsigned long)opt->n_maps, sizeof *opt->maps);
+  for (int i = 0; ok && i < opt->n_maps; i++) {
+    bool edge = s->scenario->platform->hosts[s->sites[i].host].role != CELSLM_CLOUD;
+    const celslm_model *model = s->sites[i].model;
+    if (!edge) continue;
+    ok = celslm_alignment_init(&opt->maps[i], cloud, model, file, err);
+    if (ok && opt->local_layers > model->layers)
+      ok = celslm_element_fail(e, err, "<ce-lslm> local_layers %lld: %s has %lld",
+                               (long long)opt->local_layers, model->name, (long long)model->layers);
+  }
+  free(file);
+  return ok;
+}
 
 static bool configure(void *o, const celslm_system *s, const celslm_element *e, celslm_error *err) {
   options *opt = o;
@@ -34,6 +90,7 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
+  if (!read_map(opt, s, e, err)) return false;
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
       return celslm_element_fail(
@@ -69,7 +126,10 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
 static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge,
                          celslm_site *source, int context) {
   celslm_plan plan = celslm_plan_from(edge, source, &opt->codec);
-  plan.cloud = &s->sites[s->cloud];
+  int64_t states = s->sites[s->cloud].model->hidden * opt->map_window;
+  celslm_plan_align(&plan, edge->model, opt->maps[edge->index].map,
+                    opt->map_at == MAP_FREE ? 0 : (int32_t)states, opt->map_at == MAP_AT_EDGE);
+  celslm_plan_compute(&plan, (int)opt->local_layers, &s->sites[s->cloud]);
   plan.streams = opt->cloud_streaming;
   plan.overlaps = opt->codec_overlap;
   plan.whole = opt->whole;
@@ -140,6 +200,8 @@ const celslm_strategy celslm_strategy_ce_lslm = {
     .paper = "arXiv 2505.14085",
     .options_size = sizeof(options),
     .configure = configure,
+    .layer_map = layer_map,
+    .clear = clear,
     .arrive = arrive,
     .moved = moved,
 };

@@ -67,7 +67,8 @@ typedef struct celslm_strategy {
    * the engines which the strategy needs was checked when it was read (scenario/workload.c). */
   bool (*configure)(void *options, const celslm_system *s, const celslm_element *e,
                     celslm_error *err);
-  void (*clear)(void *options); /* frees what options own; NULL: nothing */
+  uint8_t (*layer_map)(const void *options); /* celslm_map_kind, for the summary; NULL: none */
+  void (*clear)(void *options);              /* frees what options own; NULL: nothing */
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
   void (*forget)(celslm_request *r); /* frees what it keeps for a request; NULL: nothing */
   /* A user has come to another edge (user->before was its site). NULL: nothing is to be done. */

@@ -384,6 +384,7 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
   }
   *row = (celslm_summary_row){
       .strategy = (uint8_t)b->options->strategy,
+      .layer_map = s->strategy->layer_map ? s->strategy->layer_map(s->options) : 0,
       .duration = duration,
       .throughput = (double)b->all.ends[CELSLM_COMPLETED] / duration,
       .token_throughput = (double)tokens / duration,
