@@ -308,6 +308,9 @@ static const struct {
     {PROFILE, "profile-above-peak",
      "bad/profile-above-peak.xml:13: <curve kind=\"gemm\"> flop_rate is above the device's peak; "
      "it must be at most 100Tf, the f16 peak"},
+    {PROFILE, "profile-codec-stands-still",
+     "bad/profile-codec-stands-still.xml:20: <codec> encode \"0GBps\": out of range; it must be "
+     "more than 0"},
     {PROFILE, "profile-missing-overhead",
      "bad/profile-missing-overhead.xml:10: <curves> cannot stand here; allowed: <overhead>"},
     {PROFILE, "profile-no-peak-for-curves",
@@ -320,6 +323,8 @@ static const struct {
      "bad/profile-power-upside-down.xml:7: <power> idle is above max; it must not be"},
     {PROFILE, "profile-second-peak",
      "bad/profile-second-peak.xml:4: a second <peak dtype=\"f16\">; one for each precision"},
+    {PROFILE, "profile-two-codecs",
+     "bad/profile-two-codecs.xml:21: a second <codec name=\"int8\">; one of each name"},
     {PROFILE, "profile-two-gemms",
      "bad/profile-two-gemms.xml:17: a second <curve kind=\"gemm\">; one of each kind"},
     {PROFILE, "profile-unknown-dtype",
