@@ -274,15 +274,14 @@ START_TEST(test_map_costs) {
       double bytes = 2 * out * n;
       const celslm_curve *gemm =
           &cloud->curves[CELSLM_CURVE_GEMM]; /* the edge has the same device */
-      if (way == 0) there = celslm_curve_time(gemm, n * (2 * in * out + out), 0, n);
-      if (way == 1) here = celslm_curve_time(gemm, n * (2 * in * out + out), 0, n);
+      double plain = 2 * out * n, scores = 2 * rank * n;
+      if (way == 0) there = celslm_curve_time(gemm, n * (2 * in * out + out), 2 * plain, n);
+      if (way == 1) here = celslm_curve_time(gemm, n * (2 * in * out + out), 2 * plain, n);
       if (way == 1) bytes = 2 * 1024 * n;
       if (way == 3) {
         bytes = 2 * rank * n;
-        there = celslm_curve_time(gemm, n * (2 * in * rank + rank), 0, n);
-        here = celslm_curve_time(gemm, n * (2 * rank * out + out), 0, n);
-        there += (2 * out * n + bytes) / cloud->bandwidth;
-        here += (2 * out * n + bytes) / cloud->bandwidth;
+        there = celslm_curve_time(gemm, n * (2 * in * rank + rank), plain + scores, n);
+        here = celslm_curve_time(gemm, n * (2 * rank * out + out), plain + scores, n);
       }
       double time[4][STAGES];
       for (int l = 0; l < 4; l++) {
