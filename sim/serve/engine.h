@@ -15,7 +15,9 @@
  * A job may stand on a shared context whose KV cache lives outside of its own blocks (`shared`): it
  * is attended by every sequence and read once per iteration for all that share it. If that cache is
  * still being loaded (`stream`), the job runs in the lane: each iteration carries the decodes and
- * those layers of the job's prefill for which KV is there; nobody waits for a missing layer.
+ * those layers of the job's prefill for which KV is there; nobody waits for a missing layer. A job
+ * that `stalls` takes the batch with it instead, as layer-wise connectors of real servers do: from
+ * its first layer on all go through the layers together, and wait together for a missing one.
  *
  * Time. An iteration costs what the op list of its batch costs, rounded once to ticks of 2^-20 ns;
  * while only decodes run, its length is affine in the step index (with one break, where attention
@@ -58,6 +60,9 @@ typedef struct celslm_shared {
 typedef struct celslm_stream {
   int64_t ready;      /* layers 0..ready-1 are there */
   celslm_ns complete; /* when the last one came; CELSLM_NEVER before */
+  int64_t local;      /* of these, 0..local-1 are computed on the engine that waits for them: who
+                         waits must not be in its way */
+  celslm_ns first;    /* when the first one came; undefined before */
 } celslm_stream;
 
 typedef enum celslm_job_state {
@@ -97,6 +102,7 @@ typedef struct celslm_job {
   int32_t output;              /* tokens to generate; 0: prefill only */
   celslm_shared *shared;       /* NULL: none */
   const celslm_stream *stream; /* NULL: the context is all there */
+  bool stalls;                 /* the batch waits with it for a layer of its stream */
   int16_t layers;              /* computes only so many, the first ones; output 0. 0: all */
   const celslm_job_owner *owner;
   void *self;               /* the owner's */
@@ -167,6 +173,8 @@ void celslm_engine_abort(celslm_engine *e);
  * come. An iteration that it takes part in lasts as long as planned. */
 void celslm_engine_withdraw(celslm_engine *e, celslm_job *job);
 
+/* s to prefill so many tokens over so many in an empty batch. */
+double celslm_engine_prefill_seconds(const celslm_engine *e, int64_t tokens, int64_t past);
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
 int64_t celslm_engine_blocks(const celslm_engine *e);
 /* At the end of a run: counts the iterations that are over of a jump, and hands the span being

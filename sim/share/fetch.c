@@ -114,6 +114,12 @@ static void layers_there(fetch *f, int n) {
   f->missing -= n;
   while (*ready < f->plan.n && !f->left[*ready]) ++*ready;
   bool moved = *ready > before;
+  if (moved && !before) f->entry->stream.first = now_of(f);
+  if (moved && f->missing) {
+    f->awaited++; /* while others are told */
+    celslm_store_layers(f->entry);
+    f->awaited--;
+  }
   settle(f);
   if (moved) celslm_engine_poke(engine);
 }
@@ -457,6 +463,7 @@ void celslm_fetch(celslm_site *to, int context, const celslm_plan *plan) {
                .plan = celslm_plan_copy(plan)};
   assert(!celslm_plan_fault(plan, (int)to->model->layers, plan->n));
   f->entry->computed_here = false;
+  f->entry->stream.local = celslm_plan_local(&f->plan);
   f->entry->fetches++;
   sort_layers(f);
   f->awaited++; /* this call */

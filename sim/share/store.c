@@ -63,7 +63,7 @@ bool celslm_store_claim(celslm_store *s, celslm_entry *e) {
   s->used += e->bytes;
   e->residence = CELSLM_LOADING;
   e->pins = 1;
-  e->stream = (celslm_stream){0, CELSLM_NEVER};
+  e->stream = (celslm_stream){.complete = CELSLM_NEVER};
   e->asked = e->ready = CELSLM_NEVER;
   return true;
 }
@@ -79,6 +79,7 @@ void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool o
     next = w->next;
     w->then(w->self, ok);
   }
+  celslm_store_layers(e);
   celslm_store_unpin(s, e);
 }
 
@@ -101,6 +102,19 @@ void celslm_store_unwait(celslm_entry *e, celslm_waiter *w) {
       return;
     }
     last = *at;
+  }
+}
+
+void celslm_store_watch(celslm_entry *e, celslm_waiter *w) {
+  append(&e->watching, &e->watching_last, w);
+}
+
+void celslm_store_layers(celslm_entry *e) {
+  celslm_waiter *w = e->watching;
+  e->watching = e->watching_last = NULL; /* who is not content watches again */
+  for (celslm_waiter *next; w; w = next) {
+    next = w->next;
+    w->then(w->self, true);
   }
 }
 

@@ -46,6 +46,7 @@ typedef struct celslm_entry {
   double bytes;
   struct celslm_entry *older, *newer; /* among resident and unpinned ones */
   celslm_waiter *waiting, *waiting_last;
+  celslm_waiter *watching, *watching_last; /* for the next layer, or the end of the load */
   int64_t hits, fetches, joins, evictions;
   double bytes_fetched;
 } celslm_entry;
@@ -64,6 +65,9 @@ bool celslm_store_claim(celslm_store *s, celslm_entry *e);
 void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool ok);
 void celslm_store_wait(celslm_entry *e, celslm_waiter *w);
 void celslm_store_unwait(celslm_entry *e, celslm_waiter *w); /* no-op if it does not wait */
+/* Calls w->then(self, true) when the next layers of a load have come, or the load has ended. */
+void celslm_store_watch(celslm_entry *e, celslm_waiter *w);
+void celslm_store_layers(celslm_entry *e); /* layers have come */
 void celslm_store_pin(celslm_store *s, celslm_entry *e);
 void celslm_store_unpin(celslm_store *s, celslm_entry *e); /* becomes the most recently used */
 /* Calls w->then when something has been unpinned, so that a claim that failed may succeed now. */

@@ -17,6 +17,7 @@ typedef struct options {
   bool cloud_streaming, codec_overlap, whole;
   int64_t chunk;
   int64_t local_layers;
+  int join;   /* celslm_join */
   int map_at; /* MAP_AT_CLOUD ... */
   int64_t map_window;
   celslm_alignment *maps; /* by engine, of those at the edge */
@@ -87,6 +88,8 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
       !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err))
     return false;
   opt->whole = transfer == 1;
+  static const char *const joins[] = {"lane", "stall", "admit", NULL};
+  if (!celslm_element_choice(e, "join", joins, CELSLM_JOIN_LANE, &opt->join, err)) return false;
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
@@ -159,6 +162,7 @@ static void at_edge(celslm_request *r) {
     return;
   }
   celslm_entry *e = entry_of(r);
+  r->join = (uint8_t)opt->join;
   if (e->residence == CELSLM_RESIDENT) {
     r->source = CELSLM_CONTEXT_HIT;
     e->hits++;

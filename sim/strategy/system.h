@@ -42,20 +42,29 @@ typedef struct celslm_request {
   celslm_entry *entry;    /* of the context it stands on, pinned; NULL: none */
   celslm_ns arrival, uploaded, first_seen, last_seen;
   celslm_ns compute, hidden, loading_there, loading_here,
-      moving;          /* ns until the first token: system.c, break_down */
-  uint8_t source, end; /* celslm_context_source, celslm_end */
-  uint8_t messages;    /* on their way to the user */
-  uint8_t reason;      /* celslm_reason: why it will not be completed */
-  bool done;           /* the engine has produced its last token, or will not */
-  bool refused;        /* ... since it was rejected after its first token */
-  bool failed_stream;  /* the context that it was to follow does not come */
-  uint64_t to_cloud;   /* B of user data that reached a cloud host */
-  double kv_bytes;     /* fetched on this request's behalf */
+      moving;            /* ns until the first token: system.c, break_down */
+  uint8_t source, end;   /* celslm_context_source, celslm_end */
+  uint8_t messages;      /* on their way to the user */
+  uint8_t reason;        /* celslm_reason: why it will not be completed */
+  bool done;             /* the engine has produced its last token, or will not */
+  bool refused;          /* ... since it was rejected after its first token */
+  bool failed_stream;    /* the context that it was to follow does not come */
+  uint64_t to_cloud;     /* B of user data that reached a cloud host */
+  double kv_bytes;       /* fetched on this request's behalf */
+  uint8_t join;          /* celslm_join */
+  celslm_waiter watcher; /* of its context's layers, before it joins */
   void (*then)(struct celslm_request *r);
   celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
   void *handover;                        /* the strategy's */
   struct celslm_request *before, *after; /* among the live ones */
 } celslm_request;
+
+/* How a request whose context is on its way shares its engine. */
+typedef enum celslm_join {
+  CELSLM_JOIN_LANE,  /* iterations carry its layers that are there; nobody waits */
+  CELSLM_JOIN_STALL, /* the batch waits with it */
+  CELSLM_JOIN_ADMIT  /* it joins when the rest of the fetch hides behind its compute */
+} celslm_join;
 
 /* A way to serve requests: one file each, behind this table. */
 typedef struct celslm_strategy {
