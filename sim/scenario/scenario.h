@@ -13,6 +13,7 @@
 #include "scenario/model.h"
 #include "scenario/platform.h"
 #include "scenario/radio.h"
+#include "scenario/upkeep.h"
 
 /* One model served on one host. */
 typedef struct celslm_engine_config {
@@ -121,6 +122,7 @@ typedef struct celslm_scenario {
   int n_strategies;
   celslm_faults_config faults;
   celslm_slo_config slo;
+  celslm_prices_config prices;
   celslm_results_config results;
   bool execute;          /* compute="execute": every model has a checkpoint */
   char *execution_text;  /* file that tokens come from; NULL: not to be executed */

@@ -155,7 +155,7 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
 }
 
 static void at_edge(celslm_request *r) {
-  const options *opt = r->system->options;
+  const options *opt = r->options;
   celslm_site *edge = &r->system->sites[r->site];
   if (r->context < 0) {
     celslm_serve_recomputing(r);

@@ -267,7 +267,7 @@ static void add_piece(handover *h, double bytes, celslm_ns when) {
 
 static void chunk(celslm_job *job, celslm_ns when) {
   celslm_request *r = job->self;
-  const options *o = r->system->options;
+  const options *o = r->options;
   handover *h = r->handover;
   const celslm_model *m = r->system->sites[r->site].model;
   celslm_ns now = celslm_net_now(r->system->net);
@@ -286,7 +286,7 @@ static void chunk(celslm_job *job, celslm_ns when) {
 
 static void prefilled(celslm_job *job) {
   celslm_request *r = job->self;
-  const options *o = r->system->options;
+  const options *o = r->options;
   handover *h = r->handover;
   const celslm_site *site = &r->system->sites[r->site];
   if (r->output == 1) {
@@ -311,7 +311,7 @@ static const celslm_job_owner prefill_owner = {.first_token = celslm_first_token
 static void uploaded(celslm_request *r) {
   const celslm_scenario *s = r->system->scenario;
   int64_t context = r->context < 0 ? 0 : s->contexts[r->context].tokens;
-  options *o = r->system->options;
+  options *o = r->options;
   handover *h = celslm_alloc(1, sizeof *h);
   *h = (handover){.r = r,
                   .decode = o->decode ? choose(r->system, o, o->decode, o->n_decode, &o->turn_back)
@@ -324,7 +324,7 @@ static void uploaded(celslm_request *r) {
 
 static void arrive(const void *unused, celslm_request *r) {
   (void)unused;
-  options *o = r->system->options;
+  options *o = r->options;
   celslm_upload(r, choose(r->system, o, o->prefill, o->n_prefill, &o->turn), uploaded);
 }
 
