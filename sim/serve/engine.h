@@ -62,7 +62,9 @@ typedef struct celslm_stream {
   celslm_ns complete; /* when the last one came; CELSLM_NEVER before */
   int64_t local;      /* of these, 0..local-1 are computed on the engine that waits for them: who
                          waits must not be in its way */
-  celslm_ns first;    /* when the first one came; undefined before */
+  celslm_ns first; /* when the first that were missing came, and how many there were then; 0: none
+                      has come */
+  int64_t base;
 } celslm_stream;
 
 typedef enum celslm_job_state {

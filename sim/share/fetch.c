@@ -114,7 +114,10 @@ static void layers_there(fetch *f, int n) {
   f->missing -= n;
   while (*ready < f->plan.n && !f->left[*ready]) ++*ready;
   bool moved = *ready > before;
-  if (moved && !before) f->entry->stream.first = now_of(f);
+  if (moved && !f->entry->stream.first) {
+    f->entry->stream.first = now_of(f);
+    f->entry->stream.base = *ready;
+  }
   if (moved && f->missing) {
     f->awaited++; /* while others are told */
     celslm_store_layers(f->entry);

@@ -38,6 +38,16 @@ void celslm_plan_align(celslm_plan *p, const celslm_model *to, const int *map, i
   }
 }
 
+static celslm_layer_plan *copy_of(const celslm_layer_plan *layers, int n) {
+  size_t size = (size_t)n * sizeof *layers;
+  return memcpy(celslm_alloc(1, size), layers, size);
+}
+
+void celslm_plan_otherwise(celslm_plan *p) {
+  free(p->otherwise);
+  p->otherwise = copy_of(p->layers, p->n);
+}
+
 void celslm_plan_compute(celslm_plan *p, int s, celslm_site *cloud) {
   p->cloud = cloud;
   for (int j = 0; j < s; j++) p->layers[j] = (celslm_layer_plan){.from = CELSLM_FROM_LOCAL};
@@ -51,9 +61,8 @@ void celslm_plan_clear(celslm_plan *p) {
 
 celslm_plan celslm_plan_copy(const celslm_plan *p) {
   celslm_plan copy = *p;
-  size_t size = (size_t)p->n * sizeof *copy.layers;
-  copy.layers = memcpy(celslm_alloc(1, size), p->layers, size);
-  if (p->otherwise) copy.otherwise = memcpy(celslm_alloc(1, size), p->otherwise, size);
+  copy.layers = copy_of(p->layers, p->n);
+  if (p->otherwise) copy.otherwise = copy_of(p->otherwise, p->n);
   return copy;
 }
 

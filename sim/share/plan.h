@@ -63,6 +63,8 @@ celslm_plan celslm_plan_from(struct celslm_site *to, struct celslm_site *from,
  * (0: at no cost), and where. */
 void celslm_plan_align(celslm_plan *p, const celslm_model *to, const int *map, int32_t inputs,
                        bool maps_here);
+/* Keeps the layers as they are now, for what peers turn out not to have. */
+void celslm_plan_otherwise(celslm_plan *p);
 /* Computes the first s layers here; `cloud` has the context's tokens. */
 void celslm_plan_compute(celslm_plan *p, int s, struct celslm_site *cloud);
 void celslm_plan_clear(celslm_plan *p);

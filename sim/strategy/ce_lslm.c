@@ -8,12 +8,13 @@
 #include "share/alignment.h"
 #include "share/fetch.h"
 #include "strategy/at_site.h"
+#include "strategy/gather.h"
 
 #include <stdlib.h>
 
 typedef struct options {
   bool pipeline, cloud_warm;
-  celslm_codec codec;
+  celslm_codec codec, plain; /* on the network; on disks */
   bool cloud_streaming, codec_overlap, whole;
   int64_t chunk;
   int64_t local_layers;
@@ -79,7 +80,9 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   options *opt = o;
   static const char *const transfers[] = {"layers", "whole", NULL};
   int transfer;
-  if (!celslm_codec_read(e, "codec", &opt->codec, err) ||
+  const char *why;
+  if (!celslm_codec_parse("f16", &opt->plain, &why) ||
+      !celslm_codec_read(e, "codec", &opt->codec, err) ||
       !celslm_element_bool(e, "cloud_streaming", true, &opt->cloud_streaming, err) ||
       !celslm_element_bool(e, "codec_overlap", true, &opt->codec_overlap, err) ||
       !celslm_element_integer(e, "chunk", 0, 1 << 30, 0, &opt->chunk, err) ||
@@ -132,11 +135,20 @@ static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge
   int64_t states = s->sites[s->cloud].model->hidden * opt->map_window;
   celslm_plan_align(&plan, edge->model, opt->maps[edge->index].map,
                     opt->map_at == MAP_FREE ? 0 : (int32_t)states, opt->map_at == MAP_AT_EDGE);
-  celslm_plan_compute(&plan, (int)opt->local_layers, &s->sites[s->cloud]);
+  if (source == &s->sites[s->cloud]) celslm_plan_otherwise(&plan);
   plan.streams = opt->cloud_streaming;
   plan.overlaps = opt->codec_overlap;
   plan.whole = opt->whole;
   plan.chunk = opt->chunk;
+  celslm_gathering gathering = {.edge = edge,
+                                .source = source,
+                                .context = context,
+                                .source_up = true,
+                                .codec = &opt->codec,
+                                .plain = &opt->plain};
+  celslm_gather(s, &gathering, &plan);
+  bool kept = celslm_store_entry(edge->store, context)->held >= opt->local_layers;
+  celslm_plan_compute(&plan, kept ? 0 : (int)opt->local_layers, &s->sites[s->cloud]);
   double bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
   celslm_fetch(edge, context, &plan);
   celslm_plan_clear(&plan);
@@ -163,6 +175,7 @@ static void at_edge(celslm_request *r) {
   }
   celslm_entry *e = entry_of(r);
   r->join = (uint8_t)opt->join;
+  celslm_store_request(edge->store, e);
   if (e->residence == CELSLM_RESIDENT) {
     r->source = CELSLM_CONTEXT_HIT;
     e->hits++;
@@ -173,7 +186,7 @@ static void at_edge(celslm_request *r) {
     r->source = CELSLM_CONTEXT_JOINED;
     e->joins++;
   } else {
-    if (!celslm_store_claim(edge->store, e)) {
+    if (!celslm_store_admits(edge->store, e) || !celslm_store_claim(edge->store, e)) {
       celslm_serve_recomputing(r);
       return;
     }

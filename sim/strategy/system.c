@@ -304,8 +304,9 @@ static bool hidden_behind_compute(const celslm_request *r) {
   const celslm_stream *s = &r->entry->stream;
   int64_t layers = site->model->layers, left = layers - s->ready;
   if (!left) return true;
-  if (s->ready < 2) return false; /* nobody knows how fast they come */
-  double each = celslm_seconds(celslm_net_now(r->system->net) - s->first) / (double)(s->ready - 1);
+  if (!s->first || s->ready == s->base) return false; /* nobody knows how fast they come */
+  double each =
+      celslm_seconds(celslm_net_now(r->system->net) - s->first) / (double)(s->ready - s->base);
   double compute =
       celslm_engine_prefill_seconds(site->engine, r->job.prompt, r->entry->shared.tokens);
   return (double)left * each <= compute * (double)(layers - 1) / (double)layers;
