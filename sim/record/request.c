@@ -155,6 +155,7 @@ const celslm_column celslm_context_columns[] = {
     CONTEXT(refused, "1", "times the store's admission did not let it in"),
     CONTEXT(partial_hits, "1", "loads that found its first layers still there"),
     CONTEXT(spills, "1", "times it was written to the host's disk"),
+    CONTEXT(outdated, "1", "times what it held was dropped because the context had changed"),
     CONTEXT(bytes_fetched, "B", "KV moved to the engine over the network"),
     CONTEXT(bytes, "B", "its KV, when all of it is in the store"),
     CONTEXT(capacity, "B", "the engine's context_memory"),

@@ -267,6 +267,7 @@ void celslm_store_clear(celslm_store *s) {
 
 void celslm_store_invalidate(celslm_store *s, celslm_entry *e) {
   if (s->disk) celslm_disk_drop(s->disk, (int)(e - s->entries));
+  if (e->residence != CELSLM_ABSENT || e->held) e->outdated++;
   if (e->residence == CELSLM_LOADING) e->held = 0;
   if (e->pins)
     e->doomed = true;

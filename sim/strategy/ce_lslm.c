@@ -24,6 +24,10 @@ typedef struct options {
   celslm_alignment *maps; /* by engine, of those at the edge */
   int n_maps;
   int after_handover; /* FROM_CLOUD ... */
+  celslm_system *system;
+  celslm_event pushing;
+  int64_t push;     /* contexts */
+  celslm_ns period; /* 0: pushed at the start only */
 } options;
 
 enum { FROM_CLOUD, FROM_OLD_EDGE, MIGRATE };
@@ -96,6 +100,11 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
+  double period;
+  if (!celslm_element_integer(e, "push", 0, 1 << 30, 0, &opt->push, err) ||
+      !celslm_element_quantity(e, "push_period", CELSLM_UNIT_TIME, 0, 1e9, 0, &period, err))
+    return false;
+  opt->period = celslm_ns_of(period);
   if (!read_map(opt, s, e, err)) return false;
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
@@ -155,6 +164,55 @@ static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge
   return bytes;
 }
 
+/* How often a context was asked for, at all edges. */
+static int64_t fame(const celslm_system *s, int context) {
+  int64_t n = 0;
+  for (int i = 0; i < s->scenario->n_engines; i++)
+    n += celslm_store_entry(s->sites[i].store, context)->requests;
+  return n;
+}
+
+typedef struct rank {
+  int64_t fame;
+  int context;
+} rank;
+
+static int more_famous(const void *a, const void *b) {
+  const rank *x = a, *y = b;
+  if (x->fame != y->fame) return x->fame < y->fame ? 1 : -1;
+  return x->context < y->context ? -1 : 1;
+}
+
+/* The edges fetch those contexts that are asked for most (counts are taken to be known), in that
+ * order, as far as they are not there and there is room. */
+static void push(void *self) {
+  options *opt = self;
+  celslm_system *s = opt->system;
+  int n = s->scenario->n_contexts;
+  rank *ranks = celslm_alloc((unsigned long)n, sizeof *ranks);
+  for (int c = 0; c < n; c++) ranks[c] = (rank){fame(s, c), c};
+  qsort(ranks, (size_t)n, sizeof *ranks, more_famous);
+  for (int k = 0; k < n && k < opt->push; k++)
+    for (int i = 0; i < s->scenario->n_engines; i++) {
+      celslm_site *edge = &s->sites[i];
+      if (s->scenario->platform->hosts[edge->host].role == CELSLM_CLOUD || edge->down) continue;
+      celslm_entry *e = celslm_store_entry(edge->store, ranks[k].context);
+      if (e->residence == CELSLM_ABSENT && celslm_store_claim(edge->store, e))
+        fetch_from(opt, s, edge, &s->sites[s->cloud], ranks[k].context);
+    }
+  free(ranks);
+  if (opt->period) celslm_net_at(s->net, &opt->pushing, celslm_net_now(s->net) + opt->period);
+}
+
+static void begin(void *o, celslm_system *s) {
+  options *opt = o;
+  if (!opt->push) return;
+  opt->system = s;
+  opt->pushing =
+      (celslm_event){.fire = push, .self = opt, .cls = CELSLM_AT_TIMER, .background = true};
+  celslm_net_at(s->net, &opt->pushing, 0);
+}
+
 /* The user's last context follows it, if the old edge has it and there is room. */
 static void moved(const void *o, celslm_system *s, const celslm_user *u) {
   const options *opt = o;
@@ -176,6 +234,10 @@ static void at_edge(celslm_request *r) {
   celslm_entry *e = entry_of(r);
   r->join = (uint8_t)opt->join;
   celslm_store_request(edge->store, e);
+  if (e->doomed) { /* an old version, in use */
+    celslm_serve_recomputing(r);
+    return;
+  }
   if (e->residence == CELSLM_RESIDENT) {
     r->source = CELSLM_CONTEXT_HIT;
     e->hits++;
@@ -219,6 +281,7 @@ const celslm_strategy celslm_strategy_ce_lslm = {
     .configure = configure,
     .layer_map = layer_map,
     .clear = clear,
+    .begin = begin,
     .arrive = arrive,
     .moved = moved,
 };

@@ -82,6 +82,7 @@ typedef struct celslm_strategy {
   void (*clear)(void *options);              /* frees what options own; NULL: nothing */
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
   void (*forget)(celslm_request *r); /* frees what it keeps for a request; NULL: nothing */
+  void (*begin)(void *options, celslm_system *s); /* the run begins; NULL: nothing */
   /* A user has come to another edge (user->before was its site). NULL: nothing is to be done. */
   void (*moved)(const void *options, celslm_system *s, const celslm_user *user);
 } celslm_strategy;

@@ -2,12 +2,13 @@
  * makespan of a permutation flow shop, the order of ablations, and the bandwidth at which fetching
  * breaks even with recomputing. */
 #include "../support.h"
+#include "base/rng.h"
 #include "cost/cost.h"
 #include "share/alignment.h"
 #include "share/fetch.h"
 #include "share/wire.h"
 
-#include <gsl/gsl_rng.h>
+#include <gsl/gsl_randist.h>
 #include <math.h>
 
 static gsl_rng *dice;
@@ -420,6 +421,70 @@ START_TEST(test_admit) {
 }
 END_TEST
 
+/* ---- the life of a context ------------------------------------------------------------------- */
+
+static simulation lively(const char *contexts, const char *engine, const char *options, int n) {
+  char *text = celslm_format(
+      "<scenario name=\"life\" seed=\"5\"><platform file=\"pair.xml\"/>"
+      "<models><model file=\"models/small.xml\"/></models><engines>"
+      "<engine name=\"cloud\" host=\"cloud\" model=\"small\" %s/>"
+      "<engine name=\"edge\" host=\"edge0\" model=\"small\" context_memory=\"1GiB\"/></engines>"
+      "<contexts %s</contexts>"
+      "<workload requests=\"%d\"><arrivals><deterministic interval=\"1s\"/></arrivals>"
+      "<prompt><fixed tokens=\"10\"/></prompt><output><fixed tokens=\"2\"/></output>"
+      "<popularity><zipf s=\"0\"/></popularity></workload>"
+      "<strategy><ce-lslm %s/></strategy></scenario>",
+      engine, contexts, n, options);
+  simulation run = simulate_well(text, 0, false);
+  ck_assert_int_eq(run.summary.completed, n);
+  free(text);
+  return run;
+}
+
+/* A request after a change (told to the edge one way later) fetches anew; any other one hits. */
+START_TEST(test_versions) {
+  enum { N = 300 };
+  const double rate = 0.2;
+  simulation run = lively("changes=\"0.2/s\"><context name=\"c\" tokens=\"100\"/>",
+                          "context_memory=\"1GiB\"", "", N);
+  gsl_rng *r = celslm_rng(5, "changes of contexts");
+  double change = gsl_ran_exponential(r, 1 / rate);
+  int fetched = 0;
+  for (int i = 0; i < N; i++) {
+    bool changed = i == 0;
+    while (change + 0.0105 + 64 / 125e6 < run.rows[i].queued) {
+      changed = true;
+      gsl_rng_uniform_int(r, 1);
+      change += gsl_ran_exponential(r, 1 / rate);
+    }
+    fetched += changed;
+    ck_assert_int_eq(run.rows[i].context_source,
+                     changed ? CELSLM_CONTEXT_FETCHED : CELSLM_CONTEXT_HIT);
+  }
+  ck_assert_int_gt(fetched, N / 10);
+  ck_assert_int_lt(fetched, N / 2);
+  gsl_rng_free(r);
+  free(run.rows);
+}
+END_TEST
+
+/* What was pushed is hit; what the push has no room for is not. */
+START_TEST(test_push) {
+  simulation all = lively("><population name=\"c\" count=\"5\" tokens=\"100\"/>",
+                          "context_memory=\"1GiB\"", "push=\"5\"", 50);
+  ck_assert_int_eq(all.summary.hits, 50);
+  simulation some = lively("><population name=\"c\" count=\"5\" tokens=\"100\"/>",
+                           "context_memory=\"1GiB\"", "push=\"2\"", 50);
+  bool there[5] = {true, true};
+  for (size_t i = 0; i < some.n; i++) { /* from then on it is there */
+    ck_assert_int_eq(some.rows[i].context_source == CELSLM_CONTEXT_HIT,
+                     there[some.rows[i].context]);
+    there[some.rows[i].context] = true;
+  }
+  free(all.rows), free(some.rows);
+}
+END_TEST
+
 static void write_similarities(const char *file, int from, int to, const double *similarity) {
   FILE *f = fopen(file, "w");
   fprintf(f, "cloud_layer,edge_layer,similarity\n");
@@ -575,5 +640,5 @@ START_TEST(test_break_even) {
 END_TEST
 
 RUN_SUITE("fetch", test_codec_bytes, test_codec_names, test_flow_shop, test_ablations,
-          test_map_costs, test_local_layers, test_lane_and_stall, test_admit, test_alignment,
-          test_plan_rules, test_break_even)
+          test_map_costs, test_local_layers, test_lane_and_stall, test_admit, test_versions,
+          test_push, test_alignment, test_plan_rules, test_break_even)

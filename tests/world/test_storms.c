@@ -94,6 +94,7 @@ static char *random_text(void) {
       "<ce-lslm codec=\"int4\" chunk=\"100\" after_handover=\"old-edge\"/>",
       "<ce-lslm codec=\"lowrank:96+int8\" transfer=\"whole\" join=\"admit\"/>",
       "<ce-lslm join=\"stall\" local_layers=\"1\"/>",
+      "<ce-lslm push=\"3\" push_period=\"300ms\"/>",
       "<ce-lslm join=\"stall\" cloud_warm=\"yes\" map_at=\"edge\"/>",
       "<ce-lslm join=\"admit\" after_handover=\"migrate\"/>",
       "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
@@ -121,7 +122,7 @@ static char *random_text(void) {
       "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s>%s</engine>"
       "<engine name=\"e1\" host=\"edge1\" model=\"small\" max_num_seqs=\"%d\" "
       "context_memory=\"%dMiB\" %s>%s</engine>%s</engines>"
-      "<contexts><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
+      "<contexts%s><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
       "</population></contexts>%s"
       "<workload requests=\"%d\"><arrivals><poisson rate=\"%.3f/s\"/></arrivals>"
       "<prompt><lognormal mean=\"50\" cv=\"1\" max=\"600\"/></prompt><output><lognormal "
@@ -131,8 +132,8 @@ static char *random_text(void) {
       any(3, 60), any(0, 1) * 3000, pick(7, knobs), pick(5, caches), any(1, 32), any(3, 60),
       pick(7, knobs), pick(5, caches),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(14, strategies), faults,
-      uniform(0.05, 1));
+      any(0, 2) ? "" : " changes=\"0.5/s\"", any(1, 10), radio, any(30, 150), exp(uniform(2, 5)),
+      any(5, 80), pick(15, strategies), faults, uniform(0.05, 1));
   /* two engines on a host share its memory */
   char *at =
       strstr(text, "\"e2\"") ? strstr(text, "name=\"e1\" host=\"edge1\" model=\"small\"") : NULL;
