@@ -264,6 +264,16 @@ static bool form_part(celslm_engine *e, int64_t upto) {
   return true;
 }
 
+/* Nothing can be done now: no layer of a prefill, and nobody waits for an empty engine. */
+static void check_idle(const celslm_engine *e) {
+#ifndef NDEBUG
+  for (const celslm_job *j = e->prefill_first; j; j = j->prefill_after)
+    assert((j->stream ? j->stream->ready : celslm_layers_of(e, j)) <= j->layer);
+  assert(e->running.n || e->kept.n || (!e->queue.n && !e->swapped.first));
+#endif
+  (void)e;
+}
+
 bool celslm_batch_form(celslm_engine *e) {
   if (e->passed) {
     int64_t there = layers_there(e, e->passed);
@@ -284,7 +294,10 @@ bool celslm_batch_form(celslm_engine *e) {
   e->batch_tokens = 0;
   e->partial = false;
   if (e->prefill_first) b = count_prefills(e);
-  if (!e->decodes && !b.members) return false;
+  if (!e->decodes && !b.members) {
+    check_idle(e);
+    return false;
+  }
   if (b.members && layers_there(e, 0) < e->layers) return form_part(e, layers_there(e, 0));
   celslm_batch_price(e, &b);
   e->count = 1;

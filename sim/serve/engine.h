@@ -35,6 +35,8 @@
  *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks, a block that
  *   several jobs share counted once
  *   attended, read = the sums over the decoding jobs they stand for
+ *   an engine does not idle while it has work that it may do: layers of a prefill that are there
+ *   (unless a pass waits for others), or a job that waits while nobody runs
  *   at most max_num_seqs jobs run; the queue never loses or doubles a job. */
 #ifndef CELSLM_SERVE_ENGINE_H
 #define CELSLM_SERVE_ENGINE_H

@@ -468,6 +468,46 @@ START_TEST(test_versions) {
 }
 END_TEST
 
+/* Cloud and edge have room for one context each; the cloud's disk keeps the other, and gives it
+ * back as fast as it reads (and, the first time, after it has written the one that goes). */
+START_TEST(test_read_back) {
+  enum { N = 60 };
+  simulation run = simulate_well(
+      "<scenario name=\"disk\" seed=\"3\"><platform file=\"pair.xml\"/>"
+      "<models><model file=\"models/small.xml\"/></models><engines>"
+      "<engine name=\"cloud\" host=\"cloud\" model=\"small\" context_memory=\"9MB\">"
+      "<cache disk=\"1GB\" disk_read=\"50GBps\" disk_write=\"50GBps\"/></engine>"
+      "<engine name=\"edge\" host=\"edge0\" model=\"small\" context_memory=\"9MB\"/></engines>"
+      "<contexts><population name=\"c\" count=\"2\" tokens=\"1000\"/></contexts>"
+      "<workload requests=\"60\"><arrivals><deterministic interval=\"1s\"/></arrivals>"
+      "<prompt><fixed tokens=\"10\"/></prompt><output><fixed tokens=\"2\"/></output>"
+      "<popularity><zipf s=\"0\"/></popularity></workload>"
+      "<strategy><ce-lslm cloud_streaming=\"no\"/></strategy></scenario>",
+      0, false);
+  ck_assert_uint_eq(run.n, N);
+  const double one = 4 * 2048.0 * 1000 / 50e9;
+  bool seen[2] = {false};
+  int read = 0, after_write = 0;
+  for (int i = 0; i < N; i++) {
+    const celslm_request_row *r = &run.rows[i];
+    bool same = i && r->context == run.rows[i - 1].context;
+    ck_assert_int_eq(r->context_source, same ? CELSLM_CONTEXT_HIT : CELSLM_CONTEXT_FETCHED);
+    if (!same && !seen[r->context]) ck_assert_double_gt(r->t_cloud, 6e-4); /* computed */
+    if (!same && seen[r->context]) {
+      bool waited = r->t_cloud > 1.5 * one;
+      ck_assert_msg(fabs(r->t_cloud - (waited ? 2 : 1) * one) < 3e-9,
+                    "request %d: %.9f s, not %.9f", i, r->t_cloud, one);
+      after_write += waited;
+      read++;
+    }
+    seen[r->context] = true;
+  }
+  ck_assert_int_gt(read, 10);
+  ck_assert_int_le(after_write, 2);
+  free(run.rows);
+}
+END_TEST
+
 /* What was pushed is hit; what the push has no room for is not. */
 START_TEST(test_push) {
   simulation all = lively("><population name=\"c\" count=\"5\" tokens=\"100\"/>",
@@ -641,4 +681,4 @@ END_TEST
 
 RUN_SUITE("fetch", test_codec_bytes, test_codec_names, test_flow_shop, test_ablations,
           test_map_costs, test_local_layers, test_lane_and_stall, test_admit, test_versions,
-          test_push, test_alignment, test_plan_rules, test_break_even)
+          test_read_back, test_push, test_alignment, test_plan_rules, test_break_even)
