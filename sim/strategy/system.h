@@ -15,6 +15,7 @@
 #ifndef CELSLM_STRATEGY_SYSTEM_H
 #define CELSLM_STRATEGY_SYSTEM_H
 
+#include "load/correctness.h"
 #include "load/load.h"
 #include "net/radio/ran.h"
 #include "record/request.h"
@@ -44,17 +45,21 @@ typedef struct celslm_request {
   celslm_entry *entry;    /* of the context it stands on, pinned; NULL: none */
   celslm_ns arrival, uploaded, first_seen, last_seen;
   celslm_ns compute, hidden, loading_there, loading_here,
-      moving;            /* ns until the first token: system.c, break_down */
-  uint8_t source, end;   /* celslm_context_source, celslm_end */
-  uint8_t messages;      /* on their way to the user */
-  uint8_t reason;        /* celslm_reason: why it will not be completed */
-  bool done;             /* the engine has produced its last token, or will not */
-  bool refused;          /* ... since it was rejected after its first token */
-  bool failed_stream;    /* the context that it was to follow does not come */
-  uint64_t to_cloud;     /* B of user data that reached a cloud host */
-  double kv_bytes;       /* fetched on this request's behalf */
-  uint8_t join;          /* celslm_join */
-  celslm_waiter watcher; /* of its context's layers, before it joins */
+      moving;          /* ns until the first token: system.c, break_down */
+  uint8_t source, end; /* celslm_context_source, celslm_end */
+  uint8_t messages;    /* on their way to the user */
+  uint8_t reason;      /* celslm_reason: why it will not be completed */
+  bool done;           /* the engine has produced its last token, or will not */
+  bool refused;        /* ... since it was rejected after its first token */
+  bool failed_stream;  /* the context that it was to follow does not come */
+  bool between;        /* on its way from a site to another */
+  bool held;           /* its tokens are kept back until the last one is there */
+  uint8_t attempt;     /* sites that had it before */
+  celslm_ns before_all, before_cloud, before_edge; /* ns at those sites; of them computing */
+  uint64_t to_cloud;                               /* B of user data that reached a cloud host */
+  double kv_bytes;                                 /* fetched on this request's behalf */
+  uint8_t join;                                    /* celslm_join */
+  celslm_waiter watcher;                           /* of its context's layers, before it joins */
   void (*then)(struct celslm_request *r);
   celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
   void *handover;                        /* the strategy's */
@@ -81,6 +86,12 @@ typedef struct celslm_strategy {
   uint8_t (*layer_map)(const void *options); /* celslm_map_kind, for the summary; NULL: none */
   void (*clear)(void *options);              /* frees what options own; NULL: nothing */
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
+  /* All tokens are there: true, they are the answer; false, the strategy has sent the request to
+   * another site (celslm_forward), whose tokens will be. NULL: they are. */
+  bool (*answered)(const void *options, celslm_request *r);
+  /* Its site's engine does not take it: true, the strategy has sent it to another; false, it is
+   * rejected. NULL: it is. */
+  bool (*turned_away)(const void *options, celslm_request *r);
   void (*forget)(celslm_request *r); /* frees what it keeps for a request; NULL: nothing */
   void (*begin)(void *options, celslm_system *s); /* the run begins; NULL: nothing */
   /* A user has come to another edge (user->before was its site). NULL: nothing is to be done. */
@@ -96,9 +107,10 @@ void celslm_strategy_close(const celslm_strategy *strategy, void *options);
 struct celslm_system {
   const celslm_scenario *scenario;
   celslm_net *net;
-  celslm_ns patience;            /* of messages whose way is cut: the scenario's */
-  celslm_ran *ran;               /* NULL: no radio; the first users are its users */
-  double *bytes_up, *bytes_down; /* by cell */
+  celslm_ns patience;              /* of messages whose way is cut: the scenario's */
+  celslm_correctness *correctness; /* NULL: not declared */
+  celslm_ran *ran;                 /* NULL: no radio; the first users are its users */
+  double *bytes_up, *bytes_down;   /* by cell */
   celslm_user *users;
   int n_users;
   celslm_site *sites;              /* by engine */
@@ -115,6 +127,12 @@ struct celslm_system {
 
 /* Sends the user's prompt to a site; then(r) when it is complete there. */
 void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r));
+/* Sends the prompt on from the request's site, whose engine has done with it, to another. What that
+ * site took counts as waiting and computing before the first token; its tokens are no answer. */
+void celslm_forward(celslm_request *r, int site, void (*then)(celslm_request *r));
+int celslm_access_host(const celslm_request *r); /* that its user's traffic goes through */
+/* Which models are right about it, and how hard it looks; the scenario must declare it. */
+celslm_verdicts celslm_judge(const celslm_request *r);
 /* Queues the request at its site's engine with `tokens` tokens to prefill, standing on `entry`
  * (NULL: on nothing; otherwise pinned for it until it ends), whose KV may still be on its way. */
 void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry);
