@@ -115,8 +115,7 @@ static celslm_request *new_request(world *w) {
 }
 
 static void free_request(world *w, celslm_request *r) {
-  const celslm_strategy *strategy = r->system->strategy;
-  if (strategy->forget) strategy->forget(r);
+  if (r->strategy->forget) r->strategy->forget(r);
 #ifdef NDEBUG
   r->after = w->spare;
   w->spare = r;
@@ -133,6 +132,8 @@ static void arrive(void *self) {
   if (!celslm_load_next(w->load, &a)) return;
   celslm_request *r = new_request(w);
   r->system = s;
+  r->strategy = s->strategy;
+  r->options = s->options;
   r->demand = a.demand;
   r->id = w->arrived++;
   r->user = (uint32_t)(a.place * s->n_users);
@@ -210,6 +211,8 @@ static bool build_sites(world *w, celslm_error *err) {
     site->engine = celslm_engine_new(i, c, sc, s->net, w->prices, w->options->step, &hooks, err);
     if (!site->engine) return false;
     const celslm_shape shape = celslm_shape_of(site->model, c->weights, c->kv);
+    site->coder =
+        celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
     site->store = celslm_store_new(sc, c->context_memory, celslm_kv_bytes_per_token(&shape));
     if (s->cloud < 0 && sc->platform->hosts[c->host].role == CELSLM_CLOUD) s->cloud = i;
   }
@@ -233,13 +236,8 @@ static bool build(world *w, celslm_error *err) {
   s->bytes_down =
       celslm_alloc((unsigned long)s->scenario->platform->n_cells, sizeof *s->bytes_down);
   if (!place_users(w, err)) return false;
-  s->strategy = celslm_strategy_find(config->element->name);
-  if (!s->strategy)
-    return celslm_element_fail(config->element, err,
-                               "no strategy is called %s; see `celslm list strategies`",
-                               config->element->name);
-  s->options = celslm_alloc(1, s->strategy->options_size);
-  return s->strategy->configure(s->options, s, config->element, err);
+  s->strategy = celslm_strategy_open(s, config->element, &s->options, err);
+  return s->strategy != NULL;
 }
 
 static void destroy(world *w) {
@@ -255,6 +253,7 @@ static void destroy(world *w) {
   for (int i = 0; s->sites && i < w->scenario->n_engines; i++) {
     celslm_engine_free(s->sites[i].engine);
     celslm_store_free(s->sites[i].store);
+    celslm_coder_free(s->sites[i].coder);
   }
   celslm_prices_free(w->prices);
   celslm_ran_free(s->ran);
@@ -266,8 +265,7 @@ static void destroy(world *w) {
   free(s->users);
   free(s->bytes_up);
   free(s->bytes_down);
-  if (s->options && s->strategy->clear) s->strategy->clear(s->options);
-  free(s->options);
+  if (s->strategy) celslm_strategy_close(s->strategy, s->options);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
