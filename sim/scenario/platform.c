@@ -456,7 +456,8 @@ static bool read_roles(celslm_platform *p, celslm_topology *t, const celslm_elem
 
 /* ---- the copy for SimGrid -------------------------------------------------------------------- */
 
-static char *normalise(const celslm_platform *p, const celslm_topology *t) {
+static char *normalise(const celslm_platform *p, const celslm_topology *t,
+                       const celslm_element *zone) {
   static const char *const routings[] = {"Full", "Floyd", "Dijkstra", "DijkstraCache"};
   char *text = NULL;
   size_t size = 0;
@@ -468,13 +469,25 @@ static char *normalise(const celslm_platform *p, const celslm_topology *t) {
           "<platform version=\"4.1\">\n  <zone id=\"%s\" routing=\"%s\">\n",
           name, routings[t->routing]);
   free(name);
-  for (int i = 0; i < p->n_hosts; i++) {
-    const celslm_host *h = &p->hosts[i];
+  for (int i = 0, place = 0; i < zone->n_children; i++) {
+    const celslm_element *e = &zone->children[i];
+    if (strcmp(e->name, "host")) continue;
+    const celslm_host *h = &p->hosts[place++];
     name = celslm_xml_escape(h->name);
     fprintf(f, "    <host id=\"%s\" core=\"%d\"", name, h->cores);
     celslm_host_write_speeds(h, f);
-    fputs("/>\n", f); /* all properties are ours */
+    fputs(">", f);
     free(name);
+    for (int k = 0; k < e->n_children; k++) {
+      const char *property = celslm_element_attribute(&e->children[k], "id");
+      if (strncmp(property, "celslm.", 7) == 0) continue; /* ours: SimGrid has no use for it */
+      char *id = celslm_xml_escape(property);
+      char *value = celslm_xml_escape(celslm_element_attribute(&e->children[k], "value"));
+      fprintf(f, "<prop id=\"%s\" value=\"%s\"/>", id, value);
+      free(id);
+      free(value);
+    }
+    fputs("</host>\n", f);
   }
   for (int i = p->n_hosts; i < t->n_points; i++) {
     name = celslm_xml_escape(t->points[i].name);
@@ -541,7 +554,7 @@ static bool read_platform(celslm_platform *p, const celslm_element *root, const 
             celslm_topology_read_routes(&t, p, zone, err) && read_roles(p, &t, zone, folder, err) &&
             celslm_topology_check(&t, zone, err);
   if (ok) {
-    p->normalised = normalise(p, &t);
+    p->normalised = normalise(p, &t, zone);
     p->index = celslm_index_new();
     for (int i = 0; i < p->n_hosts; i++) celslm_index_add(p->index, p->hosts[i].name, i);
   }
