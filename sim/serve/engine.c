@@ -263,6 +263,7 @@ static void finish_prefill(celslm_engine *e, celslm_job *j) {
   if (j->output > 0) {
     j->generated++;
     e->output_tokens++;
+    celslm_waiting_token(&e->queue, j);
     if (j->first_token < 0) {
       j->first_token = e->start;
     } else { /* the gap that the preemption made */
