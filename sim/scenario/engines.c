@@ -237,6 +237,16 @@ static bool read_pipeline(const celslm_scenario *s, const celslm_element *e,
   return true;
 }
 
+/* "none": a request must find a place in the batch. */
+static bool read_max_queue(const celslm_element *e, int64_t most, int64_t *max_queue,
+                           celslm_error *err) {
+  const char *text = celslm_element_attribute(e, "max_queue");
+  if (!text || strcmp(text, "none"))
+    return celslm_element_integer(e, "max_queue", 0, most, 0, max_queue, err);
+  *max_queue = -1;
+  return true;
+}
+
 /* What happens when KV blocks or places in the queue are short. swap_memory as vLLM v0's
  * --swap-space. */
 static bool read_limits(const celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,
@@ -251,7 +261,7 @@ static bool read_limits(const celslm_scenario *s, const celslm_element *e, celsl
       !celslm_element_quantity(e, "swap_memory", CELSLM_UNIT_BYTES, 0, INFINITY, 4294967296.0,
                                &c->swap_memory, err) ||
       !celslm_element_integer(e, "max_model_len", 0, most, 0, &c->max_model_len, err) ||
-      !celslm_element_integer(e, "max_queue", 0, most, 0, &c->max_queue, err) ||
+      !read_max_queue(e, most, &c->max_queue, err) ||
       !celslm_element_quantity(e, "rate_limit", CELSLM_UNIT_COUNTS, 0, 1e9, 0, &c->rate_limit,
                                err) ||
       !celslm_element_integer(e, "rate_burst", 1, most, 1, &c->rate_burst, err) ||

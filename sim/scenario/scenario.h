@@ -36,7 +36,7 @@ typedef struct celslm_engine_config {
   int swap_host;         /* where preempted sequences are swapped to; -1: they are recomputed */
   double swap_memory;    /* B there */
   int64_t max_model_len; /* most tokens of prompt and output; 0: what fits */
-  int64_t max_queue;     /* most requests waiting, more are rejected; 0: no limit */
+  int64_t max_queue;     /* most requests waiting, more are rejected; 0: no limit; -1: nobody waits */
   double rate_limit;     /* requests per s that are let in; 0: no limit */
   int64_t rate_burst;    /* that may come at once, >= 1 */
   bool rate_rejects;     /* what exceeds the limit is rejected; else it waits for its turn */

@@ -275,6 +275,7 @@ static void finish_prefill(celslm_engine *e, celslm_job *j) {
   if (j->output > 0) {
     j->generated++;
     e->output_tokens++;
+    celslm_waiting_token(&e->queue, j);
     if (j->first_token < 0) {
       j->first_token = e->start;
     } else { /* the gap that the preemption made */
@@ -391,14 +392,20 @@ int64_t celslm_engine_present(const celslm_engine *e) {
   return n;
 }
 
+/* A place in the batch that is free now counts as soon as nobody else is to have it. */
+static bool queue_full(const celslm_engine *e) {
+  int64_t most = e->config->max_queue;
+  if (most < 0) return celslm_present(e) >= e->config->max_num_seqs;
+  return most > 0 && e->queue.n + e->held.n >= most;
+}
+
 celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
   e = j->engine = lane_of(e);
   const celslm_engine_config *c = e->config;
   celslm_ns now = celslm_net_now(e->net);
   if (too_long(e, j)) return CELSLM_TOO_LONG;
   bool limited = !j->unlimited && e->rate_interval;
-  if (!j->unlimited && c->max_queue && e->queue.n + e->held.n >= c->max_queue)
-    return CELSLM_QUEUE_FULL;
+  if (!j->unlimited && queue_full(e)) return CELSLM_QUEUE_FULL;
   bool early = limited && (e->held.first || now < e->rate_due - e->rate_tolerance);
   if (early && c->rate_rejects) return CELSLM_RATE_EXCEEDED;
   j->need = j->prompt;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFILLS = 4096 }; /* a power of two */
+enum { PREFILLS = 2048 }; /* a power of two */
 
 struct celslm_prices {
   pricing *first;
@@ -112,13 +112,11 @@ int64_t celslm_price_head(pricing *p, int64_t outputs) {
 }
 
 int64_t celslm_price_prefill(pricing *p, int64_t tokens, int64_t past) {
-  uint64_t hash = (uint64_t)tokens + (uint64_t)past * 0x9e3779b97f4a7c15u;
-  prefill_price *t = &p->prefill[(hash ^ hash >> 32) & (PREFILLS - 1)];
-  if (!t->ticks || t->tokens != tokens || t->past != past)
-    *t = (prefill_price){.tokens = tokens,
-                         .past = past,
-                         .ticks =
-                             to_ticks(celslm_cost_prefill(&p->cost, (double)tokens, (double)past))};
+  int64_t key = past * (p->key.budget + 1) + tokens;
+  prefill_price *t = &p->prefill[(key ^ key >> 16) & (PREFILLS - 1)];
+  if (!t->ticks || t->key != key)
+    *t =
+        (prefill_price){key, to_ticks(celslm_cost_prefill(&p->cost, (double)tokens, (double)past))};
   return t->ticks;
 }
 

@@ -15,8 +15,7 @@ typedef struct decode_piece {
 } decode_piece;
 
 typedef struct prefill_price {
-  int64_t past, ticks; /* 0 ticks: empty */
-  int64_t tokens;
+  int64_t key, ticks; /* key: past and tokens; 0 ticks: empty */
 } prefill_price;
 
 /* What makes two stages alike. Compared byte by byte: zeroed before it is filled. */

@@ -413,6 +413,9 @@ static const struct {
     {SCENARIO, "engine-admission",
      "bad/engine-admission.xml:6: <engine> admission \"all\" is not allowed; allowed: prompt, "
      "chunk"},
+    {SCENARIO, "engine-max-queue",
+     "bad/engine-max-queue.xml:6: <engine> max_queue \"-1\" is not allowed; give a whole number of "
+     "at least 0, or none"},
     {SCENARIO, "engine-rate-action",
      "bad/engine-rate-action.xml:6: <engine> rate_action \"drop\" is not allowed; allowed: wait, "
      "reject"},

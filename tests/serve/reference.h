@@ -247,6 +247,7 @@ static inline void reference_finish(reference *r, int64_t now, bool prefills) {
     if (q->computed < reference_tokens(q)) continue;
     q->prefills = false;
     if (q->output > 0) reference_token(q, now);
+    if (q->output > 0 && prefills) r->served[q->tenant] += r->output_weight;
     if (q->generated < q->output) continue;
     reference_release(r, q, false);
     reference_take(r->running, &r->n_running, i--);

@@ -3,7 +3,7 @@
  * Policies: first come, first served; urgency (the lowest number first, then the earliest), where
  * the number is the job's length, its class or its deadline; fair: the virtual token counter of
  * Sheng et al., arXiv 2401.00588, algorithm 2, where counters grow by prompt_weight x prompt when a
- * request is first admitted and by output_weight for every token that an iteration decodes.
+ * request is first admitted and by output_weight for every token that it is given.
  * A request that was preempted goes before all others of its kind (fcfs, fair), or where its
  * urgency puts it.
  *
