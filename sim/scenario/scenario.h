@@ -40,6 +40,8 @@ typedef struct celslm_engine_config {
   bool rate_rejects;     /* what exceeds the limit is rejected; else it waits for its turn */
   double step_overhead;  /* s per iteration; NaN: the profile's */
   double sequence_overhead; /* s per sequence and iteration; NaN: the profile's */
+  int64_t codec_cores;      /* that encode, decode and map context KV */
+  double codec_rate;        /* B/s of 16-bit KV that one of them codes; NaN: the profile's */
   double client_overhead;   /* s from arrival to the scheduler's queue (HTTP, tokenizer) */
   double fixed_iteration;   /* s; NaN: iterations cost what the op list says. Otherwise every
                                iteration takes exactly this long: for queueing-theory checks */

@@ -174,6 +174,8 @@ static const struct {
 
 static bool check_strategy(const celslm_scenario *s, const celslm_element *e, celslm_error *err) {
   bool cloud = false, edge = false;
+  for (int i = 0; strcmp(e->name, "mixed") == 0 && i < e->n_children; i++)
+    if (!check_strategy(s, &e->children[i].children[0], err)) return false;
   for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
     if (strcmp(needs[i].name, e->name) == 0) {
       cloud = needs[i].cloud;

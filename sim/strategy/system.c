@@ -64,15 +64,14 @@ static void lost_on_wire(void *self);
 static void send_wire(message *m, int from, int to, double bytes, celslm_traffic traffic,
                       void (*done)(void *)) {
   m->begun = celslm_net_now(m->request->system->net);
-  m->wire =
-      (celslm_transfer){.from = from,
-                        .to = to,
-                        .bytes = (uint64_t)ceil(bytes),
-                        .traffic = traffic,
-                        .delivered = done,
-                        .failed = lost_on_wire,
-                        .patience = celslm_ns_of(m->request->system->scenario->radio.patience),
-                        .self = m};
+  m->wire = (celslm_transfer){.from = from,
+                              .to = to,
+                              .bytes = (uint64_t)ceil(bytes),
+                              .traffic = traffic,
+                              .delivered = done,
+                              .failed = lost_on_wire,
+                              .patience = m->request->system->patience,
+                              .self = m};
   celslm_net_send(m->request->system->net, &m->wire);
 }
 

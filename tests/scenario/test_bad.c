@@ -308,6 +308,9 @@ static const struct {
     {PROFILE, "profile-above-peak",
      "bad/profile-above-peak.xml:13: <curve kind=\"gemm\"> flop_rate is above the device's peak; "
      "it must be at most 100Tf, the f16 peak"},
+    {PROFILE, "profile-codec-stands-still",
+     "bad/profile-codec-stands-still.xml:20: <codec> encode \"0GBps\": out of range; it must be "
+     "more than 0"},
     {PROFILE, "profile-missing-overhead",
      "bad/profile-missing-overhead.xml:10: <curves> cannot stand here; allowed: <overhead>"},
     {PROFILE, "profile-no-peak-for-curves",
@@ -320,6 +323,8 @@ static const struct {
      "bad/profile-power-upside-down.xml:7: <power> idle is above max; it must not be"},
     {PROFILE, "profile-second-peak",
      "bad/profile-second-peak.xml:4: a second <peak dtype=\"f16\">; one for each precision"},
+    {PROFILE, "profile-two-codecs",
+     "bad/profile-two-codecs.xml:21: a second <codec name=\"int8\">; one of each name"},
     {PROFILE, "profile-two-gemms",
      "bad/profile-two-gemms.xml:17: a second <curve kind=\"gemm\">; one of each kind"},
     {PROFILE, "profile-unknown-dtype",
@@ -397,7 +402,8 @@ static const struct {
      "bad/unknown-attribute.xml:6: <engine> has no attribute \"kvv\"; allowed: name, host, "
      "model, weights, kv, max_num_batched_tokens, max_num_seqs, block_size, kv_blocks, "
      "memory_share, context_memory, tensor_parallel, "
-     "pipeline, prefix_caching, admission, watermark, swap_to, swap_memory, max_model_len, "
+     "pipeline, prefix_caching, admission, watermark, swap_to, swap_memory, codec_cores, "
+     "codec_rate, max_model_len, "
      "max_queue, "
      "rate_limit, rate_burst, rate_action, step_overhead, sequence_overhead, client_overhead, "
      "fixed_iteration"},
@@ -418,7 +424,7 @@ static const struct {
      "small"},
     {SCENARIO, "unknown-strategy",
      "bad/unknown-strategy.xml:16: <strategy> has no <oracle> in it; allowed: <cloud-only>, "
-     "<edge-only>, <ce-lslm>, <disaggregated>"},
+     "<edge-only>, <ce-lslm>, <disaggregated>, <mixed>"},
     {SCENARIO, "unsupported-precision",
      "bad/unsupported-precision.xml:7: <engine> \"edge0\": this-machine does not support "
      "weights=\"fp8\"; allowed there: f32, bf16"},
@@ -532,6 +538,32 @@ static const struct {
     {SCENARIO, "unknown-source-after-handover",
      "bad/unknown-source-after-handover.xml:17: <ce-lslm> after_handover \"moon\" is not allowed; "
      "allowed: cloud, old-edge, migrate"},
+    {SCENARIO, "codec-unknown",
+     "bad/codec-unknown.xml:17: <ce-lslm> codec \"zip\" is not allowed; give a KV compression: "
+     "f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last two also with "
+     "+int8 or +int4 behind"},
+    {SCENARIO, "codec-rank-zero",
+     "bad/codec-rank-zero.xml:17: <ce-lslm> codec \"lowrank:0\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-two-precisions",
+     "bad/codec-two-precisions.xml:17: <ce-lslm> codec \"int8+int4\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-share",
+     "bad/codec-share.xml:17: <ce-lslm> codec \"tokens:1.5+int8\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-after",
+     "bad/codec-after.xml:17: <ce-lslm> codec \"tokens:0.5int8\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-rate-without-unit",
+     "bad/codec-rate-without-unit.xml:6: <engine> codec_rate \"5\": no unit; give a rate such as "
+     "10Gbps (bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "codec-no-cores",
+     "bad/codec-no-cores.xml:6: <engine> codec_cores \"0\" is not allowed; give a whole number of "
+     "at least 1"},
     {PLATFORM, "platform-unknown-band",
      "bad/platform-unknown-band.xml:14: celslm.band \"fr9\": there is no "
      "profiles/../bands/fr9.xml; give the name of a file there, without .xml"},

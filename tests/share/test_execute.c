@@ -54,8 +54,10 @@ END_TEST
 
 /* What the codecs really write of a mapped context is what the simulation moves. */
 START_TEST(bytes_equal_the_simulated_ones) {
-  const char *name = celslm_wire_names[_i];
+  const char *name = celslm_wire_names[_i], *why;
   celslm_error err = {0};
+  celslm_codec coded;
+  ck_assert(celslm_codec_parse(name, &coded, &why));
   celslm_scenario *s = load(name);
   celslm_execution *x = celslm_execution_open(s, &err);
   ck_assert_msg(x != NULL, "%s", err.text);
@@ -68,9 +70,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
                                   .output = 5};
     celslm_executed e;
     ck_assert_msg(celslm_execute(x, &r, &e, &err), "%s", err.text);
-    ck_assert_double_eq(e.context_bytes, (double)s->models[1].layers *
-                                             celslm_codec_find(name)->layer_bytes(
-                                                 &s->models[1], (double)s->contexts[c].tokens));
+    ck_assert_double_eq(
+        e.context_bytes,
+        (double)s->models[1].layers *
+            celslm_codec_layer_bytes(&coded, &s->models[1], (double)s->contexts[c].tokens));
     ck_assert_uint_eq(strlen(e.prompt), 9);
     ck_assert_uint_eq(strlen(e.text), 5);
     celslm_executed_free(&e);
@@ -80,10 +83,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
   ck_assert_int_eq(run.status, 0);
   for (size_t i = 0; i < run.n; i++)
     if (run.rows[i].context_source == CELSLM_CONTEXT_FETCHED)
-      ck_assert_double_eq(run.rows[i].kv_bytes,
-                          (double)s->models[1].layers *
-                              celslm_codec_find(name)->layer_bytes(
-                                  &s->models[1], (double)run.rows[i].context_tokens));
+      ck_assert_double_eq(
+          run.rows[i].kv_bytes,
+          (double)s->models[1].layers *
+              celslm_codec_layer_bytes(&coded, &s->models[1], (double)run.rows[i].context_tokens));
   free(run.rows), free(text);
   celslm_execution_close(x);
   celslm_scenario_free(s);
