@@ -13,6 +13,7 @@
 #include "scenario/model.h"
 #include "scenario/platform.h"
 #include "scenario/radio.h"
+#include "scenario/upkeep.h"
 
 /* One model served on one host. */
 typedef struct celslm_engine_config {
@@ -46,6 +47,9 @@ typedef struct celslm_engine_config {
   double fixed_iteration;   /* s; NaN: iterations cost what the op list says. Otherwise every
                                iteration takes exactly this long: for queueing-theory checks */
   const celslm_element *scheduler; /* child of <scheduler>; NULL: first come, first served */
+  const celslm_element *cache; /* <cache>, for its policies; NULL: the defaults (share/cache.h) */
+  bool cache_partial;          /* contexts that go lose their deepest layers first */
+  double disk, disk_read, disk_write; /* B, B/s: where they go; disk 0: nowhere */
   const char *file;
   int line;
 } celslm_engine_config;
@@ -121,6 +125,7 @@ typedef struct celslm_scenario {
   int n_strategies;
   celslm_faults_config faults;
   celslm_slo_config slo;
+  celslm_prices_config prices;
   celslm_results_config results;
   bool execute;          /* compute="execute": every model has a checkpoint */
   char *execution_text;  /* file that tokens come from; NULL: not to be executed */

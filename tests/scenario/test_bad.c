@@ -36,6 +36,15 @@ static const struct {
     {SCENARIO, "budget-below-seqs",
      "bad/budget-below-seqs.xml:6: <engine> \"cloud\": max_num_batched_tokens 128 is below "
      "max_num_seqs 256; it must be at least that"},
+    {SCENARIO, "cache-disk-without-rate",
+     "bad/cache-disk-without-rate.xml:7: <cache> lacks \"disk_write\"; give a rate such as 10Gbps "
+     "(bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "cache-eviction",
+     "bad/cache-eviction.xml:7: <cache> eviction \"fifo\" is not allowed; allowed: lru, lfu, gds, "
+     "cost"},
+    {SCENARIO, "cache-rate-without-disk",
+     "bad/cache-rate-without-disk.xml:7: <cache> has disk_read or disk_write but no disk; give "
+     "disk, its capacity"},
     {SCENARIO, "class-named-twice",
      "bad/class-named-twice.xml:15: a second class named \"a\"; names must differ"},
     {SCENARIO, "class-negative-deadline",
@@ -280,12 +289,12 @@ static const struct {
     {PLATFORM, "platform-unknown-property",
      "bad/platform-unknown-property.xml:17: <prop> \"celslm.carier\" is not known; allowed: "
      "celslm.role, celslm.profile, celslm.accelerators, celslm.interconnect, "
-     "celslm.interconnect_latency, celslm.serves, celslm.carrier, "
-     "celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
-     "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, "
-     "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, "
-     "celslm.tdd, celslm.numerology, "
-     "celslm.azimuth, celslm.downtilt, celslm.interference_gain, celslm.band"},
+     "celslm.interconnect_latency, celslm.price_hour, celslm.state_power, celslm.serves, "
+     "celslm.carrier, celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
+     "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, celslm.x, "
+     "celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, celslm.tdd, "
+     "celslm.numerology, celslm.azimuth, celslm.downtilt, celslm.interference_gain, "
+     "celslm.pa_efficiency, celslm.ue_pa_efficiency, celslm.band"},
     {PLATFORM, "platform-version",
      "bad/platform-version.xml:3: <platform> version \"4\" is not supported; give version=\"4.1\""},
     {PLATFORM, "platform-wifi",
@@ -581,6 +590,39 @@ static const struct {
     {PLATFORM, "platform-azimuth",
      "bad/platform-azimuth.xml:14: <host id=\"gnb0\"> celslm.azimuth \"400\": out of range; it "
      "must be at least -360 and at most 360"},
+    {SCENARIO, "prices-no-such-engine",
+     "bad/prices-no-such-engine.xml:17: <quality> engine \"edge9\" is not an engine of this "
+     "scenario; name one of those in <engines>"},
+    {SCENARIO, "prices-too-good",
+     "bad/prices-too-good.xml:17: <quality> of \"1.5\": out of range; it must be at least 0 and at "
+     "most 1"},
+    {SCENARIO, "prices-weight",
+     "bad/prices-weight.xml:17: <prices> quality_weight \"2\": out of range; it must be at least 0 "
+     "and at most 1"},
+    {SCENARIO, "prices-without-unit",
+     "bad/prices-without-unit.xml:17: <prices> kilowatt_hour \"0.25\": no unit; give a price such "
+     "as 25cent (cent, EUR, USD)"},
+    {PLATFORM, "platform-link-prop",
+     "bad/platform-link-prop.xml:34: <prop> \"celslm.watts\" of a link is not known; allowed: "
+     "celslm.energy_per_byte, celslm.price_per_gigabyte"},
+    {PLATFORM, "platform-link-energy",
+     "bad/platform-link-energy.xml:34: <prop> value \"2\": no unit; give an energy such as 3kWh "
+     "(J, kJ, Wh, kWh)"},
+    {PLATFORM, "platform-rent",
+     "bad/platform-rent.xml:6: <host id=\"cloud\"> celslm.price_hour \"3\": no unit; give a price "
+     "such as 25cent (cent, EUR, USD)"},
+    {PLATFORM, "platform-state-powers",
+     "bad/platform-state-powers.xml:6: <host id=\"cloud\"> celslm.state_power has 3 powers for 2 "
+     "performance states; give one for each speed"},
+    {PLATFORM, "platform-state-below-idle",
+     "bad/platform-state-below-idle.xml:6: <host id=\"cloud\"> celslm.state_power \"20W\" is below "
+     "the idle power of its profile, 50W; it must not be"},
+    {PLATFORM, "platform-pa-efficiency",
+     "bad/platform-pa-efficiency.xml:15: <host id=\"gnb0\"> celslm.pa_efficiency \"2\": out of "
+     "range; it must be at least 1e-06 and at most 1"},
+    {PLATFORM, "platform-rent-without-profile",
+     "bad/platform-rent-without-profile.xml:15: <host id=\"gnb0\"> has celslm.price_hour but no "
+     "celslm.profile; give both or neither"},
 };
 
 /* True: it loads. */

@@ -238,6 +238,14 @@ START_TEST(quality_is_measured_proxy_or_not_measured) {
   ck_assert_int_eq(f.status, CELSLM_QUALITY_NOT_MEASURED);
   ck_assert(isnan(f.gap));
   ck_assert_double_eq(celslm_quality_find(NULL, pair, 0, 1, "int8", 256).gap, 1);
+  double gap[17]; /* as a planner asks, for a deeper model: depths in between are not flattered */
+  ck_assert_int_eq(celslm_quality_curve(t, NULL, 16, 1, "int8", 256, gap), CELSLM_QUALITY_PROXY);
+  ck_assert_double_eq(gap[16], 1);
+  ck_assert_double_eq(gap[0], celslm_quality_find(t, pair, 1, 1, "int8", 256).gap);
+  ck_assert_double_eq(gap[1], gap[0]);
+  ck_assert_int_eq(celslm_quality_curve(NULL, NULL, 16, 1, "int8", 256, gap),
+                   CELSLM_QUALITY_NOT_MEASURED);
+  ck_assert(gap[16] == 1 && isnan(gap[15]) && isnan(gap[0]));
   celslm_quality_table_close(t);
   ck_assert_ptr_null(celslm_quality_table_open(CELSLM_SOURCE_DIR "/README.md", &err));
 }
