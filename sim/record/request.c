@@ -147,11 +147,17 @@ const celslm_column celslm_context_columns[] = {
     CONTEXT(engine, "1", "engine whose store it is"),
     CONTEXT(context, "1", "shared context"),
     CONTEXT(tokens, "token", "length of the context"),
+    CONTEXT(requests, "1", "requests that wanted it there"),
     CONTEXT(hits, "1", "requests that found its KV in the store"),
     CONTEXT(fetches, "1", "times its KV was fetched"),
     CONTEXT(joins, "1", "requests that waited for a fetch another had begun"),
     CONTEXT(evictions, "1", "times its KV was put out to make room"),
+    CONTEXT(refused, "1", "times the store's admission did not let it in"),
+    CONTEXT(partial_hits, "1", "loads that found its first layers still there"),
+    CONTEXT(spills, "1", "times it was written to the host's disk"),
     CONTEXT(bytes_fetched, "B", "KV moved to the engine over the network"),
+    CONTEXT(bytes, "B", "its KV, when all of it is in the store"),
+    CONTEXT(capacity, "B", "the engine's context_memory"),
 };
 const size_t celslm_context_n_columns = LENGTH(celslm_context_columns);
 

@@ -99,8 +99,8 @@ extern const size_t celslm_host_n_columns;
 typedef struct celslm_context_row {
   uint8_t strategy;
   uint32_t engine, context, tokens;
-  int64_t hits, fetches, joins, evictions;
-  double bytes_fetched;
+  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills;
+  double bytes_fetched, bytes, capacity;
 } celslm_context_row;
 extern const celslm_column celslm_context_columns[];
 extern const size_t celslm_context_n_columns;

@@ -47,6 +47,9 @@ typedef struct celslm_engine_config {
   double fixed_iteration;   /* s; NaN: iterations cost what the op list says. Otherwise every
                                iteration takes exactly this long: for queueing-theory checks */
   const celslm_element *scheduler; /* child of <scheduler>; NULL: first come, first served */
+  const celslm_element *cache; /* <cache>, for its policies; NULL: the defaults (share/cache.h) */
+  bool cache_partial;          /* contexts that go lose their deepest layers first */
+  double disk, disk_read, disk_write; /* B, B/s: where they go; disk 0: nowhere */
   const char *file;
   int line;
 } celslm_engine_config;

@@ -36,6 +36,15 @@ static const struct {
     {SCENARIO, "budget-below-seqs",
      "bad/budget-below-seqs.xml:6: <engine> \"cloud\": max_num_batched_tokens 128 is below "
      "max_num_seqs 256; it must be at least that"},
+    {SCENARIO, "cache-disk-without-rate",
+     "bad/cache-disk-without-rate.xml:7: <cache> lacks \"disk_write\"; give a rate such as 10Gbps "
+     "(bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "cache-eviction",
+     "bad/cache-eviction.xml:7: <cache> eviction \"fifo\" is not allowed; allowed: lru, lfu, gds, "
+     "cost"},
+    {SCENARIO, "cache-rate-without-disk",
+     "bad/cache-rate-without-disk.xml:7: <cache> has disk_read or disk_write but no disk; give "
+     "disk, its capacity"},
     {SCENARIO, "class-named-twice",
      "bad/class-named-twice.xml:15: a second class named \"a\"; names must differ"},
     {SCENARIO, "class-negative-deadline",

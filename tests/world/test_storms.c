@@ -103,6 +103,11 @@ static char *random_text(void) {
                                       "kv_blocks=\"90\" prefix_caching=\"yes\"",
                                       "rate_limit=\"50/s\" rate_burst=\"4\"",
                                       "max_queue=\"5\""};
+  static const char *const caches[] = {
+      "", "<cache eviction=\"lfu\" admission=\"second-hit\"/>",
+      "<cache eviction=\"gds\" partial=\"yes\"/>",
+      "<cache eviction=\"cost\" admission=\"tinylfu\"/>",
+      "<cache partial=\"yes\" disk=\"20MiB\" disk_read=\"500MBps\" disk_write=\"200MBps\"/>"};
   char *radio = random_radio(), *faults = random_faults();
   char *text = celslm_format(
       "<scenario name=\"storm\" seed=\"%d\"%s><platform file=\"pair.xml\"/>"
@@ -110,9 +115,9 @@ static char *random_text(void) {
       "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" max_num_seqs=\"%d\" "
       "context_memory=\"1GiB\" client_overhead=\"%dus\"/>"
       "<engine name=\"e0\" host=\"edge0\" model=\"small\" max_num_seqs=\"%d\" "
-      "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s/>"
+      "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s>%s</engine>"
       "<engine name=\"e1\" host=\"edge1\" model=\"small\" max_num_seqs=\"%d\" "
-      "context_memory=\"%dMiB\" %s/>%s</engines>"
+      "context_memory=\"%dMiB\" %s>%s</engine>%s</engines>"
       "<contexts><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
       "</population></contexts>%s"
       "<workload requests=\"%d\"><arrivals><poisson rate=\"%.3f/s\"/></arrivals>"
@@ -120,7 +125,8 @@ static char *random_text(void) {
       "mean=\"%d\" cv=\"1\" max=\"300\"/></output><popularity><zipf s=\"0.8\"/></popularity>"
       "</workload><strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
       any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, any(1, 32),
-      any(8, 60), any(0, 1) * 3000, pick(7, knobs), any(1, 32), any(8, 60), pick(7, knobs),
+      any(3, 60), any(0, 1) * 3000, pick(7, knobs), pick(5, caches), any(1, 32), any(3, 60),
+      pick(7, knobs), pick(5, caches),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
       any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(11, strategies), faults,
       uniform(0.05, 1));
