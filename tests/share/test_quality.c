@@ -1,10 +1,12 @@
 /* test_quality.c - how quality is measured: a model's own KV, mapped by the identity, loses nothing
- * at any depth; losses are those of a plain forward pass in double;
- * paired intervals are those of the normal distribution where that holds; the map's FLOPs are what
- * the kernels report. */
+ * at any depth; losses are those of a plain forward pass in double; paired intervals are those of
+ * the normal distribution where that holds; the map's FLOPs are what the kernels report; and what
+ * is said of the shipped pair holds. */
 #include "share/quality.h"
+#include "share/quality_table.h"
 
 #include "base/rng.h"
+#include "cost/csv.h"
 #include "kernels/plain_llama.h"
 
 #include <check.h>
@@ -172,6 +174,44 @@ START_TEST(shipped_map_beats_simpler_ways) {
 }
 END_TEST
 
+/* What is shipped was measured on the shipped pair; a rank is never better than a higher one, nor a
+ * codec than a larger one, by more than can be told; and the cloud's model is clearly better. */
+START_TEST(shipped_comparisons_are_in_order) {
+  celslm_error err = {0};
+  char pair[256];
+  ck_assert(celslm_pair_name(CELSLM_SOURCE_DIR "/tools/models/cloud.bin",
+                             CELSLM_SOURCE_DIR "/tools/models/edge.bin", pair, sizeof pair, &err));
+  celslm_csv *t = celslm_csv_open(CELSLM_SOURCE_DIR "/results/quality/comparisons.csv", &err);
+  ck_assert_msg(t != NULL, "%s", err.text);
+  int steps = 0, clear = 0;
+  for (int i = 0; i < t->rows; i++) {
+    double low, high, kl_high;
+    ck_assert_str_eq(celslm_csv_cell(t, i, celslm_csv_column(t, "pair", &err)), pair);
+    if (strcmp(celslm_csv_cell(t, i, celslm_csv_column(t, "text", &err)), "same") != 0) continue;
+    const char *better = celslm_csv_cell(t, i, celslm_csv_column(t, "better", &err)),
+               *worse = celslm_csv_cell(t, i, celslm_csv_column(t, "worse", &err));
+    ck_assert(
+        celslm_csv_number(t, i, celslm_csv_column(t, "loss_low", &err), -9, 9, false, &low, &err) &&
+        celslm_csv_number(t, i, celslm_csv_column(t, "loss_high", &err), -9, 9, false, &high,
+                          &err) &&
+        celslm_csv_number(t, i, celslm_csv_column(t, "kl_high", &err), -9, 9, false, &kl_high,
+                          &err));
+    if (strstr(worse, " rank ") || strstr(worse, " int")) {
+      ck_assert_msg(high >= 0 && kl_high >= 0, "%s is worse than %s", better, worse);
+      steps++;
+    }
+    if (strcmp(worse, "no context") == 0 || strcmp(worse, "mean KV") == 0 ||
+        strcmp(better, "cloud") == 0) {
+      ck_assert_double_gt(low, 0.05);
+      clear++;
+    }
+  }
+  ck_assert_int_eq(steps, 3 * 8); /* contexts; six ranks, two codecs */
+  ck_assert_int_eq(clear, 3 * 3);
+  celslm_csv_close(t);
+}
+END_TEST
+
 /* Levels vary a hundred times more than differences: pairing must show what is common to both. */
 START_TEST(paired_interval_is_the_normal_one) {
   enum { N = 400 };
@@ -231,6 +271,7 @@ int main(void) {
   tcase_add_test(t, identity_loses_nothing_at_any_depth);
   tcase_add_test(t, losses_equal_a_plain_forward_pass);
   tcase_add_test(t, shipped_map_beats_simpler_ways);
+  tcase_add_test(t, shipped_comparisons_are_in_order);
   tcase_add_test(t, paired_interval_is_the_normal_one);
   tcase_add_test(t, map_flops_are_what_is_reported);
   suite_add_tcase(s, t);
