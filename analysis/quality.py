@@ -46,13 +46,14 @@ def read_table(path):
         raise ResultsError(f"{path}: {error}") from error
     if "gap_low" not in table:
         raise ResultsError(f"{path}: not a quality table; celslm quality -o writes one")
+    table["window"] = table["window"].astype(str)
     return table
 
 
 def main_map(table):
     """Rows of the main map: from normed residuals of three layers, aligned."""
     return table[(table.way == "mapped") & (table.source == "normed") & (table.map == "aligned")
-                 & (table.window.astype(str) == "3")]
+                 & (table.window == "3")]
 
 
 # ---- E3: loss by way and codec ------------------------------------------------------------------
@@ -65,8 +66,8 @@ def ways(table):
     whole = whole[(whole.deepest == deepest) & (whole.shallow == "")]
     plain = whole[whole["rank"] == 0]
     cut = whole[whole["rank"] == int(table.full_rank.max() // 4)]
-    uniform = table[(table.way == "mapped") & (table.source == "normed") & (table.map == "uniform")
-                    & (table.window.astype(str) == "1")]
+    uniform = table[(table.way == "mapped") & (table.source == "normed")
+                    & (table.map == "uniform")]
     nearest = main_map(table)
     half = nearest[(nearest.deepest == deepest // 2) & (nearest.shallow == "local")
                    & (nearest["rank"] == 0) & (nearest.codec == "int8")]
@@ -75,7 +76,8 @@ def ways(table):
         ("edge, no context", style.GREY, table[table.way == "no context"]),
         ("edge + mean KV", style.GREY, table[table.way == "mean KV"]),
         ("edge + copied cloud KV", style.RED, table[table.way == "copied"]),
-        ("edge + mapped, uniform, one layer", style.SKY, uniform),
+        ("edge + mapped, uniform, one layer", style.SKY, uniform[uniform.window == "1"]),
+        ("edge + mapped, uniform, three layers", style.SKY, uniform[uniform.window == "3"]),
         ("edge + mapped KV, f16", CODECS["f16"], plain[plain.codec == "f16"]),
         ("edge + mapped KV, int8", CODECS["int8"], plain[plain.codec == "int8"]),
         ("edge + mapped KV, int4", CODECS["int4"], plain[plain.codec == "int4"]),
@@ -159,7 +161,7 @@ def draw_similarity(path_in, path):
         for spine in axes.spines.values():
             spine.set_visible(False)
     grid[0].set_ylabel("cloud layer")
-    figure.text(0.01, 0.01, "Red: the layer map that was chosen, monotone, with the largest sum. "
+    figure.text(0.01, 0.01, "Red: the layer map that was chosen, by whole maps' effect on predictions. "
                 f"Pair {results.provenance['pair']}.", fontsize=6.5, color=style.QUIET)
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(path)

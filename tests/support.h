@@ -25,7 +25,8 @@ static inline void send_row(void *pipe_end, const celslm_request_row *row) {
 }
 
 /* Runs one strategy of a scenario given as text; files in it are relative to tests/data. */
-static inline simulation simulate(const char *text, int strategy, bool step) {
+static inline simulation simulate_with(const char *text, int strategy, bool step,
+                                       const celslm_scenario_options *options) {
   simulation out = {0};
   int ends[2];
   ck_assert_int_eq(pipe(ends), 0);
@@ -38,7 +39,7 @@ static inline simulation simulate(const char *text, int strategy, bool step) {
     celslm_error err = {0};
     celslm_summary_row summary;
     memset(&summary, 0, sizeof summary);
-    celslm_scenario *s = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
+    celslm_scenario *s = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", options, &err);
     celslm_run_options o = {.strategy = strategy, .step = step, .on_request = send_row, .self = f};
     int status = s ? (int)celslm_world_run(s, &o, &summary, &err) : CELSLM_BAD_INPUT;
     fwrite(&summary, sizeof summary, 1, f);
@@ -67,6 +68,10 @@ static inline simulation simulate(const char *text, int strategy, bool step) {
   memcpy(&out.summary, bytes + size - tail, sizeof out.summary);
   memcpy(out.error, bytes + size - sizeof out.error, sizeof out.error);
   return out;
+}
+
+static inline simulation simulate(const char *text, int strategy, bool step) {
+  return simulate_with(text, strategy, step, NULL);
 }
 
 static inline simulation simulate_well(const char *text, int strategy, bool step) {

@@ -154,6 +154,13 @@ static void print_curves(const celslm_calibration *c) {
   puts("Residuals are those of shapes that were held out of the fit.");
   printf("Products with bf16 weights are %.2f times as fast as with f32, with int8 %.2f times.\n",
          c->bf16_speed, c->int8_speed);
+  printf("\n%-18s %15s %10s %9s\n", "codec, one core", "encode", "decode", "overhead");
+  for (int i = 0; i < CELSLM_CODINGS; i++) {
+    const celslm_codec_cost *k = &c->codecs[i];
+    printf("%-18s %10.2f GB/s %5.2f GB/s %6.2f us\n", k->name, k->encode * 1e-9, k->decode * 1e-9,
+           k->overhead * 1e6);
+  }
+  puts("Bytes are those of the KV cache at 16 bits.");
 }
 
 static void print_case(bool decode, int64_t tokens, int64_t past, double measured,

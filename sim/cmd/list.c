@@ -18,8 +18,12 @@ static void strategies(void) {
 }
 
 static void codecs(void) {
-  for (const celslm_codec *const *c = celslm_codecs; *c; c++)
-    printf("%-12s %s\n", (*c)->name, (*c)->summary);
+  for (const celslm_coding *const *c = celslm_codings; *c; c++)
+    printf("%s%s%-*s %s (%s)\n", (*c)->name, (*c)->parameter ? ":" : "",
+           14 - (int)strlen((*c)->name) - !!(*c)->parameter, (*c)->parameter ? (*c)->parameter : "",
+           (*c)->summary, (*c)->source);
+  puts("\nlowrank and tokens may have +int8 or +int4 behind, which code the numbers that are "
+       "left:\nlowrank:64+int8. A host's <engine codec_cores codec_rate> say what coding takes.");
 }
 
 static void schedulers(void) {

@@ -2,6 +2,7 @@
  * stands on keys and values that were mapped from the other. */
 #include "share/quality.h"
 #include "cmd/commands.h"
+#include "share/layer_search.h"
 #include "share/quality_table.h"
 
 #include <errno.h>
@@ -59,22 +60,33 @@ static bool read_arguments(int argc, char **argv, arguments *a, celslm_error *er
 
 /* ---- the maps that are compared -------------------------------------------------------------- */
 
+/* How the layer map is chosen. */
+typedef enum criterion {
+  SEARCHED, /* moves predictions least (layer_search.h): what we use */
+  BY_R2,    /* explains most variance */
+  EVENLY,   /* stretched */
+  CRITERIA
+} criterion;
+static const char *const criteria[CRITERIA] = {"aligned", "by R2", "uniform"};
+
 static const struct {
-  const char *name;
+  criterion by;
   celslm_source source;
-  bool uniform;
   int reach;
-} kinds[] = {{"aligned", CELSLM_SOURCE_NORMED, false, 1},
-             {"aligned", CELSLM_SOURCE_NORMED, false, 0},
-             {"aligned", CELSLM_SOURCE_NORMED, false, CELSLM_ALL_LAYERS},
-             {"uniform", CELSLM_SOURCE_NORMED, true, 1},
-             {"uniform", CELSLM_SOURCE_NORMED, true, 0},
-             {"aligned", CELSLM_SOURCE_RESIDUAL, false, 1},
-             {"aligned", CELSLM_SOURCE_KV, false, 1},
-             {"aligned", CELSLM_SOURCE_KV, false, 0},
-             {"aligned", CELSLM_SOURCE_KV, false, CELSLM_ALL_LAYERS},
-             {"uniform", CELSLM_SOURCE_KV, true, 1},
-             {"uniform", CELSLM_SOURCE_KV, true, 0}};
+} kinds[] = {{SEARCHED, CELSLM_SOURCE_NORMED, 1},
+             {SEARCHED, CELSLM_SOURCE_NORMED, 0},
+             {BY_R2, CELSLM_SOURCE_NORMED, 1},
+             {BY_R2, CELSLM_SOURCE_NORMED, 0},
+             {EVENLY, CELSLM_SOURCE_NORMED, 1},
+             {EVENLY, CELSLM_SOURCE_NORMED, 0},
+             {BY_R2, CELSLM_SOURCE_RESIDUAL, 1},
+             {EVENLY, CELSLM_SOURCE_RESIDUAL, 1},
+             {BY_R2, CELSLM_SOURCE_KV, 1},
+             {BY_R2, CELSLM_SOURCE_KV, 0},
+             {EVENLY, CELSLM_SOURCE_KV, 1},
+             {EVENLY, CELSLM_SOURCE_KV, 0},
+             {EVENLY, CELSLM_SOURCE_NORMED, CELSLM_ALL_LAYERS},
+             {EVENLY, CELSLM_SOURCE_KV, CELSLM_ALL_LAYERS}};
 enum { MAPS = sizeof kinds / sizeof *kinds, MAIN = 0 };
 /* Ridge, relative to the sources' mean variance (assumption). */
 static const double lambda = 1e-4;
@@ -92,7 +104,7 @@ typedef struct study {
 
 static bool stream(study *s, celslm_pair_moments *moments[CELSLM_SOURCES], celslm_error *err) {
   int64_t length = s->a.quick ? 512 : 1024;
-  int pieces = s->a.quick ? 16 : 24;
+  int pieces = s->a.quick ? 16 : 32;
   int most_cloud = celslm_transformer_shape_of(s->cloud)->max_tokens,
       most_edge = celslm_transformer_shape_of(s->edge)->max_tokens;
   if (length > most_cloud) length = most_cloud;
@@ -111,26 +123,55 @@ static bool stream(study *s, celslm_pair_moments *moments[CELSLM_SOURCES], celsl
   return true;
 }
 
+static celslm_quality_plan plan_of(const study *s, const celslm_condition *c, int n,
+                                   int64_t context, int windows) {
+  return (celslm_quality_plan){.cloud = s->cloud,
+                               .edge = s->edge,
+                               .maps = s->maps,
+                               .conditions = c,
+                               .n_conditions = n,
+                               .context = context,
+                               .continuation = 64,
+                               .windows = windows,
+                               .seed = 1};
+}
+
+/* The layer map of one kind. */
+static bool choose_layers(const study *s, const celslm_pair_moments *p, int kind, int *layer,
+                          celslm_error *err) {
+  int even[CELSLM_MOST_LAYERS];
+  celslm_layer_map_uniform(p->from, p->to, kinds[kind].by == EVENLY ? layer : even);
+  if (kinds[kind].by == EVENLY) return true;
+  celslm_layer_map(p->from, p->to, s->similarity[p->source].r2, layer);
+  if (kinds[kind].by == BY_R2) return true;
+  celslm_quality_plan q = plan_of(s, NULL, 0, 256, s->a.quick ? 32 : 64);
+  celslm_layer_search found;
+  if (!celslm_layer_search_run(p, kinds[kind].reach, lambda, &q, &s->known, even, layer, &found,
+                               err))
+    return false;
+  printf("search on calibration text: KL from %.5f to %.5f bit/byte in %d rounds\n", found.kl_first,
+         found.kl, found.rounds);
+  return true;
+}
+
 static bool fit_maps(study *s, celslm_error *err) {
   celslm_pair_moments *moments[CELSLM_SOURCES];
   for (int k = 0; k < CELSLM_SOURCES; k++)
     moments[k] = celslm_pair_moments_new((celslm_source)k, s->cloud, s->edge);
   bool ok = stream(s, moments, err);
-  int aligned[CELSLM_SOURCES][CELSLM_MOST_LAYERS], uniform[CELSLM_MOST_LAYERS];
-  celslm_layer_map_uniform(moments[0]->from, s->layers, uniform);
-  for (int k = 0; ok && k < CELSLM_SOURCES; k++) {
+  for (int k = 0; ok && k < CELSLM_SOURCES; k++)
     ok = celslm_similarity_measure(moments[k], lambda, &s->similarity[k], err);
-    if (!ok) break;
-    celslm_layer_map(moments[k]->from, s->layers, s->similarity[k].r2, aligned[k]);
-    printf("layer map from %-8s:", celslm_source_names[k]);
-    for (int j = 0; j < s->layers; j++)
-      printf(" %d (R2 %.3f)", aligned[k][j], s->similarity[k].r2[aligned[k][j] * s->layers + j]);
-    printf("\n");
-  }
+  int layer[CELSLM_MOST_LAYERS];
   for (int i = 0; ok && i < MAPS; i++) {
-    int k = (int)kinds[i].source;
-    ok = celslm_mapping_fit(moments[k], kinds[i].uniform ? uniform : aligned[k], kinds[i].reach,
-                            lambda, &s->maps[i], err);
+    const celslm_pair_moments *p = moments[kinds[i].source];
+    ok = choose_layers(s, p, i, layer, err) &&
+         celslm_mapping_fit(p, layer, kinds[i].reach, lambda, &s->maps[i], err);
+    if (!ok || kinds[i].reach == CELSLM_ALL_LAYERS) continue;
+    printf("layer map from %-8s of %d, %-7s:", celslm_source_names[kinds[i].source],
+           2 * kinds[i].reach + 1, criteria[kinds[i].by]);
+    for (int j = 0; j < s->layers; j++) printf(" %d (R2 %.3f)", layer[j], s->maps[i].layers[j].r2);
+    printf("\n");
+    fflush(stdout);
   }
   for (int k = 0; k < CELSLM_SOURCES; k++) celslm_pair_moments_free(moments[k]);
   return ok;
@@ -149,11 +190,18 @@ static void put(plan *p, celslm_condition c) {
   if (p->n < MOST_CONDITIONS) p->c[p->n++] = c;
 }
 
+/* The ranks that are tried, in sixteenths of the full one, which comes first. */
+static const int sixteenths[] = {16, 12, 8, 6, 4, 2, 1};
+enum { RANKS = sizeof sixteenths / sizeof *sixteenths };
+
+static int rank_of(const study *s, int i) {
+  return i ? s->width * sixteenths[i] / 16 : 0;
+}
+
 /* `grid`: every depth and codec at four ranks; else the deepest, and one thing changed at a time.
  */
 static void conditions(const study *s, bool grid, plan *p) {
-  int all = s->layers, full = s->width;
-  const int ranks[] = {0, full * 3 / 4, full / 2, full * 3 / 8, full / 4, full / 8, full / 16};
+  int all = s->layers;
   p->n = 0;
   put(p, (celslm_condition){.way = CELSLM_WAY_FULL, .map = -1});
   put(p, (celslm_condition){.way = CELSLM_WAY_NONE, .map = -1});
@@ -167,15 +215,15 @@ static void conditions(const study *s, bool grid, plan *p) {
   for (int d = 1; d < all; d++)
     put(p, (celslm_condition){.way = CELSLM_WAY_MAPPED, .map = MAIN, .deepest = d, .absent = true});
   for (int d = all; d >= 1; d--)
-    for (int r = 0; r < 7; r++)
+    for (int r = 0; r < RANKS; r++)
       for (int c = 0; c < CELSLM_WIRE_CODECS; c++) {
         int changed = (d != all) + (r != 0) + (c != CELSLM_WIRE_F16);
-        if (ranks[r] == 0 && r != 0) continue;
+        if (rank_of(s, r) == 0 && r != 0) continue;
         if (changed <= 1 || (grid && (r % 2 == 0 || r == 5)))
           put(p, (celslm_condition){.way = CELSLM_WAY_MAPPED,
                                     .map = MAIN,
                                     .deepest = d,
-                                    .rank = ranks[r],
+                                    .rank = rank_of(s, r),
                                     .codec = (celslm_wire_codec)c});
       }
 }
@@ -190,7 +238,7 @@ static void write_rows(const study *s, const char *text, int64_t context, int wi
     bool mapped = c->way == CELSLM_WAY_MAPPED;
     fprintf(s->table, "%s,%s,%lld,%s,%s,%s,", s->pair, text, (long long)context,
             celslm_way_names[c->way], mapped ? celslm_source_names[kinds[c->map].source] : "",
-            mapped ? kinds[c->map].name : "");
+            mapped ? criteria[kinds[c->map].by] : "");
     if (mapped && kinds[c->map].reach < CELSLM_ALL_LAYERS)
       fprintf(s->table, "%d,", 2 * kinds[c->map].reach + 1);
     else
@@ -213,7 +261,7 @@ static void write_rows(const study *s, const char *text, int64_t context, int wi
   }
 }
 
-/* "no context", or "mapped from normed aligned of 3". */
+/* "no context", or "mapped from normed aligned of 3 rank 32 int8"; f16 is not said. */
 static void name_way(const celslm_condition *c, char *name, size_t size) {
   if (c->way != CELSLM_WAY_MAPPED) {
     snprintf(name, size, "%s", celslm_way_names[c->way]);
@@ -222,34 +270,23 @@ static void name_way(const celslm_condition *c, char *name, size_t size) {
   char window[24] = "all";
   if (kinds[c->map].reach < CELSLM_ALL_LAYERS)
     snprintf(window, sizeof window, "%d", 2 * kinds[c->map].reach + 1);
-  snprintf(name, size, "mapped from %s %s of %s", celslm_source_names[kinds[c->map].source],
-           kinds[c->map].name, window);
+  int n = snprintf(name, size, "mapped from %s %s of %s", celslm_source_names[kinds[c->map].source],
+                   criteria[kinds[c->map].by], window);
+  if (c->rank) n += snprintf(name + n, size - (size_t)n, " rank %d", c->rank);
+  if (c->codec) snprintf(name + n, size - (size_t)n, " %s", celslm_wire_names[c->codec]);
 }
 
-static void print_score(const study *s, const celslm_score *x) {
+static void print_score(const celslm_score *x) {
   const celslm_condition *c = &x->condition;
-  char name[128];
+  char name[160], depth[48] = "";
   name_way(c, name, sizeof name);
-  size_t n = strlen(name);
   if (c->way == CELSLM_WAY_MAPPED)
-    snprintf(name + n, sizeof name - n, ", deepest %d%s, rank %d", c->deepest,
-             c->absent ? " (others absent)" : "", c->rank ? c->rank : s->width);
+    snprintf(depth, sizeof depth, ", deepest %d%s", c->deepest,
+             c->absent ? " (others absent)" : "");
+  strcat(name, depth);
   printf("%-60s %-4s %8.1f  %.4f [%.4f, %.4f]  %6.1f [%6.1f, %6.1f]  %.4f  %.3f  %.3f\n", name,
          celslm_wire_names[c->codec], x->bytes, x->loss, x->loss_low, x->loss_high, 100 * x->gap,
          100 * x->gap_low, 100 * x->gap_high, x->kl, x->top1, x->attention_error);
-}
-
-static celslm_quality_plan plan_of(const study *s, const celslm_condition *c, int n,
-                                   int64_t context, int windows) {
-  return (celslm_quality_plan){.cloud = s->cloud,
-                               .edge = s->edge,
-                               .maps = s->maps,
-                               .conditions = c,
-                               .n_conditions = n,
-                               .context = context,
-                               .continuation = 64,
-                               .windows = windows,
-                               .seed = 1};
 }
 
 static bool fits(const study *s, const celslm_quality_plan *q) {
@@ -274,7 +311,7 @@ static bool measure(const study *s, const celslm_text *text, const char *name, i
            windows, (long long)q.continuation);
     printf("%-60s %-4s %8s  %-23s  %-23s  %-6s  %-5s  %s\n", "edge's context", "as", "B/token",
            "bit/byte [95 %]", "% of gap recovered", "KL", "top-1", "attention error");
-    for (int i = 0; i < p.n; i++) print_score(s, &scores[i]);
+    for (int i = 0; i < p.n; i++) print_score(&scores[i]);
     write_rows(s, name, context, windows, scores, p.n);
     fflush(stdout);
   }
@@ -285,46 +322,73 @@ static bool measure(const study *s, const celslm_text *text, const char *name, i
 
 /* ---- comparisons ----------------------------------------------------------------------------- */
 
-static void compare(const study *s, const char *text, int64_t context, int windows,
+static void compare(const study *s, const char *text, const celslm_quality_plan *q,
                     const celslm_score *better, const celslm_score *worse) {
-  celslm_difference d = celslm_score_difference(worse, better, windows, 1);
+  celslm_difference loss = celslm_paired_difference(worse->losses, better->losses, q->windows,
+                                                    q->seed),
+                    kl = celslm_paired_difference(worse->kls, better->kls, q->windows, q->seed);
   char a[96], b[96];
   name_way(&better->condition, a, sizeof a), name_way(&worse->condition, b, sizeof b);
-  printf("  %s is better than %s by %.4f [%.4f, %.4f] bit/byte%s\n", a, b, d.mean, d.low, d.high,
-         d.low > 0 ? "" : ": not with 95 % confidence");
+  printf("  %-36s against %-36s: loss %+.4f [%+.4f, %+.4f]%s  KL %+.4f [%+.4f, %+.4f]%s\n", a, b,
+         loss.mean, loss.low, loss.high, loss.low > 0 ? " *" : "  ", kl.mean, kl.low, kl.high,
+         kl.low > 0 ? " *" : "");
   if (s->comparisons)
-    fprintf(s->comparisons, "%s,%s,%lld,%s,%s,%.5f,%.5f,%.5f,%d\n", s->pair, text,
-            (long long)context, a, b, d.mean, d.low, d.high, windows);
+    fprintf(s->comparisons, "%s,%s,%lld,%s,%s,%.5f,%.5f,%.5f,%.5f,%.5f,%.5f,%d\n", s->pair, text,
+            (long long)q->context, a, b, loss.mean, loss.low, loss.high, kl.mean, kl.low, kl.high,
+            q->windows);
 }
 
-/* The main map against what is simpler, and each aligned map against the uniform one from the same
- * source and as many layers, on many windows that do not overlap. The same windows for both sides:
- * their difference varies far less than either. */
+/* On many windows that do not overlap, the same for both sides, whose difference varies far less
+ * than either: the main map against what is simpler; maps of the same source and as many layers
+ * against one another; each rank against the next lower, each codec against the next
+ * smaller; and the cloud's model against the edge's, both with a context of their own. */
 static bool measure_comparisons(const study *s, const celslm_text *text, const char *name,
                                 int64_t context, int most, celslm_error *err) {
-  enum { FULL, NONE, MEAN, COPY, SIMPLE };
-  celslm_condition c[SIMPLE + MAPS] = {[FULL] = {.way = CELSLM_WAY_FULL, .map = -1},
-                                       [NONE] = {.way = CELSLM_WAY_NONE, .map = -1},
-                                       [MEAN] = {.way = CELSLM_WAY_MEAN, .deepest = s->layers},
-                                       [COPY] = {.way = CELSLM_WAY_COPY, .deepest = s->layers}};
-  for (int m = 0; m < MAPS; m++)
-    c[SIMPLE + m] = (celslm_condition){.way = CELSLM_WAY_MAPPED, .map = m, .deepest = s->layers};
-  celslm_quality_plan q = plan_of(s, c, SIMPLE + MAPS, context, most);
+  enum {
+    FULL,
+    NONE,
+    MEAN,
+    COPY,
+    CLOUD,
+    MAP,
+    RANK = MAP + MAPS,
+    CODEC = RANK + RANKS,
+    ALL = CODEC + CELSLM_WIRE_CODECS
+  };
+  celslm_condition c[ALL] = {[FULL] = {.way = CELSLM_WAY_FULL, .map = -1},
+                             [NONE] = {.way = CELSLM_WAY_NONE, .map = -1},
+                             [MEAN] = {.way = CELSLM_WAY_MEAN},
+                             [COPY] = {.way = CELSLM_WAY_COPY},
+                             [CLOUD] = {.way = CELSLM_WAY_CLOUD, .map = -1}};
+  for (int i = MAP; i < ALL; i++) c[i] = (celslm_condition){.way = CELSLM_WAY_MAPPED, .map = MAIN};
+  for (int i = NONE + 1; i < ALL; i++) c[i].deepest = s->layers;
+  for (int i = 0; i < MAPS; i++) c[MAP + i].map = i;
+  for (int i = 0; i < RANKS; i++) c[RANK + i].rank = rank_of(s, i);
+  for (int i = 0; i < CELSLM_WIRE_CODECS; i++) c[CODEC + i].codec = (celslm_wire_codec)i;
+  celslm_quality_plan q = plan_of(s, c, ALL, context, most);
   if (!fits(s, &q)) return true;
   int64_t disjoint = text->n / (context + q.continuation);
   if (q.windows > disjoint) q.windows = (int)disjoint;
-  celslm_score score[SIMPLE + MAPS];
+  celslm_score score[ALL];
   if (!celslm_quality_measure(&q, text, score, err)) return false;
-  printf("\n%s text, context %lld, %d windows that do not overlap\n", name, (long long)context,
-         q.windows);
-  for (int i = NONE; i < SIMPLE; i++)
-    compare(s, name, context, q.windows, &score[SIMPLE + MAIN], &score[i]);
+  printf("\n%s text, context %lld, %d windows that do not overlap: by how much the first is better "
+         "(bit/byte; * with 95 %% confidence)\n",
+         name, (long long)context, q.windows);
+  for (int i = NONE; i < CLOUD; i++) compare(s, name, &q, &score[MAP + MAIN], &score[i]);
+  for (int i = 0; i < MAPS; i++) /* one layer, uniformly: what one would try first */
+    if (kinds[i].by == EVENLY && kinds[i].source == kinds[MAIN].source && kinds[i].reach == 0)
+      compare(s, name, &q, &score[MAP + MAIN], &score[MAP + i]);
   for (int m = 0; m < MAPS; m++)
     for (int u = 0; u < MAPS; u++)
-      if (!kinds[m].uniform && kinds[u].uniform && kinds[m].source == kinds[u].source &&
+      if (kinds[m].by < kinds[u].by && kinds[m].source == kinds[u].source &&
           kinds[m].reach == kinds[u].reach)
-        compare(s, name, context, q.windows, &score[SIMPLE + m], &score[SIMPLE + u]);
-  celslm_scores_free(score, SIMPLE + MAPS);
+        compare(s, name, &q, &score[MAP + m], &score[MAP + u]);
+  for (int i = 1; i < RANKS; i++)
+    if (c[RANK + i].rank > 0) compare(s, name, &q, &score[RANK + i - 1], &score[RANK + i]);
+  for (int i = 1; i < CELSLM_WIRE_CODECS; i++)
+    compare(s, name, &q, &score[CODEC + i - 1], &score[CODEC + i]);
+  compare(s, name, &q, &score[CLOUD], &score[FULL]);
+  celslm_scores_free(score, ALL);
   fflush(stdout);
   return true;
 }
@@ -338,10 +402,10 @@ static bool measure_all(const study *s, celslm_error *err) {
                             measure_comparisons(s, &s->other, "other", 256, 48, err)));
   for (int i = 0; i < 4; i++) /* the other kind at every second length */
     if (!measure(s, &s->unknown, "same", contexts[i], 48, true, err) ||
-        !measure_comparisons(s, &s->unknown, "same", contexts[i], 256, err) ||
+        !measure_comparisons(s, &s->unknown, "same", contexts[i], 128, err) ||
         (s->other.n && i % 2 == 1 &&
          (!measure(s, &s->other, "other", contexts[i], 48, false, err) ||
-          !measure_comparisons(s, &s->other, "other", contexts[i], 256, err))))
+          !measure_comparisons(s, &s->other, "other", contexts[i], 128, err))))
       return false;
   return true;
 }

@@ -225,7 +225,7 @@ static void write_head(FILE *f, const report_data *d) {
 
 static const struct {
   const char *label, *column;
-  char kind; /* c count, r rate, s share, t time, b bytes, j joule per completed request */
+  char kind; /* c count, r rate, s share, t time, b bytes, j joule, m cent */
 } lines[] = {{"completed", "completed", 'c'},
              {"rejected, dropped, in flight", "rejected", 'x'},
              {"requests per second", "throughput", 'r'},
@@ -242,9 +242,10 @@ static const struct {
              {"user data to the cloud", "user_bytes_to_cloud", 'b'},
              {"KV moved", "kv_bytes", 'b'},
              {"all bytes over the WAN", "wan_bytes", 'b'},
-             {"energy per completed request", "energy", 'j'}};
+             {"energy per completed request", "energy_response", 'j'},
+             {"cost per response", "cpr", 'm'}};
 
-static void write_cell(FILE *f, char kind, double x, double completed, double others) {
+static void write_cell(FILE *f, char kind, double x, double others) {
   char out[64];
   if (isnan(x))
     fputs("<td>–</td>", f);
@@ -261,7 +262,7 @@ static void write_cell(FILE *f, char kind, double x, double completed, double ot
   else if (kind == 'b')
     fprintf(f, "<td>%s</td>", bytes_of(out, x));
   else
-    fprintf(f, completed > 0 ? "<td>%.3g J</td>" : "<td>–</td>", x / completed);
+    fprintf(f, "<td>%.3g %s</td>", x, kind == 'j' ? "J" : "cent");
 }
 
 static bool write_summary(FILE *f, const report_data *d, celslm_error *err) {
@@ -285,7 +286,7 @@ static bool write_summary(FILE *f, const report_data *d, celslm_error *err) {
     for (size_t i = 0; i < N; i++) {
       fprintf(f, "<tr><td>%s</td>", lines[i].label);
       for (size_t r = 0; r < rows; r++)
-        write_cell(f, lines[i].kind, values[i][r], values[0][r], dropped[r] + in_flight[r]);
+        write_cell(f, lines[i].kind, values[i][r], dropped[r] + in_flight[r]);
       fputs("</tr>\n", f);
     }
     fputs("</table></div>\n", f);

@@ -29,7 +29,7 @@ typedef enum style {
   INTERVAL, /* three fields, mean, low, high: 138 - 146 ms */
   BYTES,    /* 4.21 MB */
   ENERGY,   /* 12.3 kJ */
-  EACH      /* the energy over the completed requests */
+  CENTS     /* 0.0123 cent */
 } style;
 
 typedef struct line {
@@ -99,7 +99,13 @@ static const line lines[] = {
     {"all bytes over the WAN", BYTES, FIELD(wan_bytes)},
     {"energy", HEADING, 0},
     {"all engine hosts", ENERGY, FIELD(energy)},
-    {"per completed request", EACH, FIELD(energy)},
+    {"links", ENERGY, FIELD(energy_links)},
+    {"radio", ENERGY, FIELD(energy_radio)},
+    {"per completed request", ENERGY, FIELD(energy_response)},
+    {"cost", HEADING, 0},
+    {"in all", CENTS, FIELD(cost)},
+    {"per response (CPR)", CENTS, FIELD(cpr)},
+    {"utility per cent (PCR)", NUMBER, FIELD(pcr)},
 };
 enum { N_LINES = sizeof lines / sizeof *lines };
 
@@ -126,6 +132,9 @@ static const char help[] =
     "  what TTFT is made of: the parts add up to the mean TTFT. 'hidden by overlap' is time in\n"
     "    which cloud, network and edge worked at once; it is in the parts twice, so it is\n"
     "    subtracted.\n"
+    "  cost: at the prices of the scenario's <prices>; PCR is (a x quality + (1 - a) x share "
+    "within\n"
+    "    the objectives) over CPR.\n"
     "  user data to the cloud: prompt bytes that crossed into the cloud, counted on the links.\n"
     "\n"
     "Examples\n"
@@ -156,7 +165,7 @@ static void write_cell(char out[CELSLM_CELL], const line *l, const celslm_summar
   char digits[24];
   double x[3];
   memcpy(x, field, l->style == INTERVAL ? sizeof x : sizeof *x);
-  double value = l->style != EACH ? x[0] : row->completed ? x[0] / (double)row->completed : NAN;
+  double value = x[0];
   if (isnan(value)) {
     snprintf(out, CELSLM_CELL, "-");
     return;
@@ -184,8 +193,10 @@ static void write_cell(char out[CELSLM_CELL], const line *l, const celslm_summar
   case BYTES:
     celslm_write_scaled(out, value, celslm_bytes, CELSLM_BYTES);
     break;
+  case CENTS:
+    snprintf(out, CELSLM_CELL, "%.3g cent", value);
+    break;
   case ENERGY:
-  case EACH:
     celslm_write_scaled(out, value, celslm_joules, CELSLM_JOULES);
     break;
   case HEADING:

@@ -1,9 +1,9 @@
 /* sweep.c - celslm sweep: a scenario over a grid of parameters, one study file. */
 #include "cmd/commands.h"
+#include "cmd/sweep_rank.h"
 #include "record/arrays.h"
 #include "record/request.h"
 #include "study/merge.h"
-#include "study/morris.h"
 #include "study/queue.h"
 #include "study/slurm.h"
 
@@ -34,6 +34,8 @@ static const char help[] =
     "                                    elementary effects over the axes' ranges, instead of a "
     "grid\n"
     "  --trajectories N                  of --rank (default: 10); each has a point more than axes\n"
+    "  --samples N                       of --rank: Sobol' indices, shares of the variance; each\n"
+    "                                    sample has two points more than axes; take hundreds\n"
     "  --dry-run                         print the numbered points and run nothing\n"
     "\n"
     "how\n"
@@ -144,6 +146,8 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
       if (!add(a->sbatch, &a->slurm.n_more, 64, value, "--sbatch", err)) return false;
     } else if (celslm_option(argc, argv, &i, "--array-size", NULL, &value, err)) {
       if (!value || !read_count(value, "--array-size", &a->slurm.tasks, err)) return false;
+    } else if (celslm_option(argc, argv, &i, "--samples", NULL, &value, err)) {
+      if (!value || !read_count(value, "--samples", &a->study.design.samples, err)) return false;
     } else if (celslm_option(argc, argv, &i, "--trajectories", NULL, &value, err)) {
       if (!value || !read_count(value, "--trajectories", &a->study.design.trajectories, err))
         return false;
@@ -158,7 +162,12 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
     else
       a->study.scenario = argv[i];
   }
-  if (a->rank && !a->study.design.trajectories) a->study.design.trajectories = 10;
+  celslm_design_options *design = &a->study.design;
+  if (design->samples && design->trajectories)
+    return celslm_fail(err, NULL, 0, "both --samples and --trajectories; give one of them");
+  if (!a->rank && (design->samples || design->trajectories))
+    return celslm_fail(err, NULL, 0, "--trajectories and --samples are for --rank");
+  if (a->rank && !design->trajectories && !design->samples) design->trajectories = 10;
   size_t column = 0;
   while (a->rank && column < celslm_summary_n_columns &&
          strcmp(celslm_summary_columns[column].name, a->rank) != 0)
@@ -169,8 +178,6 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
         "--rank \"%s\": there is no such column; docs/results-format.md lists those of "
         "/summary, such as ttft_mean",
         a->rank);
-  if (!a->rank && a->study.design.trajectories)
-    return celslm_fail(err, NULL, 0, "--trajectories is for --rank");
   return a->help || a->study.scenario ||
          celslm_fail(err, NULL, 0, "sweep needs a scenario; try scenarios/quickstart.xml");
 }
@@ -243,49 +250,19 @@ static int tell_status(const celslm_study *s) {
   return 0;
 }
 
-typedef struct ranked {
-  celslm_effect effect;
-  const char *axis;
-} ranked;
-
-static int by_importance(const void *a, const void *b) {
-  double x = ((const ranked *)a)->effect.mu_star, y = ((const ranked *)b)->effect.mu_star;
-  return (y > x) - (y < x);
-}
-
 /* Reads the study that was just made. */
-static int print_ranks(const celslm_study *s, const char *column, celslm_error *err) {
-  size_t n, k = (size_t)s->design->n_axes, strategies = (size_t)s->scenario->n_strategies,
-            reps = (size_t)s->design->replications,
-            points = (size_t)(s->design->points / s->design->replications);
-  char *array = celslm_format("summary/%s", column);
+static int print_ranks(const celslm_study *s, const arguments *a, celslm_error *err) {
+  size_t n;
+  char *array = celslm_format("summary/%s", a->rank);
   celslm_reader *r = celslm_study_file_open(s->output, err);
   double *values = r && is_mine(s, r) ? celslm_study_file_values(r, array, &n, err) : NULL;
-  if (r && !values) celslm_fail(err, s->output, 0, "is not of these trajectories; run them first");
+  if (r && !values)
+    celslm_fail(err, s->output, 0, "is not of these trajectories or samples; run them first");
   celslm_reader_close(r);
   free(array);
   if (!values) return celslm_bad_input(err);
-  double *means = celslm_alloc(points, sizeof *means);
-  celslm_effect *effects = celslm_alloc(k, sizeof *effects);
-  ranked *ranks = celslm_alloc(k, sizeof *ranks);
-  printf("what matters for %s: mean absolute effect over an axis's range (mu*), and how much it\n"
-         "depends on the others (sigma); %zu trajectories\n",
-         column, points / (k + 1));
-  for (size_t i = 0; i < strategies; i++) {
-    for (size_t p = 0; p < points; p++) {
-      means[p] = 0;
-      for (size_t q = 0; q < reps; q++)
-        means[p] += values[(p * reps + q) * strategies + i] / (double)reps;
-    }
-    celslm_morris_effects(k, points / (k + 1), s->design->places, means, effects);
-    for (size_t a = 0; a < k; a++) ranks[a] = (ranked){effects[a], s->design->axes[a].name};
-    qsort(ranks, k, sizeof *ranks, by_importance);
-    printf("%-28s %12s %12s\n", s->scenario->strategies[i].label, "mu*", "sigma");
-    for (size_t a = 0; a < k; a++)
-      printf("  %-26s %12.4g %12.4g\n", ranks[a].axis, ranks[a].effect.mu_star,
-             ranks[a].effect.sigma);
-  }
-  free(ranks), free(effects), free(means), free(values);
+  celslm_sweep_ranks(s, a->rank, a->study.design.samples, values);
+  free(values);
   return 0;
 }
 
@@ -477,7 +454,7 @@ int celslm_cmd_sweep(int argc, char **argv) {
   else
     status = run_here(s, &a, &err);
   if (status <= 1 && a.rank && !a.dry_run && !a.status && !a.task && !a.to_slurm &&
-      access(s->output, R_OK) == 0 && print_ranks(s, a.rank, &err) != 0)
+      access(s->output, R_OK) == 0 && print_ranks(s, &a, &err) != 0)
     status = 2;
   celslm_study_close(s);
   return status;

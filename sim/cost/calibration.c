@@ -62,6 +62,20 @@ static celslm_profile *new_profile(const celslm_calibration *c) {
   return p;
 }
 
+/* The profile takes what was measured of the codecs. */
+static void give_codecs(celslm_calibration *c) {
+  celslm_profile *p = c->profile;
+  p->codecs = celslm_alloc(CELSLM_CODINGS, sizeof *p->codecs);
+  p->n_codecs = CELSLM_CODINGS;
+  for (int i = 0; i < CELSLM_CODINGS; i++) {
+    p->codecs[i] = c->codecs[i];
+    p->codecs[i].source = celslm_format(
+        "measured: keys and values of 32 and of 512 tokens of width 512 from memory, "
+        "one core, middle half of %d repeats%s",
+        c->repeats, strcmp(c->codecs[i].name, "tokens") == 0 ? "; half of the tokens kept" : "");
+  }
+}
+
 static char *curve_source(const celslm_calibration *c, celslm_curve_kind kind) {
   static const char *const what[CELSLM_CURVES] = {
       "packed f32 matrix products", "f32 causal attention with its append to the cache",
@@ -192,13 +206,16 @@ static bool measure(celslm_calibration *c, const celslm_calibration_options *o, 
   choose_layers(c->layers);
   int64_t needs = celslm_measurement_needs(c->plan.points, c->plan.n);
   int64_t layer_needs = celslm_layer_needs(&shape, c->layers, CELSLM_LAYER_CASES);
+  int64_t coding_needs = celslm_coding_times_needs();
+  needs = needs > layer_needs ? needs : layer_needs;
   celslm_operands *operands =
-      celslm_operands_new(needs > layer_needs ? needs : layer_needs, &c->machine, err);
+      celslm_operands_new(needs > coding_needs ? needs : coding_needs, &c->machine, err);
   celslm_layer *l =
       operands ? celslm_layer_new(&shape, c->layers, CELSLM_LAYER_CASES, operands, err) : NULL;
   celslm_whole *w = l ? celslm_whole_new(model, c->passes, operands, err) : NULL;
+  celslm_coding_times *k = w ? celslm_coding_times_new(operands, err) : NULL;
   celslm_measurement *m =
-      w ? celslm_measurement_new(c->plan.points, c->plan.n, operands, err) : NULL;
+      k ? celslm_measurement_new(c->plan.points, c->plan.n, operands, err) : NULL;
   for (int i = -1; m && i < b->most; i++) { /* the first one warms up */
     double from = celslm_machine_now(), spent = from - begun;
     if (i >= b->least && spent + round > b->rounds) break;
@@ -207,15 +224,18 @@ static bool measure(celslm_calibration *c, const celslm_calibration_options *o, 
     celslm_measurement_round(m);
     celslm_layer_round(l);
     celslm_whole_round(w);
+    celslm_coding_times_round(k);
     round = celslm_machine_now() - from;
   }
   if (m) {
     c->repeats = celslm_measurement_finish(m);
     celslm_layer_finish(l);
     celslm_whole_finish(w);
+    celslm_coding_times_finish(k, c->codecs);
     celslm_measure_types(operands, &c->bf16_speed, &c->int8_speed);
   }
   celslm_measurement_free(m);
+  celslm_coding_times_free(k);
   celslm_whole_free(w);
   celslm_layer_free(l);
   celslm_operands_free(operands);
@@ -258,6 +278,7 @@ bool celslm_calibrate(const celslm_calibration_options *o, celslm_calibration *c
     tell(o, "fitting", 1);
     judge(c, &quiet);
     c->profile = new_profile(c);
+    give_codecs(c);
     ok = fit_curves(c, err) && check_layers(c, &o->models[0], err) &&
          check_whole(c, &o->models[0], err);
     if (ok) say_checks(c, o->models[0].name);

@@ -5,6 +5,7 @@
 #ifndef CELSLM_COST_CALIBRATION_H
 #define CELSLM_COST_CALIBRATION_H
 
+#include "cost/coding.h"
 #include "cost/curves.h"
 #include "cost/layer.h"
 #include "cost/plan.h"
@@ -33,8 +34,9 @@ typedef struct celslm_calibration {
   celslm_whole_case passes[CELSLM_WHOLE_CASES]; /* of a whole small model */
   double whole_predicted[CELSLM_WHOLE_CASES];   /* s */
   double whole_median, whole_p95;
-  double bf16_speed, int8_speed;       /* of products, over those of f32 */
-  double spread, others, stolen, load; /* how quiet the machine was: machine.h */
+  celslm_codec_cost codecs[CELSLM_CODINGS]; /* the profile's from when there is one */
+  double bf16_speed, int8_speed;            /* of products, over those of f32 */
+  double spread, others, stolen, load;      /* how quiet the machine was: machine.h */
   bool noisy;
 } celslm_calibration;
 

@@ -225,3 +225,10 @@ double celslm_cost_prefill_pass(const celslm_cost *c, double tokens, double past
   return c->step + c->sequence + celslm_cost_embed(c, tokens) + celslm_cost_head(c, 1) +
          layers * (celslm_cost_layer(c, tokens) + celslm_cost_prefill(c, tokens, past));
 }
+
+double celslm_coding_seconds(const celslm_profile *p, const char *codec, bool decode, double plain,
+                             double coded) {
+  const celslm_codec_cost *c = celslm_profile_codec(p, codec);
+  if (!c) return (plain + coded) / p->bandwidth;
+  return c->overhead + plain / (decode ? c->decode : c->encode);
+}

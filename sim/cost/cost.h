@@ -14,8 +14,8 @@
 typedef struct celslm_cost {
   celslm_shape shape;
   const celslm_profile *profile;
-  const celslm_table_profile *table; /* NULL: the curves price everything */
-  double peak;                       /* FLOP/s of products at this precision */
+  const celslm_table_profile *table;  /* NULL: the curves price everything */
+  double peak;                        /* FLOP/s of products at this precision */
   celslm_curve curves[CELSLM_CURVES]; /* the profile's, at this model's precision */
   double step, layer, sequence;       /* overheads, s */
   celslm_model shard;                 /* of a model split over accelerators: shape.model */
@@ -52,7 +52,7 @@ double celslm_cost_prefill(const celslm_cost *c, double new_tokens,
  * max(compute + flop_slope A, memory + byte_slope (R - from)). By a curve there is one piece; by a
  * table one for each of its contexts, and beyond them one for each doubling. */
 typedef struct celslm_decode_cost {
-  double from;                                  /* tokens, whole */
+  double from;                                    /* tokens, whole */
   double compute, flop_slope, memory, byte_slope; /* s, s per token */
 } celslm_decode_cost;
 int celslm_cost_decode_pieces(const celslm_cost *c);
@@ -60,6 +60,12 @@ celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double sequences, in
 /* The seconds they amount to. */
 double celslm_cost_decode_seconds(const celslm_cost *c, double sequences, double attended,
                                   double read);
+
+/* Seconds one core of the host takes to encode, or decode, KV of `plain` bytes at 16 bits into (out
+ * of) `coded` bytes. Where the profile has no <codec> of that name, an assumption: bound by the
+ * memory, `plain` and `coded` bytes at the device's bandwidth. */
+double celslm_coding_seconds(const celslm_profile *p, const char *codec, bool decode, double plain,
+                             double coded);
 
 /* Seconds to prefill `tokens` tokens alone over `past` in one pass: step + embed + layers + head.
  */

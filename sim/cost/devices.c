@@ -259,6 +259,14 @@ celslm_profile *celslm_profile_scaled(const celslm_profile *p, const celslm_data
       q->formats[i].source = copied(p->formats[i].source);
     }
   }
+  if (p->n_codecs) { /* of the host's cores, which do not grow with its accelerator */
+    q->codecs = celslm_alloc((unsigned long)p->n_codecs, sizeof *q->codecs);
+    for (int i = 0; i < p->n_codecs; i++) {
+      q->codecs[i] = p->codecs[i];
+      q->codecs[i].name = copied(p->codecs[i].name);
+      q->codecs[i].source = copied(p->codecs[i].source);
+    }
+  }
   if (from) {
     q->memory = to->memory;
     q->power_idle = to->idle;

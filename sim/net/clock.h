@@ -6,7 +6,7 @@
  * are chosen by the owner, so that ties do not depend on when an event was scheduled. That is what
  * lets an engine that jumps over a thousand iterations meet the same world as one that steps.
  *
- * Invariant: a queued event knows its place in the heap (slot > 0); slot 0 means not queued. */
+ * Invariant: a queued event knows its place (slot > 0); slot 0 means not queued. */
 #ifndef CELSLM_NET_CLOCK_H
 #define CELSLM_NET_CLOCK_H
 
@@ -46,7 +46,7 @@ void celslm_queue_free(celslm_queue *q);
 /* Queues `e` (or moves it, if queued) to fire at `time`. */
 void celslm_queue_put(celslm_queue *q, celslm_event *e, celslm_ns time);
 void celslm_queue_remove(celslm_queue *q, celslm_event *e); /* no-op if not queued */
-celslm_event *celslm_queue_first(const celslm_queue *q);    /* NULL when empty */
+celslm_event *celslm_queue_first(celslm_queue *q);          /* NULL when empty */
 bool celslm_queue_idle(const celslm_queue *q);              /* empty but for background events */
 
 #endif

@@ -378,6 +378,7 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t) {
   t->route = t->from == t->to ? NULL : find_route(n, t->from, t->to);
   t->latency = t->route ? t->route->latency : 0;
   if (!t->route) {
+    if (!t->sent) t->event.fire = arrive; /* it arrives as it leaves */
     celslm_queue_put(n->queue, &t->event, n->now);
     return;
   }

@@ -110,6 +110,8 @@ const celslm_column celslm_link_columns[] = {
     LINK(link, "1", "link of the platform"),
     LINK(bytes, "B", "bytes of this class sent over it in the whole run"),
     LINK(utilisation, "1", "those bytes over what the link could have carried in the run"),
+    LINK(energy, "J", "for those bytes, at the link's energy per byte"),
+    LINK(cost, "cent", "for those bytes: the link's price, or else electricity"),
 };
 const size_t celslm_link_n_columns = LENGTH(celslm_link_columns);
 
@@ -121,8 +123,23 @@ const celslm_column celslm_cell_columns[] = {
     CELL(bytes_down, "B", "bytes to the users in the whole run"),
     CELL(airtime_up, "s", "time in which the air was in use towards the base station"),
     CELL(airtime_down, "s", "time in which the air was in use towards the users"),
+    CELL(energy_up, "J",
+         "drawn by the devices' power amplifiers: power sent over the efficiency, in the uplink's "
+         "share of that time"),
+    CELL(energy_down, "J", "the same of the base station"),
 };
 const size_t celslm_cell_n_columns = LENGTH(celslm_cell_columns);
+
+#define HOST(field, units, description) COLUMN(celslm_host_row, field, units, description)
+const celslm_column celslm_host_columns[] = {
+    HOST(strategy, "1", strategy),
+    HOST(host, "1", "host of the platform that serves a model"),
+    HOST(busy, "s", "time in which its engines computed, at most the duration"),
+    HOST(energy_idle, "J", "its accelerators' idle power over the duration"),
+    HOST(energy_busy, "J", "what they drew above it while busy, in their performance state"),
+    HOST(cost, "cent", "rent, or else electricity"),
+};
+const size_t celslm_host_n_columns = LENGTH(celslm_host_columns);
 
 #define CONTEXT(field, units, description) COLUMN(celslm_context_row, field, units, description)
 const celslm_column celslm_context_columns[] = {
@@ -265,5 +282,15 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(energy, "J",
             "all hosts with engines: idle power over the duration, and what they draw above it "
             "while busy"),
+    SUMMARY(energy_links, "J", "of the links that have an energy per byte, for what crossed them"),
+    SUMMARY(energy_radio, "J", "drawn by power amplifiers of base stations and devices"),
+    SUMMARY(energy_response, "J", "hosts, links and radio over the completed requests"),
+    SUMMARY(cost, "cent",
+            "rent, electricity and traffic at the scenario's prices; NaN: it has none"),
+    SUMMARY(cpr, "cent", "cost per response: cost over the completed requests"),
+    SUMMARY(pcr, "1/cent",
+            "performance-cost ratio: U / cpr, U = a Q + (1 - a) slo_share, see accounting.md; NaN "
+            "where "
+            "quality or objectives are not known"),
 };
 const size_t celslm_summary_n_columns = LENGTH(celslm_summary_columns);

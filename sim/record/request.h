@@ -68,6 +68,7 @@ typedef struct celslm_link_row {
   uint32_t link;
   double bytes;       /* sent over it by this class */
   double utilisation; /* bytes / (bandwidth x run time) */
+  double energy, cost; /* J, cent */
 } celslm_link_row;
 extern const celslm_column celslm_link_columns[];
 extern const size_t celslm_link_n_columns;
@@ -78,9 +79,21 @@ typedef struct celslm_cell_row {
   uint32_t cell;
   double bytes_up, bytes_down;
   double airtime_up, airtime_down; /* s the air was in use */
+  double energy_up, energy_down;   /* J drawn by power amplifiers: of devices, of the base station */
 } celslm_cell_row;
 extern const celslm_column celslm_cell_columns[];
 extern const size_t celslm_cell_n_columns;
+
+/* One row per host that serves at the end of the run: /hosts */
+typedef struct celslm_host_row {
+  uint8_t strategy;
+  uint32_t host;
+  double busy;                     /* s */
+  double energy_idle, energy_busy; /* J: for being on; more for being busy */
+  double cost;                     /* cent: rent, or electricity */
+} celslm_host_row;
+extern const celslm_column celslm_host_columns[];
+extern const size_t celslm_host_n_columns;
 
 /* One row per context and engine: /contexts */
 typedef struct celslm_context_row {
@@ -151,7 +164,10 @@ typedef struct celslm_summary_row {
   double utilisation; /* of the engines */
   double running_mean, waiting_mean, kv_share_mean; /* of the samples */
   double user_bytes_to_cloud, kv_bytes, wan_bytes; /* B */
-  double energy; /* J of all hosts with engines: idle power plus (max - idle) x busy share */
+  double energy; /* J of all hosts that serve */
+  double energy_links, energy_radio, energy_response; /* J; all three over the completed requests */
+  double cost, cpr;    /* cent: of everything; per completed request */
+  double pcr;          /* U / CPR, 1/cent */
 } celslm_summary_row;
 extern const celslm_column celslm_summary_columns[];
 extern const size_t celslm_summary_n_columns;

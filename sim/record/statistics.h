@@ -17,7 +17,7 @@ celslm_estimate celslm_batch_means(const double *values, size_t n, size_t batche
 /* Sample quantile by linear interpolation (Hyndman and Fan's type 7, as GSL and numpy do). Sorts a copy;
  * ignores NaN; NaN when empty. */
 double celslm_quantile(const double *values, size_t n, double q);
-/* Several at once from one sort: out[i] for q[i]. */
+/* Several at once from one copy: out[i] for q[i], fastest if these rise. */
 void celslm_quantiles(const double *values, size_t n, const double *q, size_t n_q, double *out);
 
 /* Jain's fairness index (sum x)^2 / (n sum x^2) (R. Jain, D. Chiu, W. Hawe, DEC-TR-301, 1984). */

@@ -300,6 +300,12 @@ static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engi
   } times[] = {{"step_overhead", &c->step_overhead, 0},
                {"sequence_overhead", &c->sequence_overhead, 0},
                {"fixed_iteration", &c->fixed_iteration, DBL_MIN}};
+  c->codec_rate = NAN;
+  if (!celslm_element_integer(e, "codec_cores", 1, 1 << 20, 1, &c->codec_cores, err) ||
+      (celslm_element_attribute(e, "codec_rate") &&
+       !celslm_element_quantity(e, "codec_rate", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+                                &c->codec_rate, err)))
+    return false;
   for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
     *times[i].to = NAN;
     if (celslm_element_attribute(e, times[i].name) &&

@@ -8,6 +8,7 @@
 #include "scenario/band.h"
 #include "scenario/speeds.h"
 #include "scenario/topology.h"
+#include "scenario/upkeep.h"
 #include "scenario/xml.h"
 
 #include <dirent.h>
@@ -30,6 +31,8 @@ static const struct {
     {"celslm.accelerators", false},
     {"celslm.interconnect", false},
     {"celslm.interconnect_latency", false},
+    {"celslm.price_hour", false},
+    {"celslm.state_power", false},
     {"celslm.serves", true},
     {"celslm.carrier", true},
     {"celslm.bandwidth", true},
@@ -51,6 +54,8 @@ static const struct {
     {"celslm.azimuth", true},
     {"celslm.downtilt", true},
     {"celslm.interference_gain", true},
+    {"celslm.pa_efficiency", true},
+    {"celslm.ue_pa_efficiency", true},
     {"celslm.band", true},
 };
 
@@ -151,7 +156,7 @@ static bool gather_properties(const celslm_element *host, celslm_element *out, c
     for (size_t k = 0; k < sizeof properties / sizeof *properties; k++)
       known = known || strcmp(properties[k].name, name) == 0;
     if (!known) {
-      char list[600] = "";
+      char list[900] = "";
       for (size_t k = 0; k < sizeof properties / sizeof *properties; k++) {
         size_t at = strlen(list);
         snprintf(list + at, sizeof list - at, "%s%s", k ? ", " : "", properties[k].name);
@@ -248,6 +253,7 @@ static bool read_role(celslm_platform *p, const celslm_topology *t, int place,
                                "device hosts have one",
                                props->name, roles[role]);
   if (profile && !(h->profile = find_profile(p, props, folder, profile, err))) return false;
+  if (!celslm_host_read_upkeep(h, props, err)) return false;
   if (h->role != CELSLM_CELL) return true;
 
   celslm_cell *c = &p->cells[p->n_cells++];
@@ -264,7 +270,7 @@ static bool read_role(celslm_platform *p, const celslm_topology *t, int place,
                                "<%s> celslm.serves \"%s\" is not a host; give the edge "
                                "host that the base station hands traffic to",
                                props->name, serves);
-  return read_cell(props, c, err);
+  return read_cell(props, c, err) && celslm_cell_read_upkeep(c, props, err);
 }
 
 static bool read_host(celslm_platform *p, const celslm_element *e, celslm_error *err) {
@@ -308,7 +314,8 @@ static bool read_link(celslm_platform *p, const celslm_element *e, celslm_error 
       return celslm_element_fail(&e->children[i], err,
                                  "<%s> in <link> is not supported yet; allowed: prop",
                                  e->children[i].name);
-  if (!celslm_element_quantity(e, "bandwidth", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+  if (!celslm_link_read_upkeep(l, e, err) ||
+      !celslm_element_quantity(e, "bandwidth", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
                                &l->bandwidth, err) ||
       !celslm_element_quantity(e, "latency", CELSLM_UNIT_TIME, 0, 1e6, 0, &l->latency, err) ||
       !celslm_element_choice(e, "sharing_policy", policies, 0, &policy, err))

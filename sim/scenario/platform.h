@@ -8,6 +8,7 @@
  *   with engines   celslm.profile    NAME of platforms/profiles/NAME.xml, beside the platform file
  *                  celslm.accelerators   how many of them (default 1)
  *                  celslm.interconnect, .interconnect_latency   between them, each way
+ *                  celslm.price_hour     of one accelerator, rented; .state_power  W when busy, by state
  *   cells          celslm.serves     the edge host that the base station hands traffic to
  *                  celslm.carrier, .bandwidth, .tx_power, .antenna_gain, .noise_figure,
  *                  .ue_tx_power, .ue_antenna_gain, .ue_noise_figure, .height, .x, .y,
@@ -15,8 +16,11 @@
  *                  .tdd (a pattern of net/radio/timing.h, or "paired": stands for the shares),
  *                  .numerology (subcarriers of 15 * 2^n kHz), .azimuth (sector antenna; else all
  *                  round), .downtilt, .interference_gain (towards users of other cells)
+ *                  .pa_efficiency, .ue_pa_efficiency  of power amplifiers (upkeep.h)
  *                  .band   NAME of bands/NAME.xml, beside the folder of profiles: such properties,
  *                  each with its source; those of the host itself come first
+ *
+ * Links may have celslm.energy_per_byte and celslm.price_per_gigabyte.
  *
  * Of SimGrid's own attributes a host may have several speeds (DVFS), pstate and speed_file (speeds.h).
  * One zone, routing Full, Floyd, Dijkstra or DijkstraCache; what we do not support is refused by name. */
@@ -43,6 +47,8 @@ typedef struct celslm_host {
   celslm_profile *profile; /* NULL: cannot serve a model */
   int accelerators;
   double interconnect, interconnect_latency; /* between accelerators: B/s a way, s; 0: not given */
+  double busy_power; /* W of a busy accelerator in the chosen state; NaN: it has no profile */
+  double rent;       /* cent/s of an accelerator; NaN: not given */
   int line;
 } celslm_host;
 
@@ -50,6 +56,7 @@ typedef struct celslm_link {
   char *name;
   double bandwidth; /* B/s */
   double latency;   /* s */
+  double byte_energy, byte_price; /* J, cent for each byte that crosses it */
   bool split_duplex, fat_pipe;
   int line;
 } celslm_link;
@@ -68,6 +75,7 @@ typedef struct celslm_cell {
   int numerology;
   double azimuth, downtilt;        /* degrees; azimuth NaN: omnidirectional */
   double interference_gain;        /* dBi */
+  double pa_efficiency, ue_pa_efficiency; /* power sent over power drawn */
 } celslm_cell;
 
 typedef struct celslm_band {

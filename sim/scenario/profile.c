@@ -199,6 +199,22 @@ static bool read_format(const celslm_element *e, celslm_profile *p, celslm_error
                                  err);
 }
 
+static bool read_codec(const celslm_element *e, celslm_profile *p, celslm_error *err) {
+  p->codecs = celslm_realloc(p->codecs, (unsigned long)p->n_codecs + 1, sizeof *p->codecs);
+  celslm_codec_cost *c = &p->codecs[p->n_codecs];
+  const char *name = celslm_element_attribute(e, "name");
+  if (celslm_profile_codec(p, name))
+    return celslm_element_fail(e, err, "a second <codec name=\"%s\">; one of each name", name);
+  *c = (celslm_codec_cost){.name = celslm_strdup(name), .source = source_of(e)};
+  p->n_codecs++;
+  return celslm_element_quantity(e, "encode", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN, &c->encode,
+                                 err) &&
+         celslm_element_quantity(e, "decode", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN, &c->decode,
+                                 err) &&
+         celslm_element_quantity(e, "overhead", CELSLM_UNIT_TIME, 0, INFINITY, 0, &c->overhead,
+                                 err);
+}
+
 static void read_names(const celslm_element *root, celslm_profile *p) {
   const char *description = celslm_element_attribute(root, "description");
   const char *device = celslm_element_attribute(root, "device");
@@ -241,6 +257,8 @@ static bool read_profile(const celslm_element *root, celslm_profile *p, celslm_e
       ok = read_table(e, p, err);
     else if (strcmp(e->name, "format") == 0)
       ok = read_format(e, p, err);
+    else if (strcmp(e->name, "codec") == 0)
+      ok = read_codec(e, p, err);
     else if (strcmp(e->name, "rows") == 0)
       p->fitted_rows = celslm_strdup(celslm_element_attribute(e, "fitted"));
     if (!ok) return false;
@@ -283,6 +301,11 @@ void celslm_profile_free(celslm_profile *p) {
     free(p->formats[i].source);
   }
   free(p->formats);
+  for (int i = 0; i < p->n_codecs; i++) {
+    free(p->codecs[i].name);
+    free(p->codecs[i].source);
+  }
+  free(p->codecs);
   char *texts[] = {p->name,
                    p->file,
                    p->description,
@@ -308,6 +331,12 @@ void celslm_profile_free(celslm_profile *p) {
 const celslm_weight_format *celslm_profile_format(const celslm_profile *p, const char *name) {
   for (int i = 0; i < p->n_formats; i++)
     if (strcmp(p->formats[i].name, name) == 0) return &p->formats[i];
+  return NULL;
+}
+
+const celslm_codec_cost *celslm_profile_codec(const celslm_profile *p, const char *name) {
+  for (int i = 0; i < p->n_codecs; i++)
+    if (strcmp(p->codecs[i].name, name) == 0) return &p->codecs[i];
   return NULL;
 }
 
@@ -363,6 +392,14 @@ static void write_extras(FILE *f, const celslm_profile *p) {
             " bits=\"%.17g\" head_bits=\"%.17g\" byte_share=\"%.17g\" "
             "flop_share=\"%.17g\"\n         ",
             w->bits, w->head_bits, w->byte_share, w->flop_share);
+    put(f, " source=", w->source);
+    fputs("/>\n", f);
+  }
+  for (int i = 0; i < p->n_codecs; i++) {
+    const celslm_codec_cost *w = &p->codecs[i];
+    put(f, "  <codec name=", w->name);
+    fprintf(f, " encode=\"%.17gBps\" decode=\"%.17gBps\" overhead=\"%.17gs\"\n        ", w->encode,
+            w->decode, w->overhead);
     put(f, " source=", w->source);
     fputs("/>\n", f);
   }

@@ -48,6 +48,15 @@ typedef struct celslm_weight_format {
   char *source;
 } celslm_weight_format;
 
+/* What one core of the host takes to make KV small and to unfold it again: overhead + B / rate, B
+ * being the bytes of the KV at 16 bits, whatever it is coded to. */
+typedef struct celslm_codec_cost {
+  char *name;            /* of the codec: "int8", "int4", "tokens" */
+  double encode, decode; /* B/s of 16-bit KV, per core */
+  double overhead;       /* s per piece and direction */
+  char *source;
+} celslm_codec_cost;
+
 typedef struct celslm_profile {
   char *name, *file;
   char *device, *runtime, *family; /* family: of devices, to which the profile may be scaled; "" */
@@ -80,6 +89,8 @@ typedef struct celslm_profile {
   celslm_table_profile *table;
   celslm_weight_format *formats;
   int n_formats;
+  celslm_codec_cost *codecs;
+  int n_codecs;
   char
       *fitted_rows; /* keys of published rows that took part in fits ("1a2b3c4d ..."); NULL: none */
 } celslm_profile;
@@ -89,6 +100,9 @@ celslm_profile *celslm_profile_load(const char *file, celslm_error *err);
 void celslm_profile_free(celslm_profile *p);
 /* NULL if the profile has no format of that name. */
 const celslm_weight_format *celslm_profile_format(const celslm_profile *p, const char *name);
+/* NULL if the profile does not say what the codec of that name takes (celslm_coding_seconds then
+ * assumes). */
+const celslm_codec_cost *celslm_profile_codec(const celslm_profile *p, const char *name);
 /* Writes the profile as XML that celslm_profile_load reads back to the same doubles; under its
  * final name only when complete. */
 bool celslm_profile_save(const celslm_profile *p, const char *file, celslm_error *err);

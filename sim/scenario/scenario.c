@@ -137,6 +137,7 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, const celslm_scenar
          celslm_read_faults(s, celslm_element_child(root, "faults"),
                             celslm_element_child(root, "wires"), err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
+         celslm_read_prices(s, celslm_element_child(root, "prices"), err) &&
          read_results(&s->results, celslm_element_child(root, "results"), err) &&
          read_execution(s, root, err) && check_sweep(x, s, err);
 }
@@ -222,6 +223,7 @@ void celslm_scenario_free(celslm_scenario *s) {
   free(s->workloads);
   free(s->classes);
   free(s->tenants);
+  free(s->prices.quality);
   free(s->radio.ues);
   free(s->faults.faults);
   free(s->faults.wires);

@@ -13,6 +13,7 @@
 #include "scenario/model.h"
 #include "scenario/platform.h"
 #include "scenario/radio.h"
+#include "scenario/upkeep.h"
 
 /* One model served on one host. */
 typedef struct celslm_engine_config {
@@ -40,6 +41,8 @@ typedef struct celslm_engine_config {
   bool rate_rejects;     /* what exceeds the limit is rejected; else it waits for its turn */
   double step_overhead;  /* s per iteration; NaN: the profile's */
   double sequence_overhead; /* s per sequence and iteration; NaN: the profile's */
+  int64_t codec_cores;      /* that encode, decode and map context KV */
+  double codec_rate;        /* B/s of 16-bit KV that one of them codes; NaN: the profile's */
   double client_overhead;   /* s from arrival to the scheduler's queue (HTTP, tokenizer) */
   double fixed_iteration;   /* s; NaN: iterations cost what the op list says. Otherwise every
                                iteration takes exactly this long: for queueing-theory checks */
@@ -119,6 +122,7 @@ typedef struct celslm_scenario {
   int n_strategies;
   celslm_faults_config faults;
   celslm_slo_config slo;
+  celslm_prices_config prices;
   celslm_results_config results;
   bool execute;          /* compute="execute": every model has a checkpoint */
   char *execution_text;  /* file that tokens come from; NULL: not to be executed */

@@ -14,6 +14,8 @@ bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_e
 bool celslm_read_workloads(celslm_scenario *s, const celslm_element *root, celslm_error *err);
 bool celslm_read_faults(celslm_scenario *s, const celslm_element *faults,
                         const celslm_element *wires, celslm_error *err);
+/* `prices` may be NULL. */
+bool celslm_read_prices(celslm_scenario *s, const celslm_element *prices, celslm_error *err);
 bool celslm_read_strategies(celslm_scenario *s, const celslm_element *root, celslm_error *err);
 
 /* The path of the file that <e file="..."> names; NULL and an error at `e` if it cannot be read,

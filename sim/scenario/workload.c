@@ -170,10 +170,13 @@ static bool check_cells(const celslm_scenario *s, const celslm_element *e, celsl
 static const struct {
   const char *name;
   bool cloud, edge;
-} needs[] = {{"cloud-only", true, false}, {"edge-only", false, true}, {"ce-lslm", true, true}};
+} needs[] = {{"cloud-only", true, false}, {"edge-only", false, true}, {"ce-lslm", true, true},
+             {"speculative", true, true}, {"early-exit", true, true}, {"sketch", true, true}};
 
 static bool check_strategy(const celslm_scenario *s, const celslm_element *e, celslm_error *err) {
   bool cloud = false, edge = false;
+  for (int i = 0; strcmp(e->name, "mixed") == 0 && i < e->n_children; i++)
+    if (!check_strategy(s, &e->children[i].children[0], err)) return false;
   for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
     if (strcmp(needs[i].name, e->name) == 0) {
       cloud = needs[i].cloud;

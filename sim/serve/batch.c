@@ -287,7 +287,7 @@ bool celslm_batch_form(celslm_engine *e) {
   celslm_batch_price(e, &b);
   e->count = 1;
   if (!e->stepping && !b.members && !preempted && !e->n_resumed) {
-    int64_t most = e->decoding[0]->finish - e->step, same = celslm_steps_of_one_price(e);
+    int64_t most = e->decoding[0].finish - e->step, same = celslm_steps_of_one_price(e);
     most = celslm_waiting_steady(&e->queue, e->step, most < same ? most : same);
     e->count = 1 + celslm_steps_that_fit(e, most - 1);
   }

@@ -43,28 +43,45 @@ void celslm_prefill_remove(celslm_engine *e, celslm_job *j) {
 
 /* ---- the heap, on (finish, order) ------------------------------------------------------------ */
 
-static bool earlier(const celslm_job *a, const celslm_job *b) {
-  return a->finish != b->finish ? a->finish < b->finish : a->order < b->order;
+/* Without a branch: which of two children ends first cannot be predicted. */
+static inline bool earlier(const decode_entry *a, const decode_entry *b) {
+  return (a->finish < b->finish) | ((a->finish == b->finish) & (a->order < b->order));
 }
 
-static void heap_place(celslm_engine *e, int64_t at, celslm_job *j) {
-  e->decoding[at] = j;
-  j->slot = (uint32_t)at;
+static void heap_up(decode_entry *heap, int64_t at, decode_entry it) {
+  for (; at > 0 && earlier(&it, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+    heap[at] = heap[(at - 1) / 2];
+  heap[at] = it;
 }
 
-static void heap_up(celslm_engine *e, int64_t at, celslm_job *j) {
-  for (; at > 0 && earlier(j, e->decoding[(at - 1) / 2]); at = (at - 1) / 2)
-    heap_place(e, at, e->decoding[(at - 1) / 2]);
-  heap_place(e, at, j);
-}
-
-static void heap_down(celslm_engine *e, int64_t at, celslm_job *j) {
-  for (int64_t child; (child = 2 * at + 1) < e->decodes; at = child) {
-    if (child + 1 < e->decodes && earlier(e->decoding[child + 1], e->decoding[child])) child++;
-    if (!earlier(e->decoding[child], j)) break;
-    heap_place(e, at, e->decoding[child]);
+static void heap_down(decode_entry *heap, int64_t n, int64_t at, decode_entry it) {
+  for (int64_t child; (child = 2 * at + 1) < n; at = child) {
+    child += child + 1 < n && earlier(&heap[child + 1], &heap[child]);
+    if (!earlier(&heap[child], &it)) break;
+    heap[at] = heap[child];
   }
-  heap_place(e, at, j);
+  heap[at] = it;
+}
+
+static void heap_push(celslm_engine *e, celslm_job *j) {
+  if (e->decodes == e->heap_size) {
+    e->heap_size = e->heap_size ? 2 * e->heap_size : 64;
+    e->decoding = celslm_realloc(e->decoding, (unsigned long)e->heap_size, sizeof *e->decoding);
+  }
+  heap_up(e->decoding, e->decodes++,
+          (decode_entry){e->step + (j->output - j->generated), j->order, j});
+}
+
+/* Jobs do not know their places: most leave from the top, only the preempted are looked for. */
+static void heap_remove(celslm_engine *e, const celslm_job *j) {
+  decode_entry *heap = e->decoding, last = heap[--e->decodes];
+  int64_t at = 0;
+  while (heap[at].job != j) at++;
+  if (last.job == j) return;
+  if (at > 0 && earlier(&last, &heap[(at - 1) / 2]))
+    heap_up(heap, at, last);
+  else
+    heap_down(heap, e->decodes, at, last);
 }
 
 /* ---- the sums -------------------------------------------------------------------------------- */
@@ -93,16 +110,11 @@ static void count_decode(celslm_engine *e, celslm_job *j, int64_t sign) {
 void celslm_decode_join(celslm_engine *e, celslm_job *j) {
   j->state = CELSLM_JOB_DECODE;
   j->joined = e->step;
-  j->finish = e->step + (j->output - j->generated);
   e->phase[phase_of(e, j->need, e->step)]++;
   e->decodes_of[j->cls]++;
   count_decode(e, j, 1);
   celslm_waiting_decodes(&e->queue, j, e->step, 1);
-  if (e->decodes == e->heap_size) {
-    e->heap_size = e->heap_size ? 2 * e->heap_size : 64;
-    e->decoding = celslm_realloc(e->decoding, (unsigned long)e->heap_size, sizeof(celslm_job *));
-  }
-  heap_up(e, e->decodes++, j);
+  heap_push(e, j);
 }
 
 void celslm_decode_leave(celslm_engine *e, celslm_job *j) {
@@ -110,13 +122,7 @@ void celslm_decode_leave(celslm_engine *e, celslm_job *j) {
   celslm_waiting_decodes(&e->queue, j, e->step, -1);
   e->phase[phase_of(e, celslm_job_kv(e, j), e->step)]--;
   e->decodes_of[j->cls]--;
-  celslm_job *last = e->decoding[--e->decodes];
-  if (last == j) return;
-  int64_t at = j->slot;
-  if (at > 0 && earlier(last, e->decoding[(at - 1) / 2]))
-    heap_up(e, at, last);
-  else
-    heap_down(e, at, last);
+  heap_remove(e, j);
 }
 
 int64_t celslm_blocks_opened(const celslm_engine *e, int64_t from, int64_t k) {

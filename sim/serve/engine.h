@@ -52,6 +52,7 @@
 #include "record/sketch.h"
 #include "scenario/scenario.h"
 #include "serve/pool.h"
+#include "serve/prices.h"
 
 typedef struct celslm_engine celslm_engine;
 
@@ -147,9 +148,8 @@ typedef struct celslm_job {
   int32_t chunk;        /* tokens in the chunk under way; 0: none */
   int16_t layer, until; /* layers done of this chunk; of them in this iteration: layer..until-1 */
   int64_t joined;       /* decode step at which it joined */
-  int64_t finish;       /* decode step after which it has all its tokens */
   uint64_t order;       /* of admission */
-  uint32_t slot;        /* in the heap of waiting or decoding jobs */
+  uint32_t slot;        /* in the heap of waiting jobs */
   struct celslm_job *before, *after;                 /* in the list of its state */
   struct celslm_job *prefill_before, *prefill_after; /* of those that prefill, or just resumed */
 } celslm_job;
@@ -163,10 +163,11 @@ typedef struct celslm_engine_hooks {
   celslm_ns span_from, span_to; /* spans are wanted inside this window only */
 } celslm_engine_hooks;
 
-/* `index` names the engine in ties, hooks and results. NULL on failure. */
+/* `index` names the engine in ties, hooks and results; `prices` are the run's. NULL on failure. */
 celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
-                                 const celslm_scenario *scenario, celslm_net *net, bool step,
-                                 const celslm_engine_hooks *hooks, celslm_error *err);
+                                 const celslm_scenario *scenario, celslm_net *net,
+                                 celslm_prices *prices, bool step, const celslm_engine_hooks *hooks,
+                                 celslm_error *err);
 void celslm_engine_free(celslm_engine *e);
 
 /* Queues a job now, or says why not (and does nothing). */

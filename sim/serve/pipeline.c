@@ -81,7 +81,7 @@ static void hop(celslm_engine *e, int to, double bytes, void (*then)(void *)) {
 static void stage_over(void *self) {
   stage *s = self;
   celslm_engine *e = s->current;
-  const celslm_shape *shape = &e->stages[0].cost.shape;
+  const celslm_shape *shape = &e->stages[0]->cost.shape;
   double tokens = (double)(e->decodes + e->batch_tokens);
   s->current = NULL;
   if (e->at == e->n_stages - 1) /* a token is an id of 4 B */

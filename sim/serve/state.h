@@ -1,49 +1,32 @@
-/* state.h - the inside of an engine, shared by engine.c (time), batch.c (who is in the batch),
- * decode.c (the sums over those that decode) and price.c (what it costs). */
+/* state.h - the inside of an engine, shared by setup.c, engine.c (time), batch.c (who is in the
+ * batch), decode.c (the sums over those that decode), price.c (what it costs) and observe.c. */
 #ifndef CELSLM_SERVE_STATE_H
 #define CELSLM_SERVE_STATE_H
 
 #include "serve/engine.h"
-#include "serve/ramp.h"
+#include "serve/pricing.h"
 #include "serve/waiting.h"
+
+#define TICKS_PER_NS ((int64_t)1 << 20)
 
 typedef struct job_list {
   celslm_job *first, *last;
   int64_t n;
 } job_list;
 
-/* Decode attention of all layers while `from` <= tokens read < the next piece's (cost.h): the lines
- * at 0 tokens attended and `from` tokens read, slopes per token. */
-typedef struct decode_piece {
-  int64_t from;
-  celslm_ramp ramp;
-} decode_piece;
-
-/* Costs in ticks, of one layer or one pass, filled when first needed: -1 is empty.
- */
-typedef struct cost_tables {
-  int64_t *layer;        /* [tokens] one layer's dense ops */
-  int64_t *embed;        /* [tokens] */
-  int64_t *head;         /* [outputs] */
-  decode_piece **decode; /* [sequences][pieces] attention of all layers; NULL: not yet */
-  int pieces;
-  int64_t step, sequence;
-} cost_tables;
-
-/* What a host that computes `layers` layers takes for them. */
-typedef struct pricing {
-  celslm_cost cost;
-  cost_tables ticks;
-  int64_t layers;
-  bool first, last; /* embeds and pays the step's overhead; computes the head */
-} pricing;
+/* A decoding job in the order in which they end. */
+typedef struct decode_entry {
+  int64_t finish; /* decode step after which it has all its tokens */
+  uint64_t order; /* of admission */
+  celslm_job *job;
+} decode_entry;
 
 struct celslm_engine {
   int index;
   const celslm_engine_config *config;
   celslm_engine_hooks hooks;
   celslm_net *net;
-  pricing *stages; /* one, or those of a pipeline */
+  pricing **stages; /* one, or those of a pipeline; the run's */
   int n_stages;
   int64_t layers; /* of all stages */
   bool stepping;
@@ -70,7 +53,7 @@ struct celslm_engine {
                                           has not run for longest first */
   celslm_job *cursor, *prefill_cursor; /* next to be looked at while blocks are taken */
   celslm_job *prefill_first, *prefill_last; /* those of `running` that still prefill, in order */
-  celslm_job **decoding;                    /* a heap on (finish, order); [0, decodes) */
+  decode_entry *decoding;                   /* a heap on (finish, order); [0, decodes) */
   int64_t decodes, heap_size;
   uint64_t admissions;
 
@@ -148,6 +131,21 @@ void celslm_idle_end(celslm_engine *e, celslm_job *j);
 /* kept.c: takes blocks from idle jobs but `self` until `blocks` are free, if that can be reached
  * (or `at_any_rate`) */
 void celslm_idle_evict(celslm_engine *e, int64_t blocks, const celslm_job *self, bool at_any_rate);
+/* engine.c: what events call */
+void celslm_on_iterations_over(void *engine); /* the iterations under way */
+void celslm_on_wake(void *engine);            /* an idle engine begins */
+void celslm_on_moved(void *engine);           /* a swap has arrived */
+void celslm_on_release(void *engine);         /* the rate limit lets one go on */
+void celslm_on_pass_over(void *engine);       /* a batch has passed all stages of its pipeline */
+
+/* engine.c: the end of the k-th iteration under way, in whole ns, and how many of a jump are over
+ */
+celslm_ns celslm_boundary(const celslm_engine *e, int64_t k);
+int64_t celslm_steps_over(const celslm_engine *e);
+static inline int64_t celslm_present(const celslm_engine *e) { /* jobs */
+  return e->held.n + e->queue.n + e->swapped.n + e->running.n;
+}
+
 void celslm_engine_flush_span(celslm_engine *e); /* engine.c: hands it to the hook */
 /* engine.c: what is over of the iterations under way has happened; the one in the midst of which
  * the engine stops counts as busy time */

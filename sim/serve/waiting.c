@@ -222,6 +222,12 @@ celslm_job *celslm_waiting_next(const celslm_waiting *q, int64_t step) {
   return q->policy->urgency ? q->heap[0] : q->first;
 }
 
+/* Who is next has waited long: its memory is cold, and will be wanted in the next iteration. */
+static void warm(const celslm_job *next) {
+  if (next)
+    for (size_t at = 0; at < sizeof *next; at += 64) __builtin_prefetch((const char *)next + at);
+}
+
 void celslm_waiting_remove(celslm_waiting *q, celslm_job *j, int64_t step) {
   celslm_waiting_withdraw(q, j);
   if (!q->policy->by_tenant || j->scheduled >= 0) return; /* its prompt is charged once */
@@ -250,5 +256,6 @@ void celslm_waiting_withdraw(celslm_waiting *q, celslm_job *j) {
   } else {
     take_out(&q->first, &q->last, j);
     q->n--;
+    warm(q->first);
   }
 }

@@ -1,3 +1,8 @@
+/* fetch.c - the pieces of a context on their way: available at the source, encoded, sent, decoded,
+ * there. Each stage has a queue of its own; a stage that costs nothing is passed at once.
+ *
+ * `awaited` counts callbacks that are still to come. A fetch lives until all is there, or until it
+ * has failed and awaits nothing. */
 #include "share/fetch.h"
 
 #include "share/align.h"
@@ -10,11 +15,16 @@ enum { REQUEST_BYTES = 64 }; /* our choice: an id, a version and a header fit; s
 
 typedef struct fetch fetch;
 
-/* A layer on its way. */
+/* Some tokens of one layer. */
 typedef struct piece {
   celslm_transfer transfer;
+  celslm_coding_work work;
+  celslm_event available; /* where the source is still computing it */
   struct supply *supply;
-  int layer; /* of ours */
+  struct piece *next; /* in the queue for the wire */
+  int layer;          /* of ours */
+  int64_t tokens, upto;
+  bool known; /* when it is available is */
 } piece;
 
 /* Where some of the layers come from. */
@@ -24,10 +34,14 @@ typedef struct supply {
   celslm_from from;
   celslm_entry *source; /* the site's */
   celslm_waiter waiter; /* for the source's KV, or the disk */
+  celslm_progress_watcher watcher;
   celslm_transfer request;
-  piece *pieces; /* in order */
-  int n, sent;
-  bool pinned; /* the source, until its last layer has left */
+  piece *pieces; /* by layer, then by tokens */
+  int n, encoded, sent, arrived;
+  piece *first, *last; /* encoded, not yet sent */
+  int crashes;         /* of the site, when it was asked */
+  bool sending;
+  bool pinned; /* the source, until its last piece has left */
 } supply;
 
 struct fetch {
@@ -37,9 +51,10 @@ struct fetch {
   celslm_plan plan;
   supply *supplies;
   int n_supplies;
-  bool *there;     /* by layer */
-  int missing;     /* layers */
-  int64_t awaited; /* callbacks that are still to come */
+  int *left;   /* by layer: pieces that are not there */
+  int missing; /* layers */
+  int crashes; /* of `to`, at the start */
+  int64_t awaited;
   bool failed;
   celslm_transfer request, text; /* for the context's tokens */
   celslm_job local;              /* computes the first layers */
@@ -58,103 +73,232 @@ static void unpin_source(supply *s) {
 
 /* If there is nothing left to wait for. */
 static void settle(fetch *f) {
-  if (f->missing && (!f->failed || f->awaited)) return;
-  assert(!f->awaited);
+  if (f->awaited || (f->missing && !f->failed)) return;
   celslm_store_loaded(f->to->store, f->entry, now_of(f), !f->missing);
   for (int i = 0; i < f->n_supplies; i++) free(f->supplies[i].pieces);
   free(f->supplies);
-  free(f->there);
+  free(f->left);
   celslm_plan_clear(&f->plan);
   free(f);
 }
 
-/* Something that will not come: nothing more is sent. */
+/* Something that will not come: nothing more sets out. */
 static void fail(fetch *f) {
   f->failed = true;
-  for (int i = 0; i < f->n_supplies; i++) unpin_source(&f->supplies[i]);
-  settle(f);
-}
-
-static void layer_there(fetch *f, int layer) {
-  celslm_site *to = f->to;
-  assert(!f->there[layer]);
-  f->there[layer] = true;
-  f->missing--;
-  if (!f->failed) {
-    int64_t *ready = &f->entry->stream.ready;
-    while (*ready < f->plan.n && f->there[*ready]) ++*ready;
+  for (int i = 0; i < f->n_supplies; i++) {
+    supply *s = &f->supplies[i];
+    unpin_source(s);
+    celslm_site_unwatch(s->source, &s->watcher);
+    for (int k = 0; k < s->n; k++) {
+      if (!s->pieces[k].available.slot) continue;
+      celslm_net_cancel(f->to->net, &s->pieces[k].available);
+      f->awaited--;
+    }
   }
   settle(f);
-  celslm_engine_poke(to->engine);
 }
 
-static void send(fetch *f, celslm_transfer *t, celslm_site *from, celslm_site *to, double bytes,
-                 celslm_traffic traffic, void (*delivered)(void *), void (*failed)(void *),
-                 void *self) {
+/* At the beginning of every callback. False: it is over, and `f` may be gone. */
+static bool goes_on(fetch *f) {
+  f->awaited--;
+  if (!f->failed && f->crashes == f->to->crashes) return true;
+  fail(f);
+  return false;
+}
+
+static void lost(fetch *f) {
+  if (goes_on(f)) fail(f);
+}
+
+static void layers_there(fetch *f, int n) {
+  celslm_engine *engine = f->to->engine;
+  int64_t *ready = &f->entry->stream.ready, before = *ready;
+  f->missing -= n;
+  while (*ready < f->plan.n && !f->left[*ready]) ++*ready;
+  bool moved = *ready > before;
+  settle(f);
+  if (moved) celslm_engine_poke(engine);
+}
+
+/* ---- decoding -------------------------------------------------------------------------------- */
+
+static void decoded(void *self) {
+  piece *p = self;
+  fetch *f = p->supply->fetch;
+  if (goes_on(f) && --f->left[p->layer] == 0) layers_there(f, 1);
+}
+
+static void decode(piece *p) {
+  fetch *f = p->supply->fetch;
+  const celslm_layer_plan *l = &f->plan.layers[p->layer];
+  double tokens = (double)p->tokens;
+  p->work = (celslm_coding_work){
+      .duration = celslm_coder_time(f->to->coder, true, l->codec, f->to->model, tokens,
+                                    celslm_plan_flops(l, f->to->model).here * tokens),
+      .done = decoded,
+      .self = p};
+  f->awaited++;
+  celslm_coder_submit(f->to->coder, &p->work);
+}
+
+/* What has arrived of a supply goes on: at once, or where coding does not overlap, all together. */
+static void arrived(supply *s, piece *p) {
+  fetch *f = s->fetch;
+  if (f->plan.overlaps && !f->plan.whole) {
+    decode(p);
+  } else if (s->arrived == s->n) {
+    f->awaited++; /* this loop */
+    for (int k = 0; k < s->n; k++) decode(&s->pieces[k]);
+    f->awaited--;
+    settle(f);
+  }
+}
+
+/* ---- on the wire ----------------------------------------------------------------------------- */
+
+static void set_out(fetch *f, celslm_transfer *t, const celslm_site *from, const celslm_site *to,
+                    double bytes, celslm_traffic traffic, void (*delivered)(void *),
+                    void (*failed)(void *), void *self) {
   *t = (celslm_transfer){.from = from->host,
                          .to = to->host,
-                         .bytes = (uint64_t)ceil(bytes),
+                         .bytes = (uint64_t)bytes,
                          .traffic = traffic,
+                         .sent = t->sent,
                          .delivered = delivered,
                          .failed = failed,
                          .patience = f->to->patience,
                          .self = self};
   f->awaited++;
+  celslm_net_send(f->to->net, t);
 }
-
-/* ---- layers of a site ------------------------------------------------------------------------ */
 
 static double bytes_of(const piece *p) {
   const fetch *f = p->supply->fetch;
-  return f->plan.layers[p->layer].codec->layer_bytes(f->to->model, (double)f->entry->shared.tokens);
+  return celslm_plan_piece_bytes(&f->plan.layers[p->layer], f->to->model, (double)p->tokens);
 }
 
 static void piece_arrived(void *self) {
   piece *p = self;
-  fetch *f = p->supply->fetch;
-  f->awaited--;
+  supply *s = p->supply;
+  fetch *f = s->fetch;
   f->entry->bytes_fetched += (double)p->transfer.bytes;
   if (f->to->on_transfer) f->to->on_transfer(f->to->self, &p->transfer);
-  layer_there(f, p->layer);
+  s->arrived += f->plan.whole ? s->n : 1;
+  if (goes_on(f)) arrived(s, p);
 }
 
 static void piece_failed(void *self) {
-  fetch *f = ((piece *)self)->supply->fetch;
-  f->awaited--;
-  fail(f);
+  lost(((piece *)self)->supply->fetch);
 }
 
-static void piece_sent(void *self);
-
-static void send_piece(supply *s) {
-  fetch *f = s->fetch;
-  piece *p = &s->pieces[s->sent++];
-  send(f, &p->transfer, s->site, f->to, bytes_of(p), CELSLM_KV, piece_arrived, piece_failed, p);
-  p->transfer.sent = piece_sent;
-  celslm_net_send(f->to->net, &p->transfer);
-}
+static void send_next(supply *s);
 
 static void piece_sent(void *self) {
   supply *s = ((piece *)self)->supply;
+  s->sending = false;
   if (s->fetch->failed) return;
   if (s->sent < s->n)
-    send_piece(s);
+    send_next(s);
   else
     unpin_source(s);
+}
+
+/* The next piece leaves, if the one before has: or all of them as one. */
+static void send_next(supply *s) {
+  fetch *f = s->fetch;
+  bool all = f->plan.whole || !f->plan.overlaps;
+  piece *p = s->first;
+  if (!p || s->sending || (all && s->encoded < s->n)) return;
+  double bytes = 0;
+  do {
+    bytes += bytes_of(s->first);
+    s->first = s->first->next;
+    s->sent++;
+  } while (f->plan.whole && s->first);
+  if (!s->first) s->last = NULL;
+  s->sending = true;
+  p->transfer.sent = piece_sent;
+  set_out(f, &p->transfer, s->site, f->to, bytes, CELSLM_KV, piece_arrived, piece_failed, p);
+}
+
+/* ---- encoding -------------------------------------------------------------------------------- */
+
+static void encoded(void *self) {
+  piece *p = self;
+  supply *s = p->supply;
+  if (!goes_on(s->fetch)) return;
+  if (s->crashes != s->site->crashes) {
+    fail(s->fetch);
+    return;
+  }
+  s->encoded++;
+  p->next = NULL;
+  *(s->last ? &s->last->next : &s->first) = p;
+  s->last = p;
+  send_next(s);
+}
+
+static void encode(piece *p) {
+  supply *s = p->supply;
+  fetch *f = s->fetch;
+  const celslm_layer_plan *l = &f->plan.layers[p->layer];
+  double tokens = (double)p->tokens;
+  p->work = (celslm_coding_work){
+      .duration = celslm_coder_time(s->site->coder, false, l->codec, f->to->model, tokens,
+                                    celslm_plan_flops(l, f->to->model).there * tokens),
+      .done = encoded,
+      .self = p};
+  f->awaited++;
+  celslm_coder_submit(s->site->coder, &p->work);
+}
+
+static void available(void *self) {
+  piece *p = self;
+  if (goes_on(p->supply->fetch)) encode(p);
+}
+
+/* ---- at the source --------------------------------------------------------------------------- */
+
+/* Tokens up to `upto` pass through all layers between `begin` and `end`, evenly. */
+static void progress(void *self, int64_t upto, celslm_ns begin, celslm_ns end) {
+  supply *s = self;
+  fetch *f = s->fetch;
+  if (f->failed) return;
+  int64_t layers = s->site->model->layers;
+  for (int k = 0; k < s->n; k++) {
+    piece *p = &s->pieces[k];
+    if (p->known || p->upto > upto) continue;
+    p->known = true;
+    celslm_ns at = begin + (end - begin) * (f->plan.layers[p->layer].layer + 1) / layers;
+    p->available = (celslm_event){
+        .fire = available, .self = p, .cls = CELSLM_AT_TIMER, .id = (uint32_t)p->layer};
+    f->awaited++;
+    celslm_net_at(f->to->net, &p->available, at > now_of(f) ? at : now_of(f));
+  }
 }
 
 static void source_ready(void *self, bool ok) {
   supply *s = self;
   fetch *f = s->fetch;
-  f->awaited--;
   f->entry->ready = now_of(f);
-  if (!ok || f->to->down || f->failed) {
+  celslm_site_unwatch(s->source, &s->watcher);
+  if (!goes_on(f)) return;
+  if (!ok) {
     fail(f);
     return;
   }
-  celslm_store_pin(s->site->store, s->source);
-  s->pinned = true;
-  send_piece(s);
+  if (s->sent < s->n || s->sending) {
+    celslm_store_pin(s->site->store, s->source);
+    s->pinned = true;
+  }
+  f->awaited++; /* this loop */
+  for (int k = 0; k < s->n; k++) {
+    bool known = s->pieces[k].known;
+    s->pieces[k].known = true;
+    if (!known) encode(&s->pieces[k]);
+  }
+  f->awaited--;
+  settle(f);
 }
 
 static void ask(supply *s);
@@ -164,18 +308,18 @@ static void refused(void *self) {
   supply *s = self;
   fetch *f = s->fetch;
   celslm_site *cloud = f->plan.cloud;
-  f->awaited--;
-  if (!cloud || f->failed || f->to->down) {
+  if (!goes_on(f)) return;
+  if (!cloud) {
     fail(f);
     return;
   }
   int *map = celslm_alloc((unsigned long)f->plan.n, sizeof *map);
   celslm_layer_map_uniform((int)cloud->model->layers, f->plan.n, map);
-  for (int i = 0; i < s->n; i++) {
-    int j = s->pieces[i].layer;
-    f->plan.layers[j].from = CELSLM_FROM_CLOUD;
-    f->plan.layers[j].site = cloud;
-    f->plan.layers[j].layer = (int16_t)map[j];
+  for (int k = 0; k < s->n; k++) {
+    celslm_layer_plan *l = &f->plan.layers[s->pieces[k].layer];
+    l->from = CELSLM_FROM_CLOUD;
+    l->site = cloud;
+    l->layer = (int16_t)map[s->pieces[k].layer];
   }
   free(map);
   s->from = CELSLM_FROM_CLOUD;
@@ -184,54 +328,54 @@ static void refused(void *self) {
 }
 
 static void request_failed(void *self) {
-  fetch *f = ((supply *)self)->fetch;
-  f->awaited--;
-  fail(f);
+  lost(((supply *)self)->fetch);
 }
 
 static void request_arrived(void *self) {
   supply *s = self;
   fetch *f = s->fetch;
-  f->awaited--;
   if (f->entry->asked == CELSLM_NEVER) f->entry->asked = now_of(f);
-  if (f->failed) {
-    fail(f);
-  } else if (s->from == CELSLM_FROM_PEER && s->source->residence != CELSLM_RESIDENT) {
-    send(f, &s->request, s->site, f->to, REQUEST_BYTES, CELSLM_CONTEXT, refused, request_failed, s);
-    celslm_net_send(f->to->net, &s->request);
-  } else {
-    f->awaited++;
-    s->waiter = (celslm_waiter){.then = source_ready, .self = s};
-    celslm_site_compute(s->site, f->context, &s->waiter);
+  if (!goes_on(f)) return;
+  s->crashes = s->site->crashes;
+  if (s->from == CELSLM_FROM_PEER && s->source->residence != CELSLM_RESIDENT) {
+    set_out(f, &s->request, s->site, f->to, REQUEST_BYTES, CELSLM_CONTEXT, refused, request_failed,
+            s);
+    return;
   }
+  f->awaited++;
+  s->waiter = (celslm_waiter){.then = source_ready, .self = s};
+  s->watcher = (celslm_progress_watcher){.computed = progress, .self = s};
+  if (f->plan.streams && s->source->residence != CELSLM_RESIDENT)
+    celslm_site_watch(s->source, &s->watcher);
+  celslm_site_compute(s->site, f->context, &s->waiter);
 }
 
 static void ask(supply *s) {
-  fetch *f = s->fetch;
-  s->source = celslm_store_entry(s->site->store, f->context);
-  send(f, &s->request, f->to, s->site, REQUEST_BYTES, CELSLM_CONTEXT, request_arrived,
-       request_failed, s);
-  celslm_net_send(f->to->net, &s->request);
+  s->source = celslm_store_entry(s->site->store, s->fetch->context);
+  set_out(s->fetch, &s->request, s->fetch->to, s->site, REQUEST_BYTES, CELSLM_CONTEXT,
+          request_arrived, request_failed, s);
 }
 
 /* ---- layers of this host's disk -------------------------------------------------------------- */
 
-static void read_piece(supply *s);
+static void read_next(supply *s);
 
 static void piece_read(void *self, bool ok) {
   supply *s = self;
-  fetch *f = s->fetch;
-  f->awaited--;
-  if (!ok || f->failed || f->to->down) {
-    fail(f);
+  if (!ok) {
+    lost(s->fetch);
     return;
   }
-  int layer = s->pieces[s->sent++].layer;
-  if (s->sent < s->n) read_piece(s);
-  layer_there(f, layer);
+  if (!goes_on(s->fetch)) return;
+  piece *p = &s->pieces[s->sent++];
+  s->arrived++;
+  s->fetch->awaited++; /* while the next one sets out */
+  if (s->sent < s->n) read_next(s);
+  s->fetch->awaited--;
+  arrived(s, p);
 }
 
-static void read_piece(supply *s) {
+static void read_next(supply *s) {
   fetch *f = s->fetch;
   f->awaited++;
   s->waiter = (celslm_waiter){.then = piece_read, .self = s};
@@ -242,37 +386,31 @@ static void read_piece(supply *s) {
 
 static void computed(celslm_job *job) {
   fetch *f = job->self;
-  int layers = celslm_plan_local(&f->plan);
-  f->awaited--;
-  for (int j = 0; j < layers - 1; j++) f->there[j] = true;
-  f->missing -= layers - 1;
-  layer_there(f, layers - 1);
+  int n = celslm_plan_local(&f->plan);
+  if (!goes_on(f)) return;
+  for (int j = 0; j < n; j++) f->left[j] = 0;
+  layers_there(f, n);
 }
 
 static void not_computed(celslm_job *job) {
-  fetch *f = job->self;
-  f->awaited--;
-  fail(f);
+  lost(job->self);
 }
 
 static const celslm_job_owner owner = {.done = computed, .aborted = not_computed};
 
 static void text_failed(void *self) {
-  fetch *f = self;
-  f->awaited--;
-  fail(f);
+  lost(self);
 }
 
 static void text_arrived(void *self) {
   fetch *f = self;
-  f->awaited--;
+  if (!goes_on(f)) return;
   f->local = (celslm_job){.prompt = (int32_t)f->entry->shared.tokens,
                           .layers = (int16_t)celslm_plan_local(&f->plan),
                           .owner = &owner,
                           .self = f,
                           .unlimited = true};
-  if (!f->failed && !f->to->down &&
-      celslm_engine_submit(f->to->engine, &f->local) == CELSLM_SUBMITTED)
+  if (celslm_engine_submit(f->to->engine, &f->local) == CELSLM_SUBMITTED)
     f->awaited++;
   else
     fail(f);
@@ -280,50 +418,41 @@ static void text_arrived(void *self) {
 
 static void text_asked(void *self) {
   fetch *f = self;
-  f->awaited--;
-  if (f->failed) {
-    fail(f);
-    return;
-  }
-  send(f, &f->text, f->plan.cloud, f->to, f->to->token_bytes * (double)f->entry->shared.tokens,
-       CELSLM_CONTEXT, text_arrived, text_failed, f);
-  celslm_net_send(f->to->net, &f->text);
-}
-
-static void ask_for_text(fetch *f) {
-  send(f, &f->request, f->to, f->plan.cloud, REQUEST_BYTES, CELSLM_CONTEXT, text_asked, text_failed,
-       f);
-  celslm_net_send(f->to->net, &f->request);
+  if (!goes_on(f)) return;
+  double bytes = ceil(f->to->token_bytes * (double)f->entry->shared.tokens);
+  set_out(f, &f->text, f->plan.cloud, f->to, bytes, CELSLM_CONTEXT, text_arrived, text_failed, f);
 }
 
 /* ---- setting out ----------------------------------------------------------------------------- */
 
 /* The supply for a layer; a new one for a source that has none. */
-static supply *supply_of(fetch *f, const celslm_layer_plan *l) {
+static supply *supply_of(fetch *f, const celslm_layer_plan *l, int64_t chunks) {
   for (int i = 0; i < f->n_supplies; i++)
     if (f->supplies[i].from == l->from && f->supplies[i].site == l->site) return &f->supplies[i];
   supply *s = &f->supplies[f->n_supplies++];
   *s = (supply){.fetch = f, .from = l->from, .site = l->site};
-  s->pieces = celslm_alloc((unsigned long)f->plan.n, sizeof *s->pieces);
+  s->pieces = celslm_alloc((unsigned long)(f->plan.n * chunks), sizeof *s->pieces);
   return s;
 }
 
 static void sort_layers(fetch *f) {
-  f->there = celslm_alloc((unsigned long)f->plan.n, sizeof *f->there);
+  int64_t tokens = f->entry->shared.tokens;
+  int64_t chunk = f->plan.chunk && f->plan.chunk < tokens ? f->plan.chunk : tokens;
+  int64_t chunks = (tokens + chunk - 1) / chunk;
+  f->left = celslm_alloc((unsigned long)f->plan.n, sizeof *f->left);
   f->supplies = celslm_alloc((unsigned long)f->plan.n, sizeof *f->supplies);
   for (int j = 0; j < f->plan.n; j++) {
     const celslm_layer_plan *l = &f->plan.layers[j];
-    if (l->from == CELSLM_FROM_HERE) {
-      f->there[j] = true;
-    } else {
-      f->missing++;
-      if (l->from == CELSLM_FROM_LOCAL) continue;
-      supply *s = supply_of(f, l);
-      s->pieces[s->n++] = (piece){.supply = s, .layer = j};
+    if (l->from == CELSLM_FROM_HERE) continue;
+    f->missing++;
+    f->left[j] = (int)chunks;
+    if (l->from == CELSLM_FROM_LOCAL) continue;
+    supply *s = supply_of(f, l, chunks);
+    for (int64_t at = 0; at < tokens; at += chunk) {
+      int64_t upto = at + chunk < tokens ? at + chunk : tokens;
+      s->pieces[s->n++] = (piece){.supply = s, .layer = j, .tokens = upto - at, .upto = upto};
     }
   }
-  while (f->entry->stream.ready < f->plan.n && f->there[f->entry->stream.ready])
-    f->entry->stream.ready++;
 }
 
 void celslm_fetch(celslm_site *to, int context, const celslm_plan *plan) {
@@ -331,20 +460,23 @@ void celslm_fetch(celslm_site *to, int context, const celslm_plan *plan) {
   *f = (fetch){.to = to,
                .entry = celslm_store_entry(to->store, context),
                .context = context,
+               .crashes = to->crashes,
                .plan = celslm_plan_copy(plan)};
   assert(!celslm_plan_fault(plan, (int)to->model->layers, plan->n));
   f->entry->computed_here = false;
   f->entry->fetches++;
   sort_layers(f);
   f->awaited++; /* this call */
-  if (celslm_plan_local(&f->plan)) ask_for_text(f);
+  if (celslm_plan_local(&f->plan))
+    set_out(f, &f->request, f->to, f->plan.cloud, REQUEST_BYTES, CELSLM_CONTEXT, text_asked,
+            text_failed, f);
   for (int i = 0; i < f->n_supplies; i++) {
     supply *s = &f->supplies[i];
     if (s->site)
       ask(s);
     else
-      read_piece(s);
+      read_next(s);
   }
   f->awaited--;
-  settle(f);
+  layers_there(f, 0);
 }

@@ -1,6 +1,6 @@
 #include "share/plan.h"
 
-#include "share/align.h"
+#include "share/mapping.h"
 #include "share/site.h"
 
 #include <math.h>
@@ -12,7 +12,10 @@ const char *const celslm_from_names[] = {"here", "local", "cloud", "peer", "disk
 celslm_plan celslm_plan_from(celslm_site *to, celslm_site *from, const celslm_codec *codec) {
   int n = (int)to->model->layers;
   bool peer = from->model == to->model;
-  celslm_plan p = {.n = n, .layers = celslm_alloc((unsigned long)n, sizeof *p.layers)};
+  celslm_plan p = {.n = n,
+                   .streams = true,
+                   .overlaps = true,
+                   .layers = celslm_alloc((unsigned long)n, sizeof *p.layers)};
   int *map = celslm_alloc((unsigned long)n, sizeof *map);
   celslm_layer_map_uniform((int)from->model->layers, n, map);
   for (int j = 0; j < n; j++)
@@ -66,12 +69,31 @@ int celslm_plan_local(const celslm_plan *p) {
   return s;
 }
 
-double celslm_plan_bytes(const celslm_plan *p, const celslm_model *m, double tokens) {
+double celslm_plan_piece_bytes(const celslm_layer_plan *l, const celslm_model *m, double tokens) {
+  bool states = l->inputs && l->maps_here && celslm_codec_flops(l->codec, m, 1) == 0;
+  return ceil(states ? l->codec->precision->scores(l->inputs, tokens)
+                     : celslm_codec_layer_bytes(l->codec, m, tokens));
+}
+
+double celslm_plan_bytes(const celslm_plan *p, const celslm_model *m, int64_t tokens) {
+  int64_t chunk = p->chunk && p->chunk < tokens ? p->chunk : tokens;
   double bytes = 0;
   for (int j = 0; j < p->n; j++) {
     const celslm_layer_plan *l = &p->layers[j];
-    if (l->from == CELSLM_FROM_CLOUD || l->from == CELSLM_FROM_PEER)
-      bytes += l->codec->layer_bytes(m, tokens);
+    if (l->from != CELSLM_FROM_CLOUD && l->from != CELSLM_FROM_PEER) continue;
+    bytes += (double)(tokens / chunk) * celslm_plan_piece_bytes(l, m, (double)chunk);
+    if (tokens % chunk) bytes += celslm_plan_piece_bytes(l, m, (double)(tokens % chunk));
   }
   return bytes;
+}
+
+celslm_plan_work celslm_plan_flops(const celslm_layer_plan *l, const celslm_model *m) {
+  double projection = celslm_codec_flops(l->codec, m, 1); /* 2 outputs rank */
+  int outputs = (int)(2 * m->kv_heads * m->head_dim);
+  if (!l->inputs) return (celslm_plan_work){projection, projection};
+  int rank = projection > 0 ? (int)(projection / (2 * outputs)) : 0;
+  celslm_map_flops map = celslm_mapping_flops(l->inputs, outputs, rank);
+  if (rank) return (celslm_plan_work){map.cloud, map.edge};
+  double all = map.cloud + map.edge;
+  return l->maps_here ? (celslm_plan_work){0, all} : (celslm_plan_work){all, 0};
 }

@@ -34,6 +34,9 @@ typedef struct celslm_layer_plan {
   int16_t layer;             /* CLOUD, PEER: of the site's model, which it is made of */
   struct celslm_site *site;  /* CLOUD, PEER */
   const celslm_codec *codec; /* CLOUD, PEER, DISK: as it is carried */
+  int32_t inputs; /* CLOUD of another model: of its states, so many numbers per token are mapped to
+                     keys and values; 0: none are, or at no cost */
+  bool maps_here; /* the states travel and are mapped at the edge; else at the cloud */
 } celslm_layer_plan;
 
 typedef struct celslm_plan {
@@ -45,9 +48,13 @@ typedef struct celslm_plan {
   int64_t chunk; /* tokens of a layer that travel together; 0: all of them */
   bool streams;  /* a site that has yet to compute the context sends each piece as it is computed;
                     false: nothing before all is */
+  bool overlaps; /* pieces are coded while others travel; false: all are encoded before the first
+                    leaves, and decoded when the last has come */
+  bool whole;    /* the layers of a source travel as one */
 } celslm_plan;
 
-/* All layers from one site, its layers stretched evenly over ours (celslm_layer_map_uniform). */
+/* All layers from one site, its layers stretched evenly over ours (celslm_layer_map_uniform); what
+ * can overlap does. */
 celslm_plan celslm_plan_from(struct celslm_site *to, struct celslm_site *from,
                              const celslm_codec *codec);
 void celslm_plan_clear(celslm_plan *p);
@@ -58,6 +65,14 @@ const char *celslm_plan_fault(const celslm_plan *p, int layers, int here);
 /* Layers 0..s-1 are computed here. */
 int celslm_plan_local(const celslm_plan *p);
 /* B that cross the network for `tokens` tokens of context; KV only. */
-double celslm_plan_bytes(const celslm_plan *p, const celslm_model *m, double tokens);
+double celslm_plan_bytes(const celslm_plan *p, const celslm_model *m, int64_t tokens);
+/* B of so many tokens of one layer, whole. */
+double celslm_plan_piece_bytes(const celslm_layer_plan *l, const celslm_model *m, double tokens);
+/* FLOPs per token of one layer where it comes from, and here: of its map (mapping.h) and of its
+ * codec's projections. A map that is cut to the codec's rank projects on its way. */
+typedef struct celslm_plan_work {
+  double there, here;
+} celslm_plan_work;
+celslm_plan_work celslm_plan_flops(const celslm_layer_plan *l, const celslm_model *m);
 
 #endif

@@ -51,10 +51,11 @@ static float *layer_kv(const window *w, const celslm_condition *c, int layer, do
   const celslm_states *e = &w->edge, *cloud = &w->cloud;
   int64_t n = w->plan->context;
   int p = e->kv_width;
+  int map = c->layers ? c->layers[layer] : c->map;
   bool shallow = c->way == CELSLM_WAY_MAPPED && layer < e->layers - c->deepest;
   if (c->way == CELSLM_WAY_NONE || (shallow && c->absent)) return NULL;
   float *kv = celslm_alloc((unsigned long)(n * 2 * p), sizeof *kv);
-  const celslm_layer_mapping *l = c->map >= 0 ? &w->plan->maps[c->map].layers[layer] : NULL;
+  const celslm_layer_mapping *l = map >= 0 ? &w->plan->maps[map].layers[layer] : NULL;
   for (int64_t i = 0; i < n; i++) {
     float *row = kv + i * 2 * p;
     if (c->way == CELSLM_WAY_FULL || shallow) {
@@ -67,7 +68,7 @@ static float *layer_kv(const window *w, const celslm_condition *c, int layer, do
       memcpy(row, cloud->keys + (l->layer * n + i) * q, (size_t)width * sizeof *kv);
       memcpy(row + p, cloud->values + (l->layer * n + i) * q, (size_t)width * sizeof *kv);
     } else {
-      memcpy(row, w->mapped[c->map * e->layers + layer] + i * 2 * p, (size_t)(2 * p) * sizeof *kv);
+      memcpy(row, w->mapped[map * e->layers + layer] + i * 2 * p, (size_t)(2 * p) * sizeof *kv);
     }
   }
   if (!shallow && c->way != CELSLM_WAY_MEAN)
@@ -121,7 +122,8 @@ static void add_window(const window *w, int index, const reading *r, celslm_scor
     agree += best_of(a, v) == best_of(b, v);
   }
   s->losses[index] = loss / (double)n;
-  s->kl += kl / (double)n / plan->windows;
+  s->kls[index] = kl / (double)n;
+  s->kl += s->kls[index] / plan->windows;
   s->top1 += agree / (double)n / plan->windows;
   if (s->condition.way == CELSLM_WAY_CLOUD) return;
   double error = 0, size = 0;
@@ -141,7 +143,11 @@ static void measure_window(const celslm_quality_plan *plan, const int32_t *token
   w.edge = celslm_states_read(plan->edge, plan->context, tokens);
   int maps = 0;
   for (int i = 0; i < plan->n_conditions; i++)
-    if (plan->conditions[i].map >= maps) maps = plan->conditions[i].map + 1;
+    for (int j = 0; j < e->layers; j++) {
+      const celslm_condition *k = &plan->conditions[i];
+      int map = k->layers ? k->layers[j] : k->map;
+      if (map >= maps) maps = map + 1;
+    }
   w.mapped = celslm_alloc((unsigned long)(maps * e->layers + 1), sizeof *w.mapped);
   for (int i = 0; i < maps * e->layers; i++) {
     w.mapped[i] = celslm_alloc((unsigned long)(plan->context * 2 * w.edge.kv_width), sizeof(float));
@@ -219,7 +225,8 @@ bool celslm_quality_measure(const celslm_quality_plan *plan, const celslm_text *
                        (long long)text->n, (long long)length);
   for (int i = 0; i < plan->n_conditions; i++)
     scores[i] = (celslm_score){.condition = plan->conditions[i],
-                               .losses = celslm_alloc((unsigned long)n, sizeof(double))};
+                               .losses = celslm_alloc((unsigned long)n, sizeof(double)),
+                               .kls = celslm_alloc((unsigned long)n, sizeof(double))};
   for (int i = 0; i < n; i++)
     measure_window(plan, celslm_text_piece(text, length, i, n), i, scores);
   int *pick = resamples(n, plan->seed);
@@ -247,17 +254,17 @@ bool celslm_quality_measure(const celslm_quality_plan *plan, const celslm_text *
 }
 
 void celslm_scores_free(celslm_score *scores, int n) {
-  for (int i = 0; i < n; i++) free(scores[i].losses);
+  for (int i = 0; i < n; i++) free(scores[i].losses), free(scores[i].kls);
 }
 
-celslm_difference celslm_score_difference(const celslm_score *a, const celslm_score *b, int windows,
-                                          uint64_t seed) {
-  celslm_difference d = {.mean = a->loss - b->loss};
+celslm_difference celslm_paired_difference(const double *a, const double *b, int windows,
+                                           uint64_t seed) {
+  celslm_difference d = {.mean = mean_of(a, NULL, windows) - mean_of(b, NULL, windows)};
   int *pick = resamples(windows, seed);
   double *difference = celslm_alloc(RESAMPLES, sizeof *difference);
   for (int i = 0; i < RESAMPLES; i++)
-    difference[i] = mean_of(a->losses, pick + i * windows, windows) -
-                    mean_of(b->losses, pick + i * windows, windows);
+    difference[i] =
+        mean_of(a, pick + i * windows, windows) - mean_of(b, pick + i * windows, windows);
   interval(difference, &d.low, &d.high);
   free(difference), free(pick);
   return d;

@@ -28,10 +28,11 @@ extern const char *const celslm_way_names[]; /* NULL-terminated */
 
 typedef struct celslm_condition {
   celslm_context_way way;
-  int map;     /* which of the maps; -1: none */
-  int deepest; /* mapped layers, the deepest ones */
-  bool absent; /* the shallower ones are not computed at the edge, but absent */
-  int rank;    /* 0: full */
+  int map;           /* which of the maps; -1: none */
+  const int *layers; /* by edge layer, which of the maps; NULL: `map` for all */
+  int deepest;       /* mapped layers, the deepest ones */
+  bool absent;       /* the shallower ones are not computed at the edge, but absent */
+  int rank;          /* 0: full */
   celslm_wire_codec codec;
 } celslm_condition;
 
@@ -43,7 +44,7 @@ typedef struct celslm_score {
   double gap, gap_low, gap_high;          /* intervals: 95 % */
   double kl;                              /* bit per token */
   double top1, attention_error;
-  double *losses; /* by window */
+  double *losses, *kls; /* by window */
 } celslm_score;
 
 typedef struct celslm_quality_plan {
@@ -62,11 +63,11 @@ bool celslm_quality_measure(const celslm_quality_plan *plan, const celslm_text *
                             celslm_score *scores, celslm_error *err);
 void celslm_scores_free(celslm_score *scores, int n);
 
-/* Bootstrapped difference of the mean losses a - b with its 95 % interval. */
+/* Mean of the differences a - b, window by window, with its bootstrapped 95 % interval. */
 typedef struct celslm_difference {
   double mean, low, high;
 } celslm_difference;
-celslm_difference celslm_score_difference(const celslm_score *a, const celslm_score *b, int windows,
-                                          uint64_t seed);
+celslm_difference celslm_paired_difference(const double *a, const double *b, int windows,
+                                           uint64_t seed);
 
 #endif

@@ -119,6 +119,8 @@ void celslm_quality_table_close(celslm_quality_table *t) {
 
 /* Is a nearer to what is wanted than b? */
 static bool nearer(const row *a, const row *b, double deepest, double rank, double context) {
+  bool a_less = a->deepest < deepest - 1e-9, b_less = b->deepest < deepest - 1e-9;
+  if (a_less != b_less) return b_less;
   double da = fabs(a->deepest - deepest), db = fabs(b->deepest - deepest);
   if (da != db) return da < db;
   double ra = fabs(a->rank - rank), rb = fabs(b->rank - rank);
@@ -148,4 +150,17 @@ celslm_quality_figure celslm_quality_find(const celslm_quality_table *t, const c
                                 best->top1,
                                 best->context};
   return f;
+}
+
+celslm_quality_status celslm_quality_curve(const celslm_quality_table *t, const char *pair,
+                                           int layers, double rank, const char *codec,
+                                           double context, double *gap) {
+  celslm_quality_status status = CELSLM_QUALITY_MEASURED;
+  for (int s = layers; s >= 0; s--) {
+    celslm_quality_figure f =
+        celslm_quality_find(t, pair, (double)(layers - s) / layers, rank, codec, context);
+    gap[s] = f.gap;
+    if (f.status < status) status = f.status;
+  }
+  return status;
 }

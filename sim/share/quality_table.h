@@ -12,7 +12,8 @@
   "bytes_per_token,map_flops_cloud,map_flops_edge,loss,loss_low,loss_high,excess,excess_low,"      \
   "excess_high,gap,gap_low,gap_high,kl,top1,attention_error,windows"
 
-#define CELSLM_COMPARISON_COLUMNS "pair,text,context,better,worse,by,by_low,by_high,windows"
+#define CELSLM_COMPARISON_COLUMNS                                                                  \
+  "pair,text,context,better,worse,loss,loss_low,loss_high,kl,kl_low,kl_high,windows"
 
 enum { CELSLM_MOST_LAYERS = 256 };
 
@@ -40,11 +41,17 @@ celslm_quality_table *celslm_quality_table_open(const char *file, celslm_error *
 void celslm_quality_table_close(celslm_quality_table *t); /* NULL is allowed */
 /* The main map's figure on text of the same kind for mapping the deepest share `deepest` (0..1) of
  * the layers at `rank` (share of the full one, 1: no cut) in `codec`, with shallower layers
- * computed locally: the row with the nearest depth, then rank, then context. `t` NULL: not
- * measured. `pair` NULL or another one than the table's: proxy. deepest 0 is the edge's own
- * prefill: gap 1. */
+ * computed locally: the row whose depth is the least that is not less (mapping more layers never
+ * flatters), then with the nearest rank, then context. `t` NULL: not measured. `pair` NULL or
+ * another one than the table's: proxy. deepest 0 is the edge's own prefill: gap 1. */
 celslm_quality_figure celslm_quality_find(const celslm_quality_table *t, const char *pair,
                                           double deepest, double rank, const char *codec,
                                           double context);
+/* The same for every depth of a model of `layers` layers, as a planner asks: gap[s], s = 0..layers,
+ * is the share of the gap recovered if layers 0..s-1 are computed locally and the others shared;
+ * gap[layers] = 1. Not measured: the other gaps are NaN. */
+celslm_quality_status celslm_quality_curve(const celslm_quality_table *t, const char *pair,
+                                           int layers, double rank, const char *codec,
+                                           double context, double *gap);
 
 #endif

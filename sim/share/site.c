@@ -29,7 +29,41 @@ static void computation_aborted(celslm_job *job) {
   celslm_store_loaded(site->store, e, celslm_net_now(site->net), false);
 }
 
-static const celslm_job_owner owner = {.done = computed, .aborted = computation_aborted};
+/* An iteration begins (or, where the host is shared, has ended). What is computed again was told
+ * before. */
+static void chunk(celslm_job *job, celslm_ns end) {
+  computation *c = job->self;
+  celslm_progress *p = &c->entry->progress;
+  int64_t upto = job->computed + job->chunk;
+  if (upto <= p->upto) return;
+  *p = (celslm_progress){p->upto, upto, celslm_net_now(c->site->net), end,
+                         c->entry->progress.watchers};
+  for (celslm_progress_watcher *w = p->watchers; w; w = w->next)
+    w->computed(w->self, upto, p->begin, end);
+}
+
+static const celslm_job_owner owner = {
+    .done = computed, .aborted = computation_aborted, .chunk = chunk};
+
+void celslm_site_watch(celslm_entry *e, celslm_progress_watcher *w) {
+  celslm_progress *p = &e->progress;
+  celslm_progress_watcher **last = &p->watchers;
+  while (*last) last = &(*last)->next;
+  *last = w;
+  w->next = NULL;
+  if (e->residence != CELSLM_LOADING || !e->computed_here || !p->upto) return;
+  if (p->before) w->computed(w->self, p->before, p->begin, p->begin);
+  w->computed(w->self, p->upto, p->begin, p->end);
+}
+
+void celslm_site_unwatch(celslm_entry *e, celslm_progress_watcher *w) {
+  for (celslm_progress_watcher **at = e ? &e->progress.watchers : NULL; at && *at;
+       at = &(*at)->next)
+    if (*at == w) {
+      *at = w->next;
+      return;
+    }
+}
 
 static void room_again(void *self, bool ok) {
   (void)ok;
@@ -51,6 +85,7 @@ static void start_computation(celslm_site *site, int context, celslm_entry *e, c
   }
   e->asked = celslm_net_now(site->net);
   e->computed_here = true;
+  e->progress = (celslm_progress){.watchers = e->progress.watchers};
   celslm_store_wait(e, w);
   c->job = (celslm_job){
       .prompt = (int32_t)e->shared.tokens, .owner = &owner, .self = c, .unlimited = true};

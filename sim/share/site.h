@@ -3,6 +3,7 @@
 #ifndef CELSLM_SHARE_SITE_H
 #define CELSLM_SHARE_SITE_H
 
+#include "share/coder.h"
 #include "share/store.h"
 
 typedef struct celslm_site {
@@ -10,9 +11,11 @@ typedef struct celslm_site {
   int host;  /* of the platform */
   celslm_engine *engine;
   celslm_store *store;
+  celslm_coder *coder;
   const celslm_model *model;
   celslm_net *net;
   bool down;          /* its host has crashed and is not back */
+  int crashes;        /* of its host, so far */
   celslm_ns patience; /* for routes that are down, when it fetches */
   double token_bytes; /* of a token as text */
   /* Reads so much of a context from the host's disk, then `w->then(self, ok)`, one read after the
@@ -29,6 +32,11 @@ typedef struct celslm_site {
  * store is in use the computation waits for room; ok is false (at once) only if the site could
  * never hold it. */
 void celslm_site_compute(celslm_site *site, int context, celslm_waiter *w);
+/* Tells `w` of the steps of an entry's computation: at once of those that are over or under way.
+ */
+void celslm_site_watch(celslm_entry *e, celslm_progress_watcher *w);
+void celslm_site_unwatch(celslm_entry *e,
+                         celslm_progress_watcher *w); /* no-op if it does not watch */
 /* Whether the store and the engine's KV blocks are large enough for this context. */
 bool celslm_site_can_hold(const celslm_site *site, int context);
 

@@ -20,12 +20,27 @@ typedef struct celslm_waiter {
   struct celslm_waiter *next;
 } celslm_waiter;
 
+/* How far the computation of an entry is: its tokens up to `upto` pass through all layers between
+ * `begin` and `end`, those up to `before` have. Watchers hear of each step when it begins. */
+typedef struct celslm_progress_watcher {
+  void (*computed)(void *self, int64_t upto, celslm_ns begin, celslm_ns end);
+  void *self;
+  struct celslm_progress_watcher *next;
+} celslm_progress_watcher;
+
+typedef struct celslm_progress {
+  int64_t before, upto;
+  celslm_ns begin, end;
+  celslm_progress_watcher *watchers;
+} celslm_progress;
+
 typedef struct celslm_entry {
-  celslm_shared shared;   /* what the engine sees */
-  celslm_stream stream;   /* while loading */
-  celslm_ns asked, ready; /* of the current load: when the source was asked, when it had the KV */
-  bool computed_here;     /* the current load is a computation on the spot, not a fetch */
-  bool doomed;            /* to go when it is unpinned */
+  celslm_shared shared;     /* what the engine sees */
+  celslm_stream stream;     /* while loading */
+  celslm_progress progress; /* while it is computed here */
+  celslm_ns asked, ready;   /* of the current load: when the source was asked, when it had the KV */
+  bool computed_here;       /* the current load is a computation on the spot, not a fetch */
+  bool doomed;              /* to go when it is unpinned */
   celslm_residence residence;
   int pins;
   double bytes;

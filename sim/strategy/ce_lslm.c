@@ -8,11 +8,11 @@
 #include "share/fetch.h"
 #include "strategy/at_site.h"
 
-#include <string.h>
-
 typedef struct options {
   bool pipeline, cloud_warm;
-  const celslm_codec *codec;
+  celslm_codec codec;
+  bool cloud_streaming, codec_overlap, whole;
+  int64_t chunk;
   int after_handover; /* FROM_CLOUD ... */
 } options;
 
@@ -20,25 +20,20 @@ enum { FROM_CLOUD, FROM_OLD_EDGE, MIGRATE };
 
 static bool configure(void *o, const celslm_system *s, const celslm_element *e, celslm_error *err) {
   options *opt = o;
-  const char *codec = celslm_element_attribute(e, "codec");
-  opt->codec = celslm_codec_find(codec ? codec : "f16");
-  if (!opt->codec)
-    return celslm_element_fail(e, err, "no codec is called %s; see `celslm list codecs`", codec);
-  if (!celslm_element_bool(e, "pipeline", true, &opt->pipeline, err) ||
+  static const char *const transfers[] = {"layers", "whole", NULL};
+  int transfer;
+  if (!celslm_codec_read(e, "codec", &opt->codec, err) ||
+      !celslm_element_bool(e, "cloud_streaming", true, &opt->cloud_streaming, err) ||
+      !celslm_element_bool(e, "codec_overlap", true, &opt->codec_overlap, err) ||
+      !celslm_element_integer(e, "chunk", 0, 1 << 30, 0, &opt->chunk, err) ||
+      !celslm_element_choice(e, "transfer", transfers, 0, &transfer, err) ||
+      !celslm_element_bool(e, "pipeline", true, &opt->pipeline, err) ||
       !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err))
     return false;
+  opt->whole = transfer == 1;
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
-  const celslm_model *cloud = s->sites[s->cloud].model;
-  for (int i = 0; i < s->n_users; i++) {
-    const celslm_site *edge = &s->sites[s->users[i].site];
-    if (strcmp(edge->model->tokenizer, cloud->tokenizer) != 0)
-      return celslm_element_fail(
-          e, err,
-          "%s (tokenizer %s) cannot use KV of %s (tokenizer %s): give models of one tokenizer",
-          edge->model->name, edge->model->tokenizer, cloud->name, cloud->tokenizer);
-  }
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
       return celslm_element_fail(
@@ -73,10 +68,13 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
 /* Returns the KV bytes that will travel. */
 static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge,
                          celslm_site *source, int context) {
-  double tokens = (double)s->scenario->contexts[context].tokens;
-  celslm_plan plan = celslm_plan_from(edge, source, opt->codec);
-  double bytes = celslm_plan_bytes(&plan, edge->model, tokens);
+  celslm_plan plan = celslm_plan_from(edge, source, &opt->codec);
   plan.cloud = &s->sites[s->cloud];
+  plan.streams = opt->cloud_streaming;
+  plan.overlaps = opt->codec_overlap;
+  plan.whole = opt->whole;
+  plan.chunk = opt->chunk;
+  double bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
   celslm_fetch(edge, context, &plan);
   celslm_plan_clear(&plan);
   return bytes;
@@ -94,7 +92,7 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
 }
 
 static void at_edge(celslm_request *r) {
-  const options *opt = r->system->options;
+  const options *opt = r->options;
   celslm_site *edge = &r->system->sites[r->site];
   if (r->context < 0) {
     celslm_serve_recomputing(r);

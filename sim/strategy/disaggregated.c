@@ -17,7 +17,7 @@ typedef struct options {
   int *prefill, *decode; /* engines; decode NULL: the edge nearest to the user */
   int n_prefill, n_decode, turn, turn_back;
   bool layers, least_loaded;
-  const celslm_codec *codec;
+  celslm_codec codec;
 } options;
 
 /* ---- choosing engines ------------------------------------------------------------------------ */
@@ -63,8 +63,7 @@ static bool configure(void *to, const celslm_system *s, const celslm_element *e,
     return false;
   o->layers = transfer == 0;
   o->least_loaded = selection == 0;
-  const char *codec = celslm_element_attribute(e, "codec");
-  o->codec = celslm_codec_find(codec ? codec : "f16");
+  if (!celslm_codec_read(e, "codec", &o->codec, err)) return false;
   if (celslm_element_attribute(e, "decode"))
     return read_engines(s->scenario, e, "decode", &o->decode, &o->n_decode, &model, err);
   for (int u = 0; u < s->n_users; u++) {
@@ -268,7 +267,7 @@ static void add_piece(handover *h, double bytes, celslm_ns when) {
 
 static void chunk(celslm_job *job, celslm_ns when) {
   celslm_request *r = job->self;
-  const options *o = r->system->options;
+  const options *o = r->options;
   handover *h = r->handover;
   const celslm_model *m = r->system->sites[r->site].model;
   celslm_ns now = celslm_net_now(r->system->net);
@@ -276,7 +275,7 @@ static void chunk(celslm_job *job, celslm_ns when) {
   if (r->output == 1 || !o->layers || tokens <= 0 || h->lost)
     return; /* computed again: it is there */
   h->known = upto;
-  double layer = o->codec->layer_bytes(m, (double)tokens);
+  double layer = celslm_codec_layer_bytes(&o->codec, m, (double)tokens);
   if (upto < job->need)
     add_piece(h, (double)m->layers * layer, when);
   else
@@ -287,7 +286,7 @@ static void chunk(celslm_job *job, celslm_ns when) {
 
 static void prefilled(celslm_job *job) {
   celslm_request *r = job->self;
-  const options *o = r->system->options;
+  const options *o = r->options;
   handover *h = r->handover;
   const celslm_site *site = &r->system->sites[r->site];
   if (r->output == 1) {
@@ -297,7 +296,9 @@ static void prefilled(celslm_job *job) {
   }
   h->prefilled = true;
   if (!o->layers)
-    add_piece(h, (double)site->model->layers * o->codec->layer_bytes(site->model, job->need),
+    add_piece(h,
+              (double)site->model->layers *
+                  celslm_codec_layer_bytes(&o->codec, site->model, job->need),
               celslm_net_now(r->system->net));
   leave(h);
 }
@@ -310,7 +311,7 @@ static const celslm_job_owner prefill_owner = {.first_token = celslm_first_token
 static void uploaded(celslm_request *r) {
   const celslm_scenario *s = r->system->scenario;
   int64_t context = r->context < 0 ? 0 : s->contexts[r->context].tokens;
-  options *o = r->system->options;
+  options *o = r->options;
   handover *h = celslm_alloc(1, sizeof *h);
   *h = (handover){.r = r,
                   .decode = o->decode ? choose(r->system, o, o->decode, o->n_decode, &o->turn_back)
@@ -323,7 +324,7 @@ static void uploaded(celslm_request *r) {
 
 static void arrive(const void *unused, celslm_request *r) {
   (void)unused;
-  options *o = r->system->options;
+  options *o = r->options;
   celslm_upload(r, choose(r->system, o, o->prefill, o->n_prefill, &o->turn), uploaded);
 }
 

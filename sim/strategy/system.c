@@ -64,15 +64,14 @@ static void lost_on_wire(void *self);
 static void send_wire(message *m, int from, int to, double bytes, celslm_traffic traffic,
                       void (*done)(void *)) {
   m->begun = celslm_net_now(m->request->system->net);
-  m->wire =
-      (celslm_transfer){.from = from,
-                        .to = to,
-                        .bytes = (uint64_t)ceil(bytes),
-                        .traffic = traffic,
-                        .delivered = done,
-                        .failed = lost_on_wire,
-                        .patience = celslm_ns_of(m->request->system->scenario->radio.patience),
-                        .self = m};
+  m->wire = (celslm_transfer){.from = from,
+                              .to = to,
+                              .bytes = (uint64_t)ceil(bytes),
+                              .traffic = traffic,
+                              .delivered = done,
+                              .failed = lost_on_wire,
+                              .patience = m->request->system->patience,
+                              .self = m};
   celslm_net_send(m->request->system->net, &m->wire);
 }
 
@@ -363,12 +362,19 @@ void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   queue(r);
 }
 
-void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *who) {
+void celslm_serve_with(celslm_request *r, int32_t tokens, int32_t output,
+                       const celslm_job_owner *who) {
   prepare(r, tokens, NULL);
   r->job.owner = who;
-  r->job.output = 1;
-  r->job.keeps = true;
+  r->job.output = output;
+  celslm_prefix *known = &r->job.content.prefix;
+  if (r->job.goes_on && known->tokens > tokens) known->tokens = tokens; /* see engine.h */
   queue(r);
+}
+
+void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *who) {
+  r->job.keeps = true;
+  celslm_serve_with(r, tokens, 1, who);
 }
 
 void celslm_reject(celslm_request *r) {

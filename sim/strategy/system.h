@@ -33,6 +33,8 @@ typedef struct celslm_user {
 typedef struct celslm_request {
   celslm_job job;
   celslm_system *system;
+  const struct celslm_strategy *strategy; /* serves it: the run's, or one of a mixture's */
+  void *options;                          /* that strategy's */
   uint32_t id, user;
   int32_t context;        /* -1: none */
   int32_t site;           /* where it is served; -1: not decided */
@@ -75,18 +77,22 @@ typedef struct celslm_strategy {
 } celslm_strategy;
 
 extern const celslm_strategy *const celslm_strategies[]; /* NULL-terminated */
-const celslm_strategy *celslm_strategy_find(const char *name);
+/* The strategy of an element, its options read; NULL on failure. */
+const celslm_strategy *celslm_strategy_open(const celslm_system *s, const celslm_element *e,
+                                            void **options, celslm_error *err);
+void celslm_strategy_close(const celslm_strategy *strategy, void *options);
 
 struct celslm_system {
   const celslm_scenario *scenario;
   celslm_net *net;
+  celslm_ns patience;            /* of messages whose way is cut: the scenario's */
   celslm_ran *ran;               /* NULL: no radio; the first users are its users */
   double *bytes_up, *bytes_down; /* by cell */
   celslm_user *users;
   int n_users;
-  celslm_site *sites; /* by engine */
-  int cloud;          /* the first engine on a cloud host; -1: none */
-  const celslm_strategy *strategy;
+  celslm_site *sites;              /* by engine */
+  int cloud;                       /* the first engine on a cloud host; -1: none */
+  const celslm_strategy *strategy; /* the run's; a request has its own */
   void *options;
   void (*ended)(void *self, celslm_request *r); /* the world records it and frees it */
   void *self;
@@ -107,6 +113,10 @@ void celslm_drop(celslm_request *r, celslm_reason reason);
  * `owner` is told; it calls celslm_first_token, and celslm_answered once all tokens are there, with
  * r->site where the last one comes from. */
 void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *owner);
+/* The same for so many output tokens; nothing is kept unless r->job.goes_on was set. Strategies of
+ * several jobs: `owner` sees to the rest. */
+void celslm_serve_with(celslm_request *r, int32_t tokens, int32_t output,
+                       const celslm_job_owner *owner);
 void celslm_first_token(celslm_job *job); /* job->self is the request */
 void celslm_answered(celslm_request *r);
 

@@ -1,6 +1,7 @@
 #include "study/design.h"
 
 #include "study/morris.h"
+#include "study/sobol.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,25 +61,32 @@ static bool find_dimensions(celslm_design *p, const char *file, celslm_error *er
   return true;
 }
 
-/* The axes' ranges, walked through in trajectories: one dimension in all. */
-static bool walk(celslm_design *p, int64_t trajectories, const char *file, celslm_error *err) {
-  int64_t n = trajectories * (p->n_axes + 1);
+/* The axes' ranges, walked through in trajectories or sampled: one dimension in all. */
+static bool spread(celslm_design *p, const celslm_design_options *o, const char *file,
+                   celslm_error *err) {
+  int64_t n = o->samples ? o->samples * (p->n_axes + 2) : o->trajectories * (p->n_axes + 1);
   if (!p->n_axes)
     return celslm_fail(err, file, 0,
                        "there is nothing to rank: give axes, in <sweep> or by --axis");
   if (n > MAX_POINTS)
     return celslm_fail(err, file, 0, "the sweep has more than %d points; make it smaller",
                        MAX_POINTS);
+  if (o->samples && p->n_axes > CELSLM_SOBOL_MOST)
+    return celslm_fail(err, file, 0, "%d axes; --samples can rank at most %d, --trajectories more",
+                       p->n_axes, CELSLM_SOBOL_MOST);
   for (int i = 0; i < p->n_axes; i++)
     if (p->axes[i].zip || p->axes[i].n < 2)
       return celslm_fail(err, file, 0,
                          "axis \"%s\" cannot be ranked: it is zipped, or has one value",
                          p->axes[i].name);
   p->places = celslm_alloc((unsigned long)(n * p->n_axes), sizeof *p->places);
-  celslm_morris_places((size_t)p->n_axes, (size_t)trajectories, p->seed, p->places);
+  if (o->samples)
+    celslm_sobol_places((size_t)p->n_axes, (size_t)o->samples, p->places);
+  else
+    celslm_morris_places((size_t)p->n_axes, (size_t)o->trajectories, p->seed, p->places);
   for (int i = 0; i < p->n_axes; i++) {
     celslm_axis_place(&p->axes[i], p->places + i * n, (int)n);
-    p->axes[i].zip = celslm_strdup("trajectory");
+    p->axes[i].zip = celslm_strdup(o->samples ? "sample" : "trajectory");
   }
   return true;
 }
@@ -103,7 +111,7 @@ celslm_design *celslm_design_new(const celslm_scenario *s, const celslm_design_o
                                                 &p->replications, err);
   if (o->replications) p->replications = o->replications;
   if (ok && read_axes(p, s, o, err) &&
-      (!o->trajectories || walk(p, o->trajectories, s->file, err)) &&
+      (!(o->trajectories || o->samples) || spread(p, o, s->file, err)) &&
       find_dimensions(p, s->file, err) && count(p, s->file, err))
     return p;
   celslm_design_free(p);

@@ -18,7 +18,7 @@ typedef struct celslm_design {
   int64_t *lengths; /* of the dimensions; 0 dimensions: one place */
   int n_dimensions;
   int64_t replications, points;
-  double *places; /* of trajectories, see morris.h; NULL: a grid */
+  double *places; /* of trajectories or samples, see morris.h and sobol.h; NULL: a grid */
   uint64_t seed; /* of replication 0 */
 } celslm_design;
 
@@ -27,6 +27,7 @@ typedef struct celslm_design_options {
   int n_axes;
   int64_t replications; /* 0: the scenario's */
   int64_t trajectories; /* not a grid but so many trajectories, see morris.h; 0: a grid */
+  int64_t samples;      /* or so many pairs of samples, see sobol.h; 0: no */
 } celslm_design_options;
 
 celslm_design *celslm_design_new(const celslm_scenario *s, const celslm_design_options *o,

@@ -428,6 +428,8 @@ char *celslm_study_sweep_command(const celslm_study *s) {
   if (o->design.replications) fprintf(f, " --replications %lld", (long long)o->design.replications);
   if (o->design.trajectories) /* whatever is ranked, the points are the same */
     fprintf(f, " --rank ttft_mean --trajectories %lld", (long long)o->design.trajectories);
+  if (o->design.samples)
+    fprintf(f, " --rank ttft_mean --samples %lld", (long long)o->design.samples);
   if (o->requests) fputs(" --requests", f);
   if (o->step) fputs(" --step", f);
   fclose(f);

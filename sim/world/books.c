@@ -1,6 +1,7 @@
 #include "world/books.h"
 
 #include "record/radio.h"
+#include "world/accounting.h"
 #include "world/tally.h"
 
 #include <gsl/gsl_version.h>
@@ -15,8 +16,9 @@ struct celslm_books {
   celslm_results *results; /* NULL: nothing is written */
   celslm_table *requests, *engines, *links, *cells, *contexts, *timeline, *iterations, *classes,
       *summary;
+  celslm_table *hosts;
   celslm_table *users, *trajectory, *handovers, *drops, *faults; /* NULL where not wanted */
-  celslm_column *columns[17]; /* copies with names filled in; names[] owns the arrays */
+  celslm_column *columns[18]; /* copies with names filled in; names[] owns the arrays */
   const char **names[8];
   int n_columns, n_names;
   int64_t sources[5];
@@ -28,6 +30,7 @@ struct celslm_books {
   double running, waiting, kv_share;
   double breakdown[7];
   double user_bytes, kv_bytes;
+  double quality; /* of the engines, summed over the completed requests */
   celslm_ns window_from, window_to;
 };
 
@@ -108,6 +111,7 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
                       {"tenant", tenants},
                       {"to", cells},
                       {"index", hosts},
+                      {"host", hosts},
                       {"link", links},
                       {"traffic", celslm_traffic_names},
                       {NULL, NULL}};
@@ -117,6 +121,7 @@ static bool open_tables(celslm_books *b, celslm_error *err) {
   return OPEN(requests, request,
               "one row per request, in order of its end; those in flight at the horizon last") &&
          OPEN(engines, engine, "engines, sampled over time") &&
+         OPEN(hosts, host, "hosts that serve: energy and cost, at the end") &&
          OPEN(links, link, "bytes over each link by class, at the end") &&
          OPEN(cells, cell, "the air of each cell, at the end") &&
          OPEN(contexts, context, "shared contexts at each engine, at the end") &&
@@ -223,6 +228,7 @@ void celslm_books_request(celslm_books *b, const celslm_request_row *r) {
   b->sources[r->context_source]++;
   b->user_bytes += r->user_bytes_to_cloud;
   b->kv_bytes += r->kv_bytes;
+  if (r->end == CELSLM_COMPLETED) b->quality += b->scenario->prices.quality[r->engine];
   if (r->end != CELSLM_COMPLETED || r->arrival < b->scenario->results.warmup) return;
   const double parts[] = {r->t_wait, r->t_up,     r->t_cloud, r->t_comm,
                           r->t_edge, r->t_hidden, r->t_down};
@@ -344,29 +350,6 @@ static double wan_bytes(const celslm_books *b, const celslm_system *s) {
   return bytes;
 }
 
-/* Idle power of every host that serves, and what being busy adds (at most all of the time: several
- * engines on a host share it). */
-static double energy(const celslm_books *b, const celslm_system *s, double duration) {
-  double joules = 0;
-  for (int h = 0; h < b->scenario->platform->n_hosts; h++) {
-    const celslm_host *host = &b->scenario->platform->hosts[h];
-    double busy = 0;
-    bool serves = false;
-    for (int i = 0; i < b->scenario->n_engines; i++)
-      if (s->sites[i].host == h) {
-        celslm_engine_row row;
-        celslm_engine_observe(s->sites[i].engine, &row);
-        busy += row.busy;
-        serves = true;
-      }
-    if (!serves) continue;
-    const celslm_profile *p = host->profile;
-    joules += host->accelerators *
-              (p->power_idle * duration + (p->power_max - p->power_idle) * fmin(busy, duration));
-  }
-  return joules;
-}
-
 static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *row) {
   double duration = celslm_seconds(celslm_net_now(s->net)), busy = 0;
   double n = b->all.warm ? (double)b->all.warm : NAN, n_engines = b->scenario->n_engines;
@@ -410,11 +393,18 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
       .user_bytes_to_cloud = b->user_bytes,
       .kv_bytes = b->kv_bytes,
       .wan_bytes = wan_bytes(b, s),
-      .energy = energy(b, s, duration),
   };
   celslm_tally_summary(&b->all, duration - b->scenario->results.warmup, row);
   row->offered = (double)row->arrived / duration;
+  celslm_account_summary(s, duration, b->quality, row);
   celslm_sketch_free(gaps);
+}
+
+static void write_hosts(celslm_books *b, const celslm_system *s, double duration) {
+  for (int h = 0; h < b->scenario->platform->n_hosts; h++) {
+    celslm_host_row row = {.strategy = (uint8_t)b->options->strategy, .host = (uint32_t)h};
+    if (celslm_account_host(s, h, duration, &row)) celslm_table_append(b->hosts, &row);
+  }
 }
 
 static void write_links(celslm_books *b, const celslm_system *s, double duration) {
@@ -428,6 +418,7 @@ static void write_links(celslm_books *b, const celslm_system *s, double duration
                              .bytes = bytes,
                              .utilisation =
                                  bytes / (celslm_net_link_bandwidth(s->net, l) * duration)};
+      celslm_account_link(s, l, bytes, &row);
       celslm_table_append(b->links, &row);
     }
 }
@@ -441,6 +432,7 @@ static void write_cells(celslm_books *b, const celslm_system *s) {
         .bytes_down = s->bytes_down[c],
         .airtime_up = s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, true)) : 0,
         .airtime_down = s->ran ? celslm_air_busy(celslm_ran_air(s->ran, c, false)) : 0};
+    celslm_account_cell(s, c, &row);
     celslm_table_append(b->cells, &row);
   }
 }
@@ -489,6 +481,7 @@ void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary
   if (summary) *summary = row;
   if (!b->results) return;
   celslm_table_append(b->summary, &row);
+  write_hosts(b, s, row.duration);
   write_links(b, s, row.duration);
   write_cells(b, s);
   write_contexts(b, s);

@@ -39,7 +39,7 @@ static celslm_ns later(const celslm_breaker *b, double s) {
 static void crash(celslm_system *s, int host) {
   int n = s->scenario->n_engines;
   for (int i = 0; i < n; i++)
-    if (s->sites[i].host == host) s->sites[i].down = true;
+    if (s->sites[i].host == host) s->sites[i].down = true, s->sites[i].crashes++;
   for (int i = 0; i < n; i++)
     if (s->sites[i].host == host) celslm_engine_abort(s->sites[i].engine);
   celslm_net_fail_host(s->net, host);

@@ -17,10 +17,12 @@ typedef struct world {
   celslm_load *load;
   celslm_event arrival, sample;
   celslm_request *live_first, *live_last;
+  celslm_request *spare; /* ended, chained by `after`: their memory serves again */
   uint32_t arrived;
   uint64_t live;
   celslm_books *books;
   celslm_breaker *breaker;
+  celslm_prices *prices;
 } world;
 
 /* ---- users ----------------------------------------------------------------------------------- */
@@ -104,13 +106,34 @@ static void schedule_arrival(world *w) {
   if (next < CELSLM_NEVER) celslm_net_at(w->system.net, &w->arrival, next);
 }
 
+static celslm_request *new_request(world *w) {
+  celslm_request *r = w->spare;
+  if (!r) return celslm_alloc(1, sizeof *r);
+  w->spare = r->after;
+  memset(r, 0, sizeof *r);
+  return r;
+}
+
+static void free_request(world *w, celslm_request *r) {
+  if (r->strategy->forget) r->strategy->forget(r);
+#ifdef NDEBUG
+  r->after = w->spare;
+  w->spare = r;
+#else /* a sanitizer is to see who uses it afterwards */
+  (void)w;
+  free(r);
+#endif
+}
+
 static void arrive(void *self) {
   world *w = self;
   celslm_system *s = &w->system;
   celslm_arrival a;
   if (!celslm_load_next(w->load, &a)) return;
-  celslm_request *r = celslm_alloc(1, sizeof *r);
+  celslm_request *r = new_request(w);
   r->system = s;
+  r->strategy = s->strategy;
+  r->options = s->options;
   r->demand = a.demand;
   r->id = w->arrived++;
   r->user = (uint32_t)(a.place * s->n_users);
@@ -140,17 +163,11 @@ static void record(world *w, const celslm_request *r) {
   if (w->options->on_request) w->options->on_request(w->options->self, &row);
 }
 
-static void free_request(celslm_request *r) {
-  const celslm_strategy *strategy = r->system->strategy;
-  if (strategy->forget) strategy->forget(r);
-  free(r);
-}
-
 static void forget(world *w, celslm_request *r) {
   *(r->before ? &r->before->after : &w->live_first) = r->after;
   *(r->after ? &r->after->before : &w->live_last) = r->before;
   w->live--;
-  free_request(r);
+  free_request(w, r);
 }
 
 static void ended(void *self, celslm_request *r) {
@@ -180,6 +197,7 @@ static bool build_sites(world *w, celslm_error *err) {
   celslm_engine_hooks hooks = celslm_books_hooks(w->books);
   s->sites = celslm_alloc((unsigned long)sc->n_engines, sizeof *s->sites);
   s->cloud = -1;
+  w->prices = celslm_prices_new();
   for (int i = 0; i < sc->n_engines; i++) {
     const celslm_engine_config *c = &sc->engines[i];
     celslm_site *site = &s->sites[i];
@@ -188,11 +206,13 @@ static bool build_sites(world *w, celslm_error *err) {
                           .model = &sc->models[c->model],
                           .net = s->net,
                           .token_bytes = sc->radio.bytes_per_token,
-                          .patience = celslm_ns_of(sc->radio.patience)};
+                          .patience = s->patience};
     celslm_books_watch(w->books, site);
-    site->engine = celslm_engine_new(i, c, sc, s->net, w->options->step, &hooks, err);
+    site->engine = celslm_engine_new(i, c, sc, s->net, w->prices, w->options->step, &hooks, err);
     if (!site->engine) return false;
     const celslm_shape shape = celslm_shape_of(site->model, c->weights, c->kv);
+    site->coder =
+        celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
     site->store = celslm_store_new(sc, c->context_memory, celslm_kv_bytes_per_token(&shape));
     if (s->cloud < 0 && sc->platform->hosts[c->host].role == CELSLM_CLOUD) s->cloud = i;
   }
@@ -205,6 +225,7 @@ static bool build(world *w, celslm_error *err) {
   s->scenario = w->scenario;
   s->ended = ended;
   s->self = w;
+  s->patience = celslm_ns_of(w->scenario->radio.patience);
   s->net = celslm_net_new(w->scenario->platform, err);
   if (!s->net) return false;
   if (w->options->interrupt) celslm_net_interruptible(s->net, w->options->interrupt);
@@ -215,25 +236,26 @@ static bool build(world *w, celslm_error *err) {
   s->bytes_down =
       celslm_alloc((unsigned long)s->scenario->platform->n_cells, sizeof *s->bytes_down);
   if (!place_users(w, err)) return false;
-  s->strategy = celslm_strategy_find(config->element->name);
-  if (!s->strategy)
-    return celslm_element_fail(config->element, err,
-                               "no strategy is called %s; see `celslm list strategies`",
-                               config->element->name);
-  s->options = celslm_alloc(1, s->strategy->options_size);
-  return s->strategy->configure(s->options, s, config->element, err);
+  s->strategy = celslm_strategy_open(s, config->element, &s->options, err);
+  return s->strategy != NULL;
 }
 
 static void destroy(world *w) {
   celslm_system *s = &w->system;
   for (celslm_request *r = w->live_first, *next; r; r = next) {
     next = r->after;
-    free_request(r);
+    free_request(w, r);
+  }
+  for (celslm_request *r = w->spare, *next; r; r = next) {
+    next = r->after;
+    free(r);
   }
   for (int i = 0; s->sites && i < w->scenario->n_engines; i++) {
     celslm_engine_free(s->sites[i].engine);
     celslm_store_free(s->sites[i].store);
+    celslm_coder_free(s->sites[i].coder);
   }
+  celslm_prices_free(w->prices);
   celslm_ran_free(s->ran);
   celslm_breaker_free(w->breaker);
   celslm_system_free_messages(s);
@@ -243,8 +265,7 @@ static void destroy(world *w) {
   free(s->users);
   free(s->bytes_up);
   free(s->bytes_down);
-  if (s->options && s->strategy->clear) s->strategy->clear(s->options);
-  free(s->options);
+  if (s->strategy) celslm_strategy_close(s->strategy, s->options);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */

@@ -47,6 +47,15 @@ START_TEST(test_quick) {
     ck_assert_ptr_nonnull(strstr(c->source, "measured: "));
     ck_assert_ptr_nonnull(strstr(output, celslm_curve_name((celslm_curve_kind)k)));
   }
+  static const char *const codecs[] = {"int8", "int4", "tokens"};
+  for (int i = 0; i < 3; i++) {
+    const celslm_codec_cost *c = celslm_profile_codec(p, codecs[i]);
+    ck_assert_ptr_nonnull(c);
+    /* No core codes faster than its memory is read, nor slower than a byte in ten cycles. */
+    ck_assert(c->encode > 1e8 && c->encode < 2e11 && c->decode > 1e8 && c->decode < 2e11);
+    ck_assert(c->overhead >= 0 && c->overhead < 1e-3);
+    ck_assert_ptr_nonnull(strstr(c->source, "measured: "));
+  }
   ck_assert_ptr_nonnull(strstr(output, "One layer of Qwen2.5-0.5B"));
   ck_assert_ptr_nonnull(strstr(output, "quiet machine: ") ? output
                                                           : strstr(output, "NOISY MACHINE: "));

@@ -218,6 +218,16 @@ START_TEST(test_unsupported) {
 }
 END_TEST
 
+/* With a <codec> what it says, without one the time of the memory. */
+START_TEST(test_coding) {
+  celslm_codec_cost int8 = {"int8", 2e9, 4e9, 1e-6, NULL};
+  celslm_profile p = {.bandwidth = 1e10, .codecs = &int8, .n_codecs = 1};
+  ck_assert_double_eq_tol(celslm_coding_seconds(&p, "int8", false, 2e6, 1e6), 1.001e-3, 1e-15);
+  ck_assert_double_eq_tol(celslm_coding_seconds(&p, "int8", true, 2e6, 1e6), 0.501e-3, 1e-15);
+  ck_assert_double_eq_tol(celslm_coding_seconds(&p, "int4", true, 2e6, 1e6), 0.3e-3, 1e-15);
+}
+END_TEST
+
 START_TEST(test_shipped_models) {
   /* The op list's weights are the model's: its matrices to the parameter; with the embeddings all
    * of the published count but norms, biases and positions. */
@@ -255,6 +265,7 @@ int main(void) {
   tcase_add_test(tests, test_roofline);
   tcase_add_test(tests, test_monotone);
   tcase_add_test(tests, test_unsupported);
+  tcase_add_test(tests, test_coding);
   tcase_add_test(tests, test_shipped_models);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

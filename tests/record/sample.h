@@ -176,6 +176,8 @@ static inline void sample_strategy(sample_file *f, int strategy, uint32_t n, uin
                      &sum.edge_mean, &sum.hidden_mean, &sum.down_mean};
   for (int k = 0; k < 7; k++) *means[k] = sample_mean(column[k + 3], n);
   sum.energy = 400 * sum.duration;
+  sum.energy_response = sum.energy / n;
+  sum.cost = sum.cpr = sum.pcr = NAN;
   celslm_table_append(f->summary.table, &sum);
   for (int i = 0; i < 10; i++) free(column[i]);
   gsl_rng_free(arrivals);

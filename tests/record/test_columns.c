@@ -18,6 +18,7 @@ static const struct {
     {"requests", celslm_request_columns, &celslm_request_n_columns, sizeof(celslm_request_row)},
     {"engines", celslm_engine_columns, &celslm_engine_n_columns, sizeof(celslm_engine_row)},
     {"links", celslm_link_columns, &celslm_link_n_columns, sizeof(celslm_link_row)},
+    {"hosts", celslm_host_columns, &celslm_host_n_columns, sizeof(celslm_host_row)},
     {"cells", celslm_cell_columns, &celslm_cell_n_columns, sizeof(celslm_cell_row)},
     {"contexts", celslm_context_columns, &celslm_context_n_columns, sizeof(celslm_context_row)},
     {"timeline", celslm_span_columns, &celslm_span_n_columns, sizeof(celslm_span_row)},
@@ -48,8 +49,8 @@ START_TEST(columns_cover_the_row) {
 END_TEST
 
 static int known_unit(const char *unit) {
-  static const char *const units[] = {"1",       "s",     "B", "J",  "1/s", "token",
-                                      "token/s", "block", "m", "dB", "B/s"};
+  static const char *const units[] = {"1",     "s", "B",  "J",   "1/s",  "token", "token/s",
+                                      "block", "m", "dB", "B/s", "cent", "1/cent"};
   for (size_t i = 0; i < sizeof units / sizeof *units; i++)
     if (strcmp(unit, units[i]) == 0) return 1;
   return 0;

@@ -66,7 +66,11 @@ static void write_summary(const char *file, int n) {
                             .user_bytes_to_cloud = 999,
                             .kv_bytes = 999600,
                             .wan_bytes = 4.2e12,
-                            .energy = 1234000};
+                            .energy = 1234000,
+                            .energy_radio = 25,
+                            .energy_response = 0.9996,
+                            .cpr = 0.00412,
+                            .pcr = NAN};
   celslm_summary_row empty = {.strategy = 1};
   for (int i = 0; i < n; i++) {
     empty.strategy = (uint8_t)i;
@@ -110,7 +114,10 @@ START_TEST(for_people) {
       "  KV moved                        1.00 MB                         0 B",
       "  all bytes over the WAN          4.20 TB                         0 B",
       "  all engine hosts                1.23 MJ                         0 J",
-      "  per completed request            1.00 J                           -",
+      "  radio                            25.0 J                         0 J",
+      "  per completed request            1.00 J                         0 J",
+      "  per response (CPR)         0.00412 cent                      0 cent",
+      "  utility per cent (PCR)                -                           0",
   };
   ck_assert(strncmp(out, "quick \"start\", seed 7 (0123456789ab)\n", 37) == 0);
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) assert_line(out, lines[i]);
@@ -154,7 +161,8 @@ START_TEST(for_programs) {
   ck_assert(strncmp(out, "{\"strategy\": \"cloud-only\", \"arrived\": 1234567, ", 46) == 0);
   ck_assert_ptr_nonnull(strstr(out, "\"duration\": 99.96, \"throughput\": 9.9951,"));
   ck_assert_ptr_nonnull(strstr(out, "\"e2e_mean\": null,"));
-  ck_assert_ptr_nonnull(strstr(out, "\"energy\": 1234000}\n{\"strategy\": \"a name as"));
+  ck_assert_ptr_nonnull(strstr(out, "\"energy\": 1234000, "));
+  ck_assert_ptr_nonnull(strstr(out, "\"pcr\": null}\n{\"strategy\": \"a name as"));
   int lines = 0;
   for (char *c = out; *c; c++) lines += *c == '\n';
   ck_assert_int_eq(lines, 3);

@@ -280,12 +280,12 @@ static const struct {
     {PLATFORM, "platform-unknown-property",
      "bad/platform-unknown-property.xml:17: <prop> \"celslm.carier\" is not known; allowed: "
      "celslm.role, celslm.profile, celslm.accelerators, celslm.interconnect, "
-     "celslm.interconnect_latency, celslm.serves, celslm.carrier, "
-     "celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
-     "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, "
-     "celslm.x, celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, "
-     "celslm.tdd, celslm.numerology, "
-     "celslm.azimuth, celslm.downtilt, celslm.interference_gain, celslm.band"},
+     "celslm.interconnect_latency, celslm.price_hour, celslm.state_power, celslm.serves, "
+     "celslm.carrier, celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
+     "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, celslm.x, "
+     "celslm.y, celslm.dl_share, celslm.ul_share, celslm.dl_layers, celslm.ul_layers, celslm.tdd, "
+     "celslm.numerology, celslm.azimuth, celslm.downtilt, celslm.interference_gain, "
+     "celslm.pa_efficiency, celslm.ue_pa_efficiency, celslm.band"},
     {PLATFORM, "platform-version",
      "bad/platform-version.xml:3: <platform> version \"4\" is not supported; give version=\"4.1\""},
     {PLATFORM, "platform-wifi",
@@ -308,6 +308,9 @@ static const struct {
     {PROFILE, "profile-above-peak",
      "bad/profile-above-peak.xml:13: <curve kind=\"gemm\"> flop_rate is above the device's peak; "
      "it must be at most 100Tf, the f16 peak"},
+    {PROFILE, "profile-codec-stands-still",
+     "bad/profile-codec-stands-still.xml:20: <codec> encode \"0GBps\": out of range; it must be "
+     "more than 0"},
     {PROFILE, "profile-missing-overhead",
      "bad/profile-missing-overhead.xml:10: <curves> cannot stand here; allowed: <overhead>"},
     {PROFILE, "profile-no-peak-for-curves",
@@ -320,6 +323,8 @@ static const struct {
      "bad/profile-power-upside-down.xml:7: <power> idle is above max; it must not be"},
     {PROFILE, "profile-second-peak",
      "bad/profile-second-peak.xml:4: a second <peak dtype=\"f16\">; one for each precision"},
+    {PROFILE, "profile-two-codecs",
+     "bad/profile-two-codecs.xml:21: a second <codec name=\"int8\">; one of each name"},
     {PROFILE, "profile-two-gemms",
      "bad/profile-two-gemms.xml:17: a second <curve kind=\"gemm\">; one of each kind"},
     {PROFILE, "profile-unknown-dtype",
@@ -397,7 +402,8 @@ static const struct {
      "bad/unknown-attribute.xml:6: <engine> has no attribute \"kvv\"; allowed: name, host, "
      "model, weights, kv, max_num_batched_tokens, max_num_seqs, block_size, kv_blocks, "
      "memory_share, context_memory, tensor_parallel, "
-     "pipeline, prefix_caching, admission, watermark, swap_to, swap_memory, max_model_len, "
+     "pipeline, prefix_caching, admission, watermark, swap_to, swap_memory, codec_cores, "
+     "codec_rate, max_model_len, "
      "max_queue, "
      "rate_limit, rate_burst, rate_action, step_overhead, sequence_overhead, client_overhead, "
      "fixed_iteration"},
@@ -418,7 +424,8 @@ static const struct {
      "small"},
     {SCENARIO, "unknown-strategy",
      "bad/unknown-strategy.xml:16: <strategy> has no <oracle> in it; allowed: <cloud-only>, "
-     "<edge-only>, <ce-lslm>, <disaggregated>"},
+     "<edge-only>, <ce-lslm>, <disaggregated>, <speculative>, "
+     "<early-exit>, <sketch>, <mixed>"},
     {SCENARIO, "unsupported-precision",
      "bad/unsupported-precision.xml:7: <engine> \"edge0\": this-machine does not support "
      "weights=\"fp8\"; allowed there: f32, bf16"},
@@ -532,6 +539,32 @@ static const struct {
     {SCENARIO, "unknown-source-after-handover",
      "bad/unknown-source-after-handover.xml:17: <ce-lslm> after_handover \"moon\" is not allowed; "
      "allowed: cloud, old-edge, migrate"},
+    {SCENARIO, "codec-unknown",
+     "bad/codec-unknown.xml:17: <ce-lslm> codec \"zip\" is not allowed; give a KV compression: "
+     "f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last two also with "
+     "+int8 or +int4 behind"},
+    {SCENARIO, "codec-rank-zero",
+     "bad/codec-rank-zero.xml:17: <ce-lslm> codec \"lowrank:0\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-two-precisions",
+     "bad/codec-two-precisions.xml:17: <ce-lslm> codec \"int8+int4\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-share",
+     "bad/codec-share.xml:17: <ce-lslm> codec \"tokens:1.5+int8\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-after",
+     "bad/codec-after.xml:17: <ce-lslm> codec \"tokens:0.5int8\" is not allowed; give a KV "
+     "compression: f16, int8, int4, lowrank:RANK (1 to 9999) or tokens:SHARE (up to 1), the last "
+     "two also with +int8 or +int4 behind"},
+    {SCENARIO, "codec-rate-without-unit",
+     "bad/codec-rate-without-unit.xml:6: <engine> codec_rate \"5\": no unit; give a rate such as "
+     "10Gbps (bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "codec-no-cores",
+     "bad/codec-no-cores.xml:6: <engine> codec_cores \"0\" is not allowed; give a whole number of "
+     "at least 1"},
     {PLATFORM, "platform-unknown-band",
      "bad/platform-unknown-band.xml:14: celslm.band \"fr9\": there is no "
      "profiles/../bands/fr9.xml; give the name of a file there, without .xml"},
@@ -549,6 +582,39 @@ static const struct {
     {PLATFORM, "platform-azimuth",
      "bad/platform-azimuth.xml:14: <host id=\"gnb0\"> celslm.azimuth \"400\": out of range; it "
      "must be at least -360 and at most 360"},
+    {SCENARIO, "prices-no-such-engine",
+     "bad/prices-no-such-engine.xml:17: <quality> engine \"edge9\" is not an engine of this "
+     "scenario; name one of those in <engines>"},
+    {SCENARIO, "prices-too-good",
+     "bad/prices-too-good.xml:17: <quality> of \"1.5\": out of range; it must be at least 0 and at "
+     "most 1"},
+    {SCENARIO, "prices-weight",
+     "bad/prices-weight.xml:17: <prices> quality_weight \"2\": out of range; it must be at least 0 "
+     "and at most 1"},
+    {SCENARIO, "prices-without-unit",
+     "bad/prices-without-unit.xml:17: <prices> kilowatt_hour \"0.25\": no unit; give a price such "
+     "as 25cent (cent, EUR, USD)"},
+    {PLATFORM, "platform-link-prop",
+     "bad/platform-link-prop.xml:34: <prop> \"celslm.watts\" of a link is not known; allowed: "
+     "celslm.energy_per_byte, celslm.price_per_gigabyte"},
+    {PLATFORM, "platform-link-energy",
+     "bad/platform-link-energy.xml:34: <prop> value \"2\": no unit; give an energy such as 3kWh "
+     "(J, kJ, Wh, kWh)"},
+    {PLATFORM, "platform-rent",
+     "bad/platform-rent.xml:6: <host id=\"cloud\"> celslm.price_hour \"3\": no unit; give a price "
+     "such as 25cent (cent, EUR, USD)"},
+    {PLATFORM, "platform-state-powers",
+     "bad/platform-state-powers.xml:6: <host id=\"cloud\"> celslm.state_power has 3 powers for 2 "
+     "performance states; give one for each speed"},
+    {PLATFORM, "platform-state-below-idle",
+     "bad/platform-state-below-idle.xml:6: <host id=\"cloud\"> celslm.state_power \"20W\" is below "
+     "the idle power of its profile, 50W; it must not be"},
+    {PLATFORM, "platform-pa-efficiency",
+     "bad/platform-pa-efficiency.xml:15: <host id=\"gnb0\"> celslm.pa_efficiency \"2\": out of "
+     "range; it must be at least 1e-06 and at most 1"},
+    {PLATFORM, "platform-rent-without-profile",
+     "bad/platform-rent-without-profile.xml:15: <host id=\"gnb0\"> has celslm.price_hour but no "
+     "celslm.profile; give both or neither"},
 };
 
 /* True: it loads. */

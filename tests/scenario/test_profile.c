@@ -78,6 +78,10 @@ START_TEST(test_round_trip) {
                                  .rows_min = 1,
                                  .rows_max = k == 2 ? INFINITY : odd(2048),
                                  .source = "fit"};
+  celslm_codec_cost codecs[] = {{"int8", odd(2e9), odd(3e9), odd(1e-6), "measured"},
+                                {"a & b", odd(1e9), odd(5e9), 0, NULL}};
+  p.codecs = codecs;
+  p.n_codecs = 2;
   char folder[] = "/tmp/celslm-test-XXXXXX";
   ck_assert_ptr_nonnull(mkdtemp(folder));
   char *file = celslm_format("%s/p.xml", folder), *part = celslm_format("%s.part", file);
@@ -109,6 +113,16 @@ START_TEST(test_round_trip) {
     check_same(a->rows_max, b->rows_max);
     ck_assert_str_eq(b->source, "fit");
   }
+  ck_assert_int_eq(q->n_codecs, 2);
+  for (int i = 0; i < 2; i++) {
+    const celslm_codec_cost *c = celslm_profile_codec(q, codecs[i].name);
+    ck_assert_ptr_nonnull(c);
+    check_same(c->encode, codecs[i].encode);
+    check_same(c->decode, codecs[i].decode);
+    check_same(c->overhead, codecs[i].overhead);
+    ck_assert_str_eq(c->source, i ? "not stated" : "measured");
+  }
+  ck_assert_ptr_null(celslm_profile_codec(q, "int4"));
   celslm_profile_free(q);
   unlink(file);
   rmdir(folder);

@@ -341,8 +341,10 @@ static inline void driver_run(driver *d) {
   celslm_scenario *s = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
   d->net = s ? celslm_net_new(s->platform, &err) : NULL;
   const celslm_engine_hooks hooks = {.self = d, .iteration = driver_iteration};
+  celslm_prices *prices = celslm_prices_new();
   for (int e = 0; d->net && e < ENGINES; e++) {
-    d->engines[e] = celslm_engine_new(e, &s->engines[0], s, d->net, e == STEPPING, &hooks, &err);
+    d->engines[e] =
+        celslm_engine_new(e, &s->engines[0], s, d->net, prices, e == STEPPING, &hooks, &err);
     d->jobs[e] = celslm_alloc((unsigned long)l->n, sizeof(celslm_job));
     d->back[e] = celslm_alloc((unsigned long)l->n, sizeof *d->back[e]);
     d->seen[e].n = l->n;
@@ -388,6 +390,7 @@ static inline void driver_run(driver *d) {
     free(d->back[e]);
   }
   free(d->arrivals);
+  celslm_prices_free(prices);
   celslm_net_free(d->net);
   celslm_scenario_free(s);
   free(text);

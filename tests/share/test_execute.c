@@ -54,8 +54,10 @@ END_TEST
 
 /* What the codecs really write of a mapped context is what the simulation moves. */
 START_TEST(bytes_equal_the_simulated_ones) {
-  const char *name = celslm_wire_names[_i];
+  const char *name = celslm_wire_names[_i], *why;
   celslm_error err = {0};
+  celslm_codec coded;
+  ck_assert(celslm_codec_parse(name, &coded, &why));
   celslm_scenario *s = load(name);
   celslm_execution *x = celslm_execution_open(s, &err);
   ck_assert_msg(x != NULL, "%s", err.text);
@@ -68,9 +70,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
                                   .output = 5};
     celslm_executed e;
     ck_assert_msg(celslm_execute(x, &r, &e, &err), "%s", err.text);
-    ck_assert_double_eq(e.context_bytes, (double)s->models[1].layers *
-                                             celslm_codec_find(name)->layer_bytes(
-                                                 &s->models[1], (double)s->contexts[c].tokens));
+    ck_assert_double_eq(
+        e.context_bytes,
+        (double)s->models[1].layers *
+            celslm_codec_layer_bytes(&coded, &s->models[1], (double)s->contexts[c].tokens));
     ck_assert_uint_eq(strlen(e.prompt), 9);
     ck_assert_uint_eq(strlen(e.text), 5);
     celslm_executed_free(&e);
@@ -80,10 +83,10 @@ START_TEST(bytes_equal_the_simulated_ones) {
   ck_assert_int_eq(run.status, 0);
   for (size_t i = 0; i < run.n; i++)
     if (run.rows[i].context_source == CELSLM_CONTEXT_FETCHED)
-      ck_assert_double_eq(run.rows[i].kv_bytes,
-                          (double)s->models[1].layers *
-                              celslm_codec_find(name)->layer_bytes(
-                                  &s->models[1], (double)run.rows[i].context_tokens));
+      ck_assert_double_eq(
+          run.rows[i].kv_bytes,
+          (double)s->models[1].layers *
+              celslm_codec_layer_bytes(&coded, &s->models[1], (double)run.rows[i].context_tokens));
   free(run.rows), free(text);
   celslm_execution_close(x);
   celslm_scenario_free(s);
@@ -235,6 +238,14 @@ START_TEST(quality_is_measured_proxy_or_not_measured) {
   ck_assert_int_eq(f.status, CELSLM_QUALITY_NOT_MEASURED);
   ck_assert(isnan(f.gap));
   ck_assert_double_eq(celslm_quality_find(NULL, pair, 0, 1, "int8", 256).gap, 1);
+  double gap[17]; /* as a planner asks, for a deeper model: depths in between are not flattered */
+  ck_assert_int_eq(celslm_quality_curve(t, NULL, 16, 1, "int8", 256, gap), CELSLM_QUALITY_PROXY);
+  ck_assert_double_eq(gap[16], 1);
+  ck_assert_double_eq(gap[0], celslm_quality_find(t, pair, 1, 1, "int8", 256).gap);
+  ck_assert_double_eq(gap[1], gap[0]);
+  ck_assert_int_eq(celslm_quality_curve(NULL, NULL, 16, 1, "int8", 256, gap),
+                   CELSLM_QUALITY_NOT_MEASURED);
+  ck_assert(gap[16] == 1 && isnan(gap[15]) && isnan(gap[0]));
   celslm_quality_table_close(t);
   ck_assert_ptr_null(celslm_quality_table_open(CELSLM_SOURCE_DIR "/README.md", &err));
 }

@@ -1,7 +1,8 @@
 /* test_quality.c - how quality is measured: a model's own KV, mapped by the identity, loses nothing
- * at any depth; losses are those of a plain forward pass in double; paired intervals are those of
- * the normal distribution where that holds; the map's FLOPs are what the kernels report. */
-#include "share/quality.h"
+ * at any depth; the search finds that identity; losses are those of a plain forward pass in double;
+ * paired intervals are those of the normal distribution where that holds; the map's FLOPs are what
+ * the kernels report. */
+#include "share/layer_search.h"
 
 #include "base/rng.h"
 #include "kernels/plain_llama.h"
@@ -33,15 +34,21 @@ static celslm_text random_text(int64_t n, int words) {
   return t;
 }
 
-/* The map from a model to itself, from `reach` layers around. */
-static celslm_mapping onto_itself(const celslm_transformer *t, const celslm_text *text, int reach) {
-  celslm_error err = {0};
+/* Of a model and itself. */
+static celslm_pair_moments *own_moments(const celslm_transformer *t, const celslm_text *text) {
   celslm_pair_moments *p = celslm_pair_moments_new(CELSLM_SOURCE_NORMED, t, t);
   for (int i = 0; i < 4; i++) {
     celslm_states s = celslm_states_read(t, 256, celslm_text_piece(text, 256, i, 4));
     celslm_pair_moments_add(p, &s, &s, i == 3);
     celslm_states_free(&s);
   }
+  return p;
+}
+
+/* The map from a model to itself, from `reach` layers around. */
+static celslm_mapping onto_itself(const celslm_transformer *t, const celslm_text *text, int reach) {
+  celslm_error err = {0};
+  celslm_pair_moments *p = own_moments(t, text);
   celslm_mapping map;
   int straight[LAYERS];
   for (int j = 0; j < LAYERS; j++) straight[j] = j;
@@ -80,6 +87,35 @@ START_TEST(identity_loses_nothing_at_any_depth) {
   }
   celslm_scores_free(s, n);
   celslm_mapping_free(&map);
+  celslm_text_free(&text);
+  celslm_transformer_free(t);
+}
+END_TEST
+
+/* A model's own layers are found again from wrong starts; and what is found is never worse. */
+START_TEST(search_finds_its_own_layers) {
+  celslm_error err = {0};
+  celslm_transformer *t = celslm_transformer_random(&shape, CELSLM_K_F32, 5);
+  celslm_text text = random_text(2000, shape.vocabulary);
+  celslm_pair_moments *p = own_moments(t, &text);
+  celslm_quality_plan plan = {
+      .cloud = t, .edge = t, .context = 64, .continuation = 16, .windows = 6};
+  static const int starts[][LAYERS] = {{0, 0, 0}, {2, 2, 2}, {0, 1, 2}, {1, 1, 1}};
+  for (int i = 0; i < 4; i++) {
+    int m[LAYERS], other[LAYERS];
+    for (int j = 0; j < LAYERS; j++) m[j] = starts[i][j], other[j] = starts[(i + 1) % 4][j];
+    celslm_layer_search found;
+    ck_assert_msg(celslm_layer_search_run(p, 0, 1e-12, &plan, &text, other, m, &found, &err), "%s",
+                  err.text);
+    for (int j = 0; j < LAYERS; j++) ck_assert_int_eq(m[j], j);
+    ck_assert_double_le(found.kl, found.kl_first);
+    ck_assert_double_lt(found.kl, 1e-4);
+  }
+  text.n = 20; /* shorter than a window */
+  ck_assert(!celslm_layer_search_run(p, 0, 1e-12, &plan, &text, (int[]){0, 1, 2}, (int[]){0, 1, 2},
+                                     &(celslm_layer_search){0}, &err));
+  ck_assert_ptr_nonnull(strstr(err.text, "too short"));
+  celslm_pair_moments_free(p);
   celslm_text_free(&text);
   celslm_transformer_free(t);
 }
@@ -131,16 +167,14 @@ START_TEST(paired_interval_is_the_normal_one) {
   static double level[2][N];
   gsl_rng *rng = celslm_rng(2, "losses");
   double mean = 0, square = 0;
-  celslm_score a = {.losses = level[0]}, b = {.losses = level[1]};
   for (int i = 0; i < N; i++) {
     double common = 2 + gsl_ran_gaussian(rng, 1), d = 0.003 + gsl_ran_gaussian(rng, 0.01);
     level[0][i] = common + d, level[1][i] = common;
-    a.loss += level[0][i] / N, b.loss += common / N;
     mean += d / N, square += d * d / N;
   }
   gsl_rng_free(rng);
   double half = 1.96 * sqrt((square - mean * mean) / N);
-  celslm_difference d = celslm_score_difference(&a, &b, N, 7);
+  celslm_difference d = celslm_paired_difference(level[0], level[1], N, 7);
   ck_assert_double_eq_tol(d.mean, mean, 1e-12);
   ck_assert_double_eq_tol(d.low, mean - half, 0.15 * half);
   ck_assert_double_eq_tol(d.high, mean + half, 0.15 * half);
@@ -184,6 +218,7 @@ int main(void) {
   Suite *s = suite_create("quality");
   TCase *t = tcase_create("quality");
   tcase_add_test(t, identity_loses_nothing_at_any_depth);
+  tcase_add_test(t, search_finds_its_own_layers);
   tcase_add_test(t, losses_equal_a_plain_forward_pass);
   tcase_add_test(t, paired_interval_is_the_normal_one);
   tcase_add_test(t, map_flops_are_what_is_reported);

@@ -4,9 +4,11 @@
  */
 #include "program.h"
 
-/* 5 places x 40 replications = 200 points */
+/* 5 places x 40 replications = 200 points, of enough requests that the whole takes seconds: what is
+ * killed in its middle must not be over by then. */
 #define STUDY                                                                                      \
-  "$celslm sweep $data/cmd/tiny.xml --replications 40 --axis '//poisson/@rate=log:5/s 80/s 5' "
+  "$celslm sweep $data/cmd/tiny.xml --replications 40 --set '//workload/@requests=6000' "          \
+  "--axis '//poisson/@rate=log:5/s 80/s 5' "
 
 /* Waits until no job is queued; gives up after a minute. */
 #define AWAIT "for i in $(seq 120); do [ -z \"$(squeue -h)\" ] && break; sleep 0.5; done; "
@@ -54,12 +56,13 @@ START_TEST(test_array) {
   sh_well("test ! -e array.h5.points");
 
   /* In mid-run: a worker, the task above another, and the slurmd of the first node. */
-  sh_well(STUDY "-o killed.h5 --slurm --array-size 4 && "
-                "for i in $(seq 100); do [ $(grep -c done killed.h5.log 2>/dev/null) -ge 10 ] && "
-                "break; sleep 0.05; done; "
-                "kill -KILL $(tail -n 1 killed.h5.log | awk '{print $3}'); sleep 0.1; "
-                "kill -KILL $(awk '/^PPid/ {print $2}' /proc/$(tail -n 1 killed.h5.log | awk "
-                "'{print $3}')/status); kill -KILL $(cat slurm/slurmd1.pid); true");
+  sh_well(STUDY
+          "-o killed.h5 --slurm --array-size 4 && "
+          "for i in $(seq 6000); do [ \"$(grep -c done killed.h5.log 2>/dev/null)\" -ge 10 ] && "
+          "break; sleep 0.01; done; "
+          "kill -KILL $(tail -n 1 killed.h5.log | awk '{print $3}'); sleep 0.1; "
+          "kill -KILL $(awk '/^PPid/ {print $2}' /proc/$(tail -n 1 killed.h5.log | awk "
+          "'{print $3}')/status); kill -KILL $(cat slurm/slurmd1.pid); true");
   char *out = sh_expect(STUDY "-o killed.h5 --slurm --resume", 2); /* not while they run */
   ck_assert_msg(strstr(out, "wait for them, or scancel them first"), "%s", out);
   free(out);

@@ -90,7 +90,10 @@ static char *random_text(void) {
       "<edge-only prompt_cache=\"yes\"/>",
       "<ce-lslm after_handover=\"old-edge\"/>",
       "<ce-lslm cloud_warm=\"yes\" after_handover=\"migrate\"/>",
-      "<ce-lslm pipeline=\"no\"/>",
+      "<ce-lslm pipeline=\"no\" cloud_streaming=\"no\"/>",
+      "<ce-lslm codec=\"int4\" chunk=\"100\" after_handover=\"old-edge\"/>",
+      "<ce-lslm codec=\"lowrank:96+int8\" transfer=\"whole\"/>",
+      "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
       "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
       "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>"};
   static const char *const knobs[] = {"",
@@ -119,7 +122,7 @@ static char *random_text(void) {
       any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, any(1, 32),
       any(8, 60), any(0, 1) * 3000, pick(7, knobs), any(1, 32), any(8, 60), pick(7, knobs),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(8, strategies), faults,
+      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(11, strategies), faults,
       uniform(0.05, 1));
   /* two engines on a host share its memory */
   char *at =
