@@ -422,6 +422,10 @@ static const struct {
     {SCENARIO, "unknown-model",
      "bad/unknown-model.xml:6: <engine> model \"huge\" is not listed in <models>; listed: big, "
      "small"},
+    {SCENARIO, "speculative-message",
+     "bad/speculative-message.xml:16: <speculative> message \"all\" is not allowed; allowed: "
+     "tokens, "
+     "distributions, split"},
     {SCENARIO, "unknown-strategy",
      "bad/unknown-strategy.xml:16: <strategy> has no <oracle> in it; allowed: <cloud-only>, "
      "<edge-only>, <ce-lslm>, <disaggregated>, <speculative>, "

@@ -35,6 +35,10 @@ START_TEST(test_examples_run) {
     ran++;
   }
   ck_assert_int_ge(ran, 4);
+  const char *wired = CELSLM_SOURCE_DIR "/scenarios/together.xml"; /* no radio */
+  ck_assert_int_eq(run("%s run %s --set //workload/@requests=25 -o %s > /dev/null 2>&1",
+                       CELSLM_PROGRAM, wired, file),
+                   0);
   remove(file);
   char log[64];
   snprintf(log, sizeof log, "%s.log", file);

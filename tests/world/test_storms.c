@@ -86,6 +86,8 @@ static char *random_faults(void) {
 static char *random_text(void) {
   static const char *const strategies[] = {
       "<cloud-only/>",
+      "<speculative acceptance=\"0.7\"/>",
+      "<sketch/>",
       "<cloud-only prompt_cache=\"yes\"/>",
       "<edge-only prompt_cache=\"yes\"/>",
       "<ce-lslm after_handover=\"old-edge\"/>",
@@ -122,7 +124,7 @@ static char *random_text(void) {
       any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, any(1, 32),
       any(8, 60), any(0, 1) * 3000, pick(7, knobs), any(1, 32), any(8, 60), pick(7, knobs),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(11, strategies), faults,
+      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(13, strategies), faults,
       uniform(0.05, 1));
   /* two engines on a host share its memory */
   char *at =
