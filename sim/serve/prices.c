@@ -72,7 +72,7 @@ pricing *celslm_pricing_of(celslm_prices *all, const celslm_scenario *s,
   key.sequence_overhead = c->sequence_overhead;
   key.bandwidth = host->interconnect;
   key.latency = host->interconnect_latency;
-  key.layers = celslm_stage_layers(model->layers, c->n_stages, stage);
+  key.layers = celslm_stage_layers(c, model->layers, stage);
   key.budget = c->max_num_batched_tokens;
   key.seqs = c->max_num_seqs;
   key.weights = c->weights;

@@ -24,6 +24,7 @@ typedef struct decode_entry {
 struct celslm_engine {
   int index;
   const celslm_engine_config *config;
+  celslm_engine_config *placed; /* owned: config, where layers were placed; NULL: config is lent */
   celslm_engine_hooks hooks;
   celslm_net *net;
   pricing **stages; /* one, or those of a pipeline; the run's */

@@ -12,6 +12,7 @@
   X(disaggregated)                                                                                 \
   X(speculative)                                                                                   \
   X(early_exit)                                                                                    \
+  X(layer_split)                                                                                   \
   X(sketch)                                                                                        \
   X(mixed)
 
