@@ -56,12 +56,16 @@ INLINE float soften(const celslm_attn_tile *t, int row, float m) {
   return v_sum(v_add(sum, sum2));
 }
 
-/* o = o * scale + P V, `cols` vectors of columns at a time, then pairs, then single ones. */
+/* o = o * scale + P V, `cols` vectors of columns at a time, then fours, pairs, single ones. */
 INLINE void values(const int rows, const int cols, const celslm_attn_tile *t, const float *scale) {
   int vd = t->value_dim, j = 0;
   for (; j + cols * VW <= vd; j += cols * VW)
     tile(rows, cols, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
          scale);
+  if (cols > 4)
+    for (; j + 4 * VW <= vd; j += 4 * VW)
+      tile(rows, 4, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
+           scale);
   if (cols > 2)
     for (; j + 2 * VW <= vd; j += 2 * VW)
       tile(rows, 2, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
