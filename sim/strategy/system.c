@@ -167,6 +167,16 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
   send_air(m, true, bytes, prompt_in_cell);
 }
 
+void celslm_hand_over(celslm_request *r, int site, void (*then)(celslm_request *r)) {
+  const celslm_system *s = r->system;
+  int from = s->sites[r->site].host;
+  r->site = site;
+  r->then = then;
+  r->handed++;
+  send_wire(new_message(r, WAY_UP), from, s->sites[site].host, prompt_bytes(r), CELSLM_PROMPT,
+            prompt_arrived);
+}
+
 /* ---- down ------------------------------------------------------------------------------------ */
 
 static void token_seen(void *self) {
@@ -294,7 +304,7 @@ static void stream_over(void *self, bool ok) {
   r->failed_stream = r->job.state == CELSLM_JOB_NEW; /* it is before the queue: see submit */
   if (r->failed_stream) return;
   step_back(r);
-  celslm_serve_recomputing(r);
+  celslm_serve_without(r);
 }
 
 static void submit(celslm_request *r) {
@@ -304,7 +314,7 @@ static void submit(celslm_request *r) {
     r->failed_stream = false;
     step_back(r);
     if (again)
-      celslm_serve_recomputing(r);
+      celslm_serve_without(r);
     else
       celslm_drop(r, CELSLM_REASON_HOST);
     return;

@@ -51,12 +51,15 @@ typedef struct celslm_request {
   bool done;           /* the engine has produced its last token, or will not */
   bool refused;        /* ... since it was rejected after its first token */
   bool failed_stream;  /* the context that it was to follow does not come */
+  bool parked;         /* it has waited for the cloud to come back (outage.h) */
+  uint8_t handed;      /* from edge to edge, so many times */
   uint64_t to_cloud;   /* B of user data that reached a cloud host */
   double kv_bytes;     /* fetched on this request's behalf */
   void (*then)(struct celslm_request *r);
-  celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
-  void *handover;                        /* the strategy's */
-  struct celslm_request *before, *after; /* among the live ones */
+  void (*without)(struct celslm_request *r); /* its context does not come; NULL: recompute it */
+  celslm_waiter waiter;                      /* the strategy's, for waiting on an entry */
+  void *handover;                            /* the strategy's */
+  struct celslm_request *before, *after;     /* among the live ones */
 } celslm_request;
 
 /* A way to serve requests: one file each, behind this table. */
@@ -104,6 +107,8 @@ struct celslm_system {
 
 /* Sends the user's prompt to a site; then(r) when it is complete there. */
 void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r));
+/* From its site on to another, prompt and all; then(r) there. */
+void celslm_hand_over(celslm_request *r, int site, void (*then)(celslm_request *r));
 /* Queues the request at its site's engine with `tokens` tokens to prefill, standing on `entry`
  * (NULL: on nothing; otherwise pinned for it until it ends), whose KV may still be on its way. */
 void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry);

@@ -150,6 +150,7 @@ static void arrive(void *self) {
   *(w->live_last ? &w->live_last->after : &w->live_first) = r;
   w->live_last = r;
   w->live++;
+  celslm_books_present(w->books, 1);
   schedule_arrival(w);
   s->strategy->arrive(s->options, r);
 }
@@ -167,6 +168,7 @@ static void forget(world *w, celslm_request *r) {
   *(r->before ? &r->before->after : &w->live_first) = r->after;
   *(r->after ? &r->after->before : &w->live_last) = r->before;
   w->live--;
+  celslm_books_present(w->books, -1);
   free_request(w, r);
 }
 
@@ -211,8 +213,7 @@ static bool build_sites(world *w, celslm_error *err) {
     site->engine = celslm_engine_new(i, c, sc, s->net, w->prices, w->options->step, &hooks, err);
     if (!site->engine) return false;
     const celslm_shape shape = celslm_shape_of(site->model, c->weights, c->kv);
-    site->coder =
-        celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
+    site->coder = celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
     if (!celslm_site_open_store(site, sc, c, celslm_kv_bytes_per_token(&shape), err)) return false;
     if (s->cloud < 0 && sc->platform->hosts[c->host].role == CELSLM_CLOUD) s->cloud = i;
   }

@@ -95,7 +95,15 @@ static char *random_text(void) {
       "<ce-lslm codec=\"lowrank:96+int8\" transfer=\"whole\"/>",
       "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
       "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
-      "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>"};
+      "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>",
+      "<ce-lslm outage=\"wait\" outage_limit=\"3s\"/>",
+      "<ce-lslm outage=\"recompute\" outage_detect=\"50ms\" pipeline=\"no\"/>",
+      "<ce-lslm outage=\"degrade\" outage_codec=\"int4\" after_handover=\"migrate\"/>",
+      "<ce-lslm outage=\"neighbour\" peers=\"2\" peer_period=\"100ms\"/>",
+      "<ce-lslm outage=\"reject\" peers=\"1\" peer_uploads=\"1\" placement=\"predicted-ttft\"/>",
+      "<ce-lslm outage=\"wait\" peers=\"1\" placement=\"context-affine\"/>",
+      "<edge-only prompt_cache=\"yes\" peers=\"2\" placement=\"least-loaded\" "
+      "peer_period=\"200ms\"/>"};
   static const char *const knobs[] = {"",
                                       "",
                                       "prefix_caching=\"yes\"",
@@ -128,7 +136,7 @@ static char *random_text(void) {
       any(3, 60), any(0, 1) * 3000, pick(7, knobs), pick(5, caches), any(1, 32), any(3, 60),
       pick(7, knobs), pick(5, caches),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(11, strategies), faults,
+      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(18, strategies), faults,
       uniform(0.05, 1));
   /* two engines on a host share its memory */
   char *at =
