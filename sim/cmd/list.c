@@ -16,7 +16,7 @@
 
 static void strategies(void) {
   for (const celslm_strategy *const *s = celslm_strategies; *s; s++)
-    printf("%-12s %s (%s)\n", (*s)->name, (*s)->summary, (*s)->paper);
+    printf("%-13s %s (%s)\n", (*s)->name, (*s)->summary, (*s)->paper);
 }
 
 static void codecs(void) {

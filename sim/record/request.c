@@ -21,6 +21,11 @@ static const char *const sources[] = {
     [CELSLM_CONTEXT_HIT] = "hit",       [CELSLM_CONTEXT_FETCHED] = "fetched",
     [CELSLM_CONTEXT_JOINED] = "joined", NULL};
 
+static const char *const verdicts[] = {[CELSLM_WRONG] = "wrong",
+                                       [CELSLM_RIGHT] = "right",
+                                       [CELSLM_NOT_MEASURED] = "not measured",
+                                       NULL};
+
 #define REQUEST(field, units, description) COLUMN(celslm_request_row, field, units, description)
 const celslm_column celslm_request_columns[] = {
     REQUEST(strategy, "1", strategy),
@@ -30,6 +35,9 @@ const celslm_column celslm_request_columns[] = {
     NAMED(celslm_request_row, context_source, "1", sources,
           "where the KV of its shared context came from: it has none; recomputed with its own "
           "prefill; a hit in the engine's store; fetched for it; joined to a fetch another began"),
+    NAMED(celslm_request_row, correct, "1", verdicts,
+          "whether its answer is right, by the scenario's <correctness> of the model that gave it; "
+          "not measured without one, or without an answer"),
     REQUEST(id, "1",
             "number of the request in order of arrival; where users wait for answers (sessions, "
             "closed loops) session and turn tell it in every strategy"),
@@ -232,6 +240,8 @@ const celslm_column celslm_class_columns[] = {
     CLASS(goodput, "1/s", "requests that met every objective over the time after the warm-up"),
     CLASS(slo_share, "1",
           "share of the requests completed after the warm-up that met every objective"),
+    CLASS(quality, "1",
+          "share of the answers completed after the warm-up that are right; NaN: not measured"),
     LATENCIES(celslm_class_row),
     CLASS(itl_p50, "s", "time between tokens, median over all tokens (from a sketch)"),
     CLASS(itl_p95, "s", "time between tokens, 95th percentile (from a sketch)"),
@@ -254,6 +264,8 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(goodput, "1/s", "requests that met every objective over the time after the warm-up"),
     SUMMARY(slo_share, "1",
             "share of the requests completed after the warm-up that met every objective"),
+    SUMMARY(quality, "1",
+            "share of the answers completed after the warm-up that are right; NaN: not measured"),
     LATENCIES(celslm_summary_row),
     SUMMARY(itl_p50, "s", "time between tokens, median over all tokens (from a sketch)"),
     SUMMARY(itl_p95, "s", "time between tokens, 95th percentile (from a sketch)"),

@@ -8,6 +8,7 @@
 #ifndef CELSLM_SCENARIO_SCENARIO_H
 #define CELSLM_SCENARIO_SCENARIO_H
 
+#include "scenario/correctness.h"
 #include "scenario/element.h"
 #include "scenario/faults.h"
 #include "scenario/model.h"
@@ -123,6 +124,7 @@ typedef struct celslm_scenario {
   int n_tenants;
   celslm_strategy_config *strategies; /* several: a comparison, each run by itself on the same load */
   int n_strategies;
+  celslm_correctness_config correctness;
   celslm_faults_config faults;
   celslm_slo_config slo;
   celslm_prices_config prices;

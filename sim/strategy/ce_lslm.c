@@ -228,7 +228,7 @@ static bool hand_over(celslm_request *r) {
   if (r->handed ||
       !celslm_directory_holders(opt->neighbourhood.directory, r->site, r->context, holder, 1))
     return false;
-  celslm_hand_over(r, holder[0]->index, at_edge);
+  celslm_forward(r, holder[0]->index, at_edge);
   return true;
 }
 

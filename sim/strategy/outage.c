@@ -198,7 +198,8 @@ static bool read_options(celslm_outage *o, const celslm_element *e, celslm_error
   int policy;
   double detect, limit;
   if (!celslm_element_choice(e, "outage", names, -1, &policy, err) ||
-      !celslm_element_quantity(e, "outage_detect", CELSLM_UNIT_TIME, 1e-3, 1e6, 0.2, &detect, err) ||
+      !celslm_element_quantity(e, "outage_detect", CELSLM_UNIT_TIME, 1e-3, 1e6, 0.2, &detect,
+                               err) ||
       !celslm_element_quantity(e, "outage_limit", CELSLM_UNIT_TIME, 1e-3, 1e6, 60, &limit, err) ||
       !celslm_codec_read(e, "outage_codec", &o->codec, err))
     return false;

@@ -10,6 +10,9 @@
   X(edge_only)                                                                                     \
   X(ce_lslm)                                                                                       \
   X(disaggregated)                                                                                 \
+  X(routing)                                                                                       \
+  X(cascade)                                                                                       \
+  X(edge_cluster)                                                                                  \
   X(mixed)
 
 #define DECLARE(NAME) extern const celslm_strategy celslm_strategy_##NAME;

@@ -231,7 +231,9 @@ void celslm_books_request(celslm_books *b, const celslm_request_row *r) {
   b->sources[r->context_source]++;
   b->user_bytes += r->user_bytes_to_cloud;
   b->kv_bytes += r->kv_bytes;
-  if (r->end == CELSLM_COMPLETED) b->quality += b->scenario->prices.quality[r->engine];
+  if (r->end == CELSLM_COMPLETED)
+    b->quality += r->correct == CELSLM_NOT_MEASURED ? b->scenario->prices.quality[r->engine]
+                                                    : r->correct == CELSLM_RIGHT;
   if (r->end != CELSLM_COMPLETED || r->arrival < b->scenario->results.warmup) return;
   const double parts[] = {r->t_wait, r->t_up,     r->t_cloud, r->t_comm,
                           r->t_edge, r->t_hidden, r->t_down};

@@ -226,6 +226,7 @@ static bool build(world *w, celslm_error *err) {
   s->scenario = w->scenario;
   s->ended = ended;
   s->self = w;
+  s->correctness = celslm_correctness_new(s->scenario);
   s->patience = celslm_ns_of(w->scenario->radio.patience);
   s->net = celslm_net_new(w->scenario->platform, err);
   if (!s->net) return false;
@@ -261,6 +262,7 @@ static void destroy(world *w) {
   celslm_breaker_free(w->breaker);
   celslm_system_free_messages(s);
   celslm_load_free(w->load);
+  celslm_correctness_free(s->correctness);
   celslm_net_free(s->net);
   free(s->sites);
   free(s->users);

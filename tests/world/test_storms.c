@@ -1,6 +1,7 @@
 /* test_storms.c - whole runs in which links, cells and hosts fail, and users move, fade and are
  * blocked: nothing hangs, nothing is lost sight of, every request ends in a defined state, and
  * equal runs give equal bits. And what single faults must do, by hand. */
+#include "strategies.h"
 #include "support.h"
 
 #include <gsl/gsl_rng.h>
@@ -83,27 +84,7 @@ static char *random_faults(void) {
   return all;
 }
 
-static char *random_text(void) {
-  static const char *const strategies[] = {
-      "<cloud-only/>",
-      "<cloud-only prompt_cache=\"yes\"/>",
-      "<edge-only prompt_cache=\"yes\"/>",
-      "<ce-lslm after_handover=\"old-edge\"/>",
-      "<ce-lslm cloud_warm=\"yes\" after_handover=\"migrate\"/>",
-      "<ce-lslm pipeline=\"no\" cloud_streaming=\"no\"/>",
-      "<ce-lslm codec=\"int4\" chunk=\"100\" after_handover=\"old-edge\"/>",
-      "<ce-lslm codec=\"lowrank:96+int8\" transfer=\"whole\"/>",
-      "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
-      "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
-      "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>",
-      "<ce-lslm outage=\"wait\" outage_limit=\"3s\"/>",
-      "<ce-lslm outage=\"recompute\" outage_detect=\"50ms\" pipeline=\"no\"/>",
-      "<ce-lslm outage=\"degrade\" outage_codec=\"int4\" after_handover=\"migrate\"/>",
-      "<ce-lslm outage=\"neighbour\" peers=\"2\" peer_period=\"100ms\"/>",
-      "<ce-lslm outage=\"reject\" peers=\"1\" peer_uploads=\"1\" placement=\"predicted-ttft\"/>",
-      "<ce-lslm outage=\"wait\" peers=\"1\" placement=\"context-affine\"/>",
-      "<edge-only prompt_cache=\"yes\" peers=\"2\" placement=\"least-loaded\" "
-      "peer_period=\"200ms\"/>"};
+static char *random_text(const char *strategy) {
   static const char *const knobs[] = {"",
                                       "",
                                       "prefix_caching=\"yes\"",
@@ -131,12 +112,13 @@ static char *random_text(void) {
       "<workload requests=\"%d\"><arrivals><poisson rate=\"%.3f/s\"/></arrivals>"
       "<prompt><lognormal mean=\"50\" cv=\"1\" max=\"600\"/></prompt><output><lognormal "
       "mean=\"%d\" cv=\"1\" max=\"300\"/></output><popularity><zipf s=\"0.8\"/></popularity>"
-      "</workload><strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
+      "<class name=\"a\"/><class name=\"b\" share=\"2\"/></workload>" STORM_CORRECTNESS
+      "<strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
       any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, any(1, 32),
       any(3, 60), any(0, 1) * 3000, pick(7, knobs), pick(5, caches), any(1, 32), any(3, 60),
       pick(7, knobs), pick(5, caches),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(18, strategies), faults,
+      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), strategy, faults,
       uniform(0.05, 1));
   /* two engines on a host share its memory */
   char *at =
@@ -159,7 +141,7 @@ START_TEST(test_storms) {
   int64_t dropped = 0, completed = 0, cut = 0;
   for (int i = 0; i < PART; i++) {
     gsl_rng_set(r, (unsigned long)(_i * PART + i + 1));
-    char *text = random_text();
+    char *text = random_text(every_strategy[(_i * PART + i) % N_STRATEGIES]);
     simulation a = simulate_well(text, 0, false), b = simulate_well(text, 0, true);
     ck_assert_msg(a.n == b.n && memcmp(a.rows, b.rows, a.n * sizeof *a.rows) == 0,
                   "jumping and stepping differ in rows: %s", text);
