@@ -44,6 +44,11 @@ static const char *const every_strategy[] = {
     "<ce-lslm outage=\"wait\" peers=\"1\" placement=\"context-affine\"/>",
     "<edge-only prompt_cache=\"yes\" peers=\"2\" placement=\"least-loaded\" "
     "peer_period=\"200ms\"/>",
+    "<ce-lslm join=\"stall\" local_layers=\"1\"/>",
+    "<ce-lslm push=\"3\" push_period=\"300ms\"/>",
+    "<ce-lslm join=\"stall\" cloud_warm=\"yes\" map_at=\"edge\"/>",
+    "<ce-lslm join=\"admit\" after_handover=\"migrate\"/>",
+    "<ce-lslm push=\"2\" push_period=\"200ms\" outage=\"wait\" peers=\"1\" local_layers=\"1\"/>",
 };
 enum { N_STRATEGIES = sizeof every_strategy / sizeof *every_strategy };
 

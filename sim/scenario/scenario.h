@@ -115,6 +115,7 @@ typedef struct celslm_scenario {
   int n_engines;
   celslm_context_config *contexts;
   int n_contexts;
+  double context_changes; /* of each of them, per s */
   celslm_radio_config radio;
   celslm_workload_config *workloads; /* at least one; their requests are mixed */
   int n_workloads;

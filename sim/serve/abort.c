@@ -77,6 +77,7 @@ void celslm_engine_abort(celslm_engine *e) {
   e->swap_room = e->swap_blocks;
   e->n_longest = 0;
   e->late = 0;
+  e->passed = e->upto = 0;
   e->batch_tokens = 0;
   e->crashed = e->busy =
       e->moving > 0 || passes; /* what moves must end before anything can begin */

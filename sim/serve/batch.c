@@ -241,7 +241,47 @@ static celslm_batch count_prefills(celslm_engine *e) {
   return b;
 }
 
+/* Layers that all of a pass that has done `from` of them may go on to. */
+static int64_t layers_there(const celslm_engine *e, int64_t from) {
+  int64_t least = e->layers;
+  for (const celslm_job *j = e->prefill_first; j; j = j->prefill_after)
+    if (j->chunk && j->layer == from && j->stalls && j->stream && j->stream->ready < least)
+      least = j->stream->ready;
+  return least;
+}
+
+/* The part of a pass up to layer `upto` is the next iteration. False: nobody is left in it. */
+static bool form_part(celslm_engine *e, int64_t upto) {
+  for (celslm_job *j = e->prefill_first; j; j = j->prefill_after) {
+    int64_t until = upto < celslm_layers_of(e, j) ? upto : celslm_layers_of(e, j);
+    j->until = j->chunk && j->layer == e->passed ? (int16_t)until : j->layer;
+  }
+  e->upto = upto;
+  celslm_batch b = count_prefills(e);
+  if (!e->decodes && !b.members) return false;
+  celslm_batch_price(e, &b);
+  e->count = 1;
+  return true;
+}
+
+/* Nothing can be done now: no layer of a prefill, and nobody waits for an empty engine. */
+static void check_idle(const celslm_engine *e) {
+#ifndef NDEBUG
+  for (const celslm_job *j = e->prefill_first; j; j = j->prefill_after)
+    assert((j->stream ? j->stream->ready : celslm_layers_of(e, j)) <= j->layer);
+  assert(e->running.n || e->kept.n || (!e->queue.n && !e->swapped.first));
+#endif
+  (void)e;
+}
+
 bool celslm_batch_form(celslm_engine *e) {
+  if (e->passed) {
+    int64_t there = layers_there(e, e->passed);
+    e->swap_out = e->swap_in = 0;
+    if (there <= e->passed) return false;
+    if (form_part(e, there)) return true;
+    e->passed = e->upto = 0; /* all have been taken back */
+  }
   e->resumed = NULL;
   e->published = false;
   e->n_resumed = e->swap_out = e->swap_in = 0;
@@ -254,7 +294,11 @@ bool celslm_batch_form(celslm_engine *e) {
   e->batch_tokens = 0;
   e->partial = false;
   if (e->prefill_first) b = count_prefills(e);
-  if (!e->decodes && !b.members) return false;
+  if (!e->decodes && !b.members) {
+    check_idle(e);
+    return false;
+  }
+  if (b.members && layers_there(e, 0) < e->layers) return form_part(e, layers_there(e, 0));
   celslm_batch_price(e, &b);
   e->count = 1;
   if (!e->stepping && !b.members && !preempted && !e->n_resumed) {

@@ -156,15 +156,27 @@ static celslm_ns advance(celslm_engine *e, int64_t k) {
   if (e->hooks.iteration) {
     for (int64_t i = 0; i < k; i++)
       e->hooks.iteration(e->hooks.self, e->index, celslm_boundary(e, i + 1),
-                         celslm_tick_seconds(celslm_ramp_at(&e->ramp, i)), e->decodes,
-                         e->batch_tokens);
+                         celslm_tick_seconds(celslm_ramp_at(&e->ramp, i)),
+                         e->upto && e->upto < e->layers ? 0 : e->decodes, e->batch_tokens);
   }
   celslm_ticks length = celslm_ramp_sum(&e->ramp, k), ticks = e->fraction + length;
   celslm_ns begun = e->start;
   draw_span(e, e->start + (celslm_ns)(ticks / TICKS_PER_NS));
+  bool part = e->upto > 0;
+  if (part && !e->passed) {
+    e->opened = e->start;
+    e->opened_fraction = e->fraction;
+  }
+  if (part && e->upto == e->layers) /* for the decodes it was one long iteration */
+    e->late += (e->start - e->opened) * TICKS_PER_NS + e->fraction - e->opened_fraction;
   e->start += (celslm_ns)(ticks / TICKS_PER_NS);
   e->fraction = (int64_t)(ticks % TICKS_PER_NS);
   e->busy_ticks += length;
+  if (part && e->upto < e->layers) {
+    e->passed = e->upto;
+    return begun;
+  }
+  e->passed = e->upto = 0;
   e->iterations += k;
   if (e->decodes) {
     count_gaps(e, k);

@@ -15,7 +15,9 @@
  * A job may stand on a shared context whose KV cache lives outside of its own blocks (`shared`): it
  * is attended by every sequence and read once per iteration for all that share it. If that cache is
  * still being loaded (`stream`), the job runs in the lane: each iteration carries the decodes and
- * those layers of the job's prefill for which KV is there; nobody waits for a missing layer.
+ * those layers of the job's prefill for which KV is there; nobody waits for a missing layer. A job
+ * that `stalls` takes the batch with it instead, as layer-wise connectors of real servers do: from
+ * its first layer on all go through the layers together, and wait together for a missing one.
  *
  * Time. An iteration costs what the op list of its batch costs, rounded once to ticks of 2^-20 ns;
  * while only decodes run, its length is affine in the step index (with one break, where attention
@@ -33,6 +35,8 @@
  *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks, a block that
  *   several jobs share counted once
  *   attended, read = the sums over the decoding jobs they stand for
+ *   an engine does not idle while it has work that it may do: layers of a prefill that are there
+ *   (unless a pass waits for others), or a job that waits while nobody runs
  *   at most max_num_seqs jobs run; the queue never loses or doubles a job. */
 #ifndef CELSLM_SERVE_ENGINE_H
 #define CELSLM_SERVE_ENGINE_H
@@ -58,6 +62,11 @@ typedef struct celslm_shared {
 typedef struct celslm_stream {
   int64_t ready;      /* layers 0..ready-1 are there */
   celslm_ns complete; /* when the last one came; CELSLM_NEVER before */
+  int64_t local;      /* of these, 0..local-1 are computed on the engine that waits for them: who
+                         waits must not be in its way */
+  celslm_ns first; /* when the first that were missing came, and how many there were then; 0: none
+                      has come */
+  int64_t base;
 } celslm_stream;
 
 typedef enum celslm_job_state {
@@ -97,6 +106,7 @@ typedef struct celslm_job {
   int32_t output;              /* tokens to generate; 0: prefill only */
   celslm_shared *shared;       /* NULL: none */
   const celslm_stream *stream; /* NULL: the context is all there */
+  bool stalls;                 /* the batch waits with it for a layer of its stream */
   int16_t layers;              /* computes only so many, the first ones; output 0. 0: all */
   const celslm_job_owner *owner;
   void *self;               /* the owner's */
@@ -167,6 +177,8 @@ void celslm_engine_abort(celslm_engine *e);
  * come. An iteration that it takes part in lasts as long as planned. */
 void celslm_engine_withdraw(celslm_engine *e, celslm_job *job);
 
+/* s to prefill so many tokens over so many in an empty batch. */
+double celslm_engine_prefill_seconds(const celslm_engine *e, int64_t tokens, int64_t past);
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
 /* What its passes cost; of a pipeline, what they would on its first host alone. */
 const celslm_cost *celslm_engine_cost(const celslm_engine *e);

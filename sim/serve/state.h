@@ -76,8 +76,13 @@ struct celslm_engine {
   celslm_ramp ramp;
   int64_t count;        /* how many end with the event */
   int64_t batch_tokens; /* prefill tokens in it */
-  bool partial;         /* some prefill did not span all layers */
-  celslm_job *resumed;  /* came back to decode with this iteration: chained by prefill_after */
+  /* A pass that waits for layers (celslm_job.stalls): a part of it, layers passed..upto-1, is one
+   * iteration; decodes get their tokens with the last. upto 0: no such pass. */
+  int64_t passed, upto;
+  celslm_ns opened; /* the pass: ns + fraction ticks */
+  int64_t opened_fraction;
+  bool partial;        /* some prefill did not span all layers */
+  celslm_job *resumed; /* came back to decode with this iteration: chained by prefill_after */
   int64_t n_resumed;
 
   /* blocks on their way to the swap host and back before the iteration begins */

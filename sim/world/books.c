@@ -377,6 +377,7 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
   }
   *row = (celslm_summary_row){
       .strategy = (uint8_t)b->options->strategy,
+      .layer_map = s->strategy->layer_map ? s->strategy->layer_map(s->options) : 0,
       .duration = duration,
       .throughput = (double)b->all.ends[CELSLM_COMPLETED] / duration,
       .token_throughput = (double)tokens / duration,
@@ -466,6 +467,7 @@ static void write_contexts(celslm_books *b, const celslm_system *s) {
                                 .refused = e->refused,
                                 .partial_hits = e->partial_hits,
                                 .spills = e->spills,
+                                .outdated = e->outdated,
                                 .bytes_fetched = e->bytes_fetched,
                                 .bytes = e->bytes,
                                 .capacity = celslm_store_capacity(s->sites[i].store)};

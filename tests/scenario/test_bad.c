@@ -597,6 +597,21 @@ static const struct {
     {SCENARIO, "codec-no-cores",
      "bad/codec-no-cores.xml:6: <engine> codec_cores \"0\" is not allowed; give a whole number of "
      "at least 1"},
+    {SCENARIO, "join-unknown",
+     "bad/join-unknown.xml:17: <ce-lslm> join \"late\" is not allowed; allowed: lane, stall, "
+     "admit"},
+    {SCENARIO, "transfer-unknown",
+     "bad/transfer-unknown.xml:17: <ce-lslm> transfer \"half\" is not allowed; allowed: layers, "
+     "whole"},
+    {SCENARIO, "chunk-of-part",
+     "bad/chunk-of-part.xml:17: <ce-lslm> chunk \"1.5\" is not allowed; give a whole number of at "
+     "least 0"},
+    {SCENARIO, "changes-without-unit",
+     "bad/changes-without-unit.xml:9: <contexts> changes \"3\": no unit; give a rate such as 8/s "
+     "(/s, /min, /h)"},
+    {SCENARIO, "push-period",
+     "bad/push-period.xml:17: <ce-lslm> push_period \"5\": no unit; give a time such as 5ms (ns, "
+     "us, ms, s, min, h, d)"},
     {PLATFORM, "platform-unknown-band",
      "bad/platform-unknown-band.xml:14: celslm.band \"fr9\": there is no "
      "profiles/../bands/fr9.xml; give the name of a file there, without .xml"},
