@@ -17,7 +17,11 @@ static const char *const every_strategy[] = {
     "<ce-lslm cloud_warm=\"yes\" after_handover=\"migrate\"/>",
     "<ce-lslm pipeline=\"no\" cloud_streaming=\"no\"/>",
     "<ce-lslm codec=\"int4\" chunk=\"100\" after_handover=\"old-edge\"/>",
-    "<ce-lslm codec=\"lowrank:96+int8\" transfer=\"whole\"/>",
+    "<ce-lslm codec=\"lowrank:96+int8\" transfer=\"whole\" join=\"admit\"/>",
+    "<ce-lslm join=\"stall\" local_layers=\"1\"/>",
+    "<ce-lslm join=\"stall\" cloud_warm=\"yes\" map_at=\"edge\"/>",
+    "<ce-lslm join=\"admit\" after_handover=\"migrate\"/>",
+    "<ce-lslm push=\"3\" push_period=\"300ms\"/>",
     "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
     "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
     "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>",
@@ -44,10 +48,6 @@ static const char *const every_strategy[] = {
     "<ce-lslm outage=\"wait\" peers=\"1\" placement=\"context-affine\"/>",
     "<edge-only prompt_cache=\"yes\" peers=\"2\" placement=\"least-loaded\" "
     "peer_period=\"200ms\"/>",
-    "<ce-lslm join=\"stall\" local_layers=\"1\"/>",
-    "<ce-lslm push=\"3\" push_period=\"300ms\"/>",
-    "<ce-lslm join=\"stall\" cloud_warm=\"yes\" map_at=\"edge\"/>",
-    "<ce-lslm join=\"admit\" after_handover=\"migrate\"/>",
     "<ce-lslm push=\"2\" push_period=\"200ms\" outage=\"wait\" peers=\"1\" local_layers=\"1\"/>",
 };
 enum { N_STRATEGIES = sizeof every_strategy / sizeof *every_strategy };
