@@ -41,7 +41,17 @@ static const char *const every_strategy[] = {
     "<mixed><for class=\"a\"><ce-lslm/></for><for class=\"b\"><cascade "
     "threshold=\"0.5\"/></for></mixed>",
     "<mixed><for class=\"b\"><disaggregated prefill=\"e0\" decode=\"e1\"/></for>"
-    "<for class=\"a\"><edge-cluster/></for></mixed>"};
+    "<for class=\"a\"><edge-cluster/></for></mixed>",
+    "<ce-lslm outage=\"wait\" outage_limit=\"3s\"/>",
+    "<ce-lslm outage=\"recompute\" outage_detect=\"50ms\" pipeline=\"no\"/>",
+    "<ce-lslm outage=\"degrade\" outage_codec=\"int4\" after_handover=\"migrate\"/>",
+    "<ce-lslm outage=\"neighbour\" peers=\"2\" peer_period=\"100ms\"/>",
+    "<ce-lslm outage=\"reject\" peers=\"1\" peer_uploads=\"1\" placement=\"predicted-ttft\"/>",
+    "<ce-lslm outage=\"wait\" peers=\"1\" placement=\"context-affine\"/>",
+    "<edge-only prompt_cache=\"yes\" peers=\"2\" placement=\"least-loaded\" "
+    "peer_period=\"200ms\"/>",
+    "<ce-lslm push=\"2\" push_period=\"200ms\" outage=\"wait\" peers=\"1\" local_layers=\"1\"/>",
+};
 enum { N_STRATEGIES = sizeof every_strategy / sizeof *every_strategy };
 
 #endif

@@ -6,7 +6,8 @@
 #include "serve/waiting.h"
 #include "share/cache.h"
 #include "share/codec.h"
-#include "strategy/system.h"
+#include "strategy/outage.h"
+#include "strategy/placement.h"
 
 #include <glob.h>
 #include <math.h>
@@ -43,6 +44,16 @@ static void caches(void) {
   puts("<cache partial=\"yes\">: what goes loses its deepest layers first\n"
        "<cache disk= disk_read= disk_write=>: what is pushed out is kept on the host's disk\n"
        "`celslm cache RESULTS.h5` compares a run's hits with the best that could be had");
+}
+
+static void placements(void) {
+  for (const celslm_placement *const *p = celslm_placements; *p; p++)
+    printf("%-16s %s (%s)\n", (*p)->name, (*p)->summary, (*p)->source);
+}
+
+static void outages(void) {
+  for (const celslm_resilience *const *p = celslm_resiliences; *p; p++)
+    printf("%-12s %s\n", (*p)->name, (*p)->summary);
 }
 
 static void channels(void) {
@@ -160,6 +171,8 @@ static const struct {
     {"schedulers", "who is served first in an engine", schedulers},
     {"codecs", "encodings of context KV", codecs},
     {"caches", "how engines keep contexts: eviction, admission, disk", caches},
+    {"placements", "which edge serves a request", placements},
+    {"outages", "what edges do for contexts they lack while the cloud is out of reach", outages},
     {"channels", "radio propagation models", channels},
     {"loads", "what a <workload> can be", loads},
     {"bands", "carriers for cells in platforms/bands: power, gains, numerology, pattern", bands},

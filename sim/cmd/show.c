@@ -72,6 +72,8 @@ static const line lines[] = {
     {"in batches (mean)", NUMBER, FIELD(running_mean)},
     {"in queues (mean)", NUMBER, FIELD(waiting_mean)},
     {"KV blocks in use (mean)", SHARE, FIELD(kv_share_mean)},
+    {"backlog of faults (requests)", NUMBER, FIELD(backlog)},
+    {"recovery from them", TIME, FIELD(recovery)},
     LATENCY("time to first token (TTFT)", ttft),
     LATENCY("time per output token (TPOT)", tpot),
     {"time between tokens (ITL)", HEADING, 0},

@@ -19,7 +19,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-const char *const celslm_traffic_names[] = {"prompt", "tokens", "kv", "context", "swap", "activations", NULL};
+const char *const celslm_traffic_names[] = {"prompt", "tokens",      "kv", "context",
+                                            "swap",   "activations", NULL};
 
 static int by_name(const void *a, const void *b) {
   return strcmp(sg_link_get_name(*(const sg_link_t *)a), sg_link_get_name(*(const sg_link_t *)b));
@@ -429,8 +430,20 @@ void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag) 
   n->interrupt = flag;
 }
 
+/* One that waits, however long it takes, for a link that a fault has cut: the fault will end. */
+static bool waits_for_repair(const celslm_net *n, const celslm_transfer *t) {
+  if (!t->waiting || (t->failed && t->patience > 0)) return false;
+  for (int i = 0; i < t->route->n_links; i++)
+    if (!(n->lines[t->route->links[i]].share > 0)) return true;
+  return false;
+}
+
 bool celslm_net_idle(const celslm_net *n) {
-  return !n->active && celslm_queue_idle(n->queue);
+  if (n->active || !celslm_queue_idle(n->queue)) return false;
+  if (!celslm_queue_first(n->queue)) return true;
+  for (const celslm_transfer *t = n->first; t; t = t->after)
+    if (waits_for_repair(n, t)) return false;
+  return true;
 }
 
 celslm_ns celslm_net_now(const celslm_net *n) {

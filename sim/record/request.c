@@ -290,6 +290,11 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(preemptions, "1", "times a request's KV blocks were taken away"),
     SUMMARY(iterations, "1", "iterations of all engines"),
     SUMMARY(late, "1", "requests completed after the warm-up, but past their deadline"),
+    SUMMARY(recovery, "s",
+            "from the end of a fault until no more requests are present than usual, the longest; NaN: "
+            "no fault, or not recovered"),
+    SUMMARY(backlog, "1",
+            "requests present at most from the first fault on, above what is usual; NaN: no fault"),
     SUMMARY(fairness, "1",
             "Jain's index of the tenants' served (see /classes, summed over a tenant's classes), "
             "over tenants with requests that arrived after the warm-up: 1 if all got the same, 1/n "

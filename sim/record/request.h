@@ -163,6 +163,7 @@ typedef struct celslm_summary_row {
   double itl_p50, itl_p95, itl_p99; /* from the sketch */
   double wait_mean, up_mean, cloud_mean, comm_mean, edge_mean, hidden_mean, down_mean;
   int64_t hits, fetches, joins, recomputed, preemptions, iterations, late;
+  double recovery, backlog; /* s; requests: recovery.h */
   double fairness;    /* Jain's index over tenants */
   double utilisation; /* of the engines */
   double running_mean, waiting_mean, kv_share_mean; /* of the samples */

@@ -39,7 +39,8 @@ typedef struct supply {
   piece *first, *last; /* encoded, not yet sent */
   int crashes;         /* of the site, when it was asked */
   bool sending;
-  bool pinned; /* the source, until its last piece has left */
+  bool pinned;  /* the source, until its last piece has left */
+  bool uploads; /* it is a peer, and counts this among its uploads as long */
 } supply;
 
 struct fetch {
@@ -65,8 +66,9 @@ static celslm_ns now_of(const fetch *f) {
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void unpin_source(supply *s) {
+  if (s->uploads) s->site->uploads--;
   if (s->pinned) celslm_store_unpin(s->site->store, s->source);
-  s->pinned = false;
+  s->pinned = s->uploads = false;
 }
 
 /* If there is nothing left to wait for. */
@@ -297,6 +299,8 @@ static void source_ready(void *self, bool ok) {
   if (s->sent < s->n || s->sending) {
     celslm_store_pin(s->site->store, s->source);
     s->pinned = true;
+    s->uploads = s->from == CELSLM_FROM_PEER;
+    s->site->uploads += s->uploads;
   }
   f->awaited++; /* this loop */
   for (int k = 0; k < s->n; k++) {
@@ -333,13 +337,18 @@ static void request_failed(void *self) {
   lost(((supply *)self)->fetch);
 }
 
+static bool too_busy(const celslm_site *peer) {
+  return peer->most_uploads && peer->uploads >= peer->most_uploads;
+}
+
 static void request_arrived(void *self) {
   supply *s = self;
   fetch *f = s->fetch;
   if (f->entry->asked == CELSLM_NEVER) f->entry->asked = now_of(f);
   if (!goes_on(f)) return;
   s->crashes = s->site->crashes;
-  if (s->from == CELSLM_FROM_PEER && s->source->residence != CELSLM_RESIDENT) {
+  if (s->from == CELSLM_FROM_PEER &&
+      (s->source->residence != CELSLM_RESIDENT || s->source->doomed || too_busy(s->site))) {
     set_out(f, &s->request, s->site, f->to, REQUEST_BYTES, CELSLM_CONTEXT, refused, request_failed,
             s);
     return;

@@ -14,10 +14,11 @@ typedef struct celslm_site {
   celslm_coder *coder;
   const celslm_model *model;
   celslm_net *net;
-  bool down;          /* its host has crashed and is not back */
-  int crashes;        /* of its host, so far */
-  celslm_ns patience; /* for routes that are down, when it fetches */
-  double token_bytes; /* of a token as text */
+  bool down;                 /* its host has crashed and is not back */
+  int crashes;               /* of its host, so far */
+  int uploads, most_uploads; /* of contexts to peers, now and at once; most 0: no limit */
+  celslm_ns patience;        /* for routes that are down, when it fetches */
+  double token_bytes;        /* of a token as text */
   /* Reads so much of a context from the host's disk, then `w->then(self, ok)`, one read after the
    * other; NULL: it has no disk for contexts. */
   void (*read_disk)(struct celslm_site *site, int context, double bytes, celslm_waiter *w);

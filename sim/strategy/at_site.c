@@ -19,7 +19,11 @@ void celslm_context_there(void *request, bool there) {
   if (there)
     celslm_serve(r, r->prompt, celslm_store_entry(site_of(r)->store, r->context));
   else
-    celslm_serve_recomputing(r);
+    celslm_serve_without(r);
+}
+
+void celslm_serve_without(celslm_request *r) {
+  (r->without ? r->without : celslm_serve_recomputing)(r);
 }
 
 void celslm_serve_cached(celslm_request *r) {

@@ -14,7 +14,8 @@ bool celslm_at_site_configure(void *options, const celslm_system *s, const celsl
 void celslm_at_site(const celslm_at_site_options *options, celslm_request *r, int site);
 
 void celslm_serve_recomputing(celslm_request *r); /* context + user prompt in one prefill */
-void celslm_serve_cached(celslm_request *r);      /* the context's KV is kept at the site */
+void celslm_serve_without(celslm_request *r); /* its context does not come: as r->without says */
+void celslm_serve_cached(celslm_request *r);  /* the context's KV is kept at the site */
 /* A waiter's `then` (store.h): serves the request on its context if that is there, else recomputes
  * it. */
 void celslm_context_there(void *request, bool there);

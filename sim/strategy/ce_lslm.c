@@ -4,13 +4,19 @@
  * A request whose context is resident at its edge starts at once. The first that misses fetches it,
  * others join that fetch. With pipeline="yes" their prefills follow the layers as they arrive; with
  * "no" (the ablation) they wait for the last one. A context that the edge's store has no room for
- * (everything in it is in use) is recomputed at the edge as part of the prompt. */
+ * (everything in it is in use) is recomputed at the edge as part of the prompt.
+ *
+ * Which edge serves a request: placement.h. From where a context comes: gather.h. What is done
+ * while the cloud is out of reach: outage.h. */
 #include "share/alignment.h"
 #include "share/fetch.h"
 #include "strategy/at_site.h"
 #include "strategy/gather.h"
+#include "strategy/outage.h"
+#include "strategy/placement.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct options {
   bool pipeline, cloud_warm;
@@ -24,6 +30,8 @@ typedef struct options {
   celslm_alignment *maps; /* by engine, of those at the edge */
   int n_maps;
   int after_handover; /* FROM_CLOUD ... */
+  celslm_neighbourhood neighbourhood;
+  celslm_outage *outage; /* NULL: no policy for outages */
   celslm_system *system;
   celslm_event pushing;
   int64_t push;     /* contexts */
@@ -37,6 +45,8 @@ static void clear(void *o) {
   options *opt = o;
   for (int i = 0; i < opt->n_maps; i++) celslm_alignment_clear(&opt->maps[i]);
   free(opt->maps);
+  celslm_outage_close(opt->outage);
+  celslm_neighbourhood_close(&opt->neighbourhood);
 }
 
 /* A file is of all pairs of models, so one that is stretched evenly says that all are. */
@@ -80,6 +90,8 @@ static bool read_map(options *opt, const celslm_system *s, const celslm_element 
   return ok;
 }
 
+static const celslm_outage_hooks hooks;
+
 static bool configure(void *o, const celslm_system *s, const celslm_element *e, celslm_error *err) {
   options *opt = o;
   static const char *const transfers[] = {"layers", "whole", NULL};
@@ -100,6 +112,14 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
+  if (!celslm_neighbourhood_open(&opt->neighbourhood, s, e, err) ||
+      !celslm_outage_open(&opt->outage, s, e, &hooks, err))
+    return false;
+  const char *outage = celslm_element_attribute(e, "outage");
+  if (outage && strcmp(outage, "neighbour") == 0 && !opt->neighbourhood.directory)
+    return celslm_element_fail(e, err,
+                               "outage=\"neighbour\" needs peers, the number of neighbours that an "
+                               "edge knows");
   double period;
   if (!celslm_element_integer(e, "push", 0, 1 << 30, 0, &opt->push, err) ||
       !celslm_element_quantity(e, "push_period", CELSLM_UNIT_TIME, 0, 1e9, 0, &period, err))
@@ -123,10 +143,6 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   return true;
 }
 
-static celslm_entry *entry_of(const celslm_request *r) {
-  return celslm_store_entry(r->system->sites[r->site].store, r->context);
-}
-
 /* Where an edge gets a context for a user: from the edge that this user had, or from the cloud. */
 static celslm_site *source_of(const options *opt, celslm_system *s, const celslm_user *u,
                               int context) {
@@ -137,31 +153,64 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
   return there && !old->down && old->model == s->sites[u->site].model ? old : cloud;
 }
 
-/* Returns the KV bytes that will travel. */
-static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge,
-                         celslm_site *source, int context) {
-  celslm_plan plan = celslm_plan_from(edge, source, &opt->codec);
-  int64_t states = s->sites[s->cloud].model->hidden * opt->map_window;
-  celslm_plan_align(&plan, edge->model, opt->maps[edge->index].map,
+/* How an edge would get a context; false: those that it can reach do not have all of it. */
+static bool make_plan(const options *opt, celslm_system *s, celslm_site *edge, celslm_site *source,
+                      int context, const celslm_codec *codec, celslm_plan *plan) {
+  celslm_site *cloud = &s->sites[s->cloud], *peers[CELSLM_GATHER_PEERS + 1];
+  celslm_directory_holders(opt->neighbourhood.directory, edge->index, context, peers,
+                           CELSLM_GATHER_PEERS);
+  bool cut = source == cloud && celslm_outage_cut(opt->outage, edge->index);
+  bool kept = celslm_store_entry(edge->store, context)->held >= opt->local_layers;
+  if (cut && !kept) return false; /* the cloud has the context's tokens */
+  *plan = celslm_plan_from(edge, source, codec);
+  int64_t states = cloud->model->hidden * opt->map_window;
+  celslm_plan_align(plan, edge->model, opt->maps[edge->index].map,
                     opt->map_at == MAP_FREE ? 0 : (int32_t)states, opt->map_at == MAP_AT_EDGE);
-  if (source == &s->sites[s->cloud]) celslm_plan_otherwise(&plan);
-  plan.streams = opt->cloud_streaming;
-  plan.overlaps = opt->codec_overlap;
-  plan.whole = opt->whole;
-  plan.chunk = opt->chunk;
+  if (source == cloud && !cut) celslm_plan_otherwise(plan);
+  plan->streams = opt->cloud_streaming;
+  plan->overlaps = opt->codec_overlap;
+  plan->whole = opt->whole;
+  plan->chunk = opt->chunk;
   celslm_gathering gathering = {.edge = edge,
                                 .source = source,
                                 .context = context,
-                                .source_up = true,
-                                .codec = &opt->codec,
-                                .plain = &opt->plain};
-  celslm_gather(s, &gathering, &plan);
-  bool kept = celslm_store_entry(edge->store, context)->held >= opt->local_layers;
-  celslm_plan_compute(&plan, kept ? 0 : (int)opt->local_layers, &s->sites[s->cloud]);
-  double bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
-  celslm_fetch(edge, context, &plan);
-  celslm_plan_clear(&plan);
+                                .source_up = !cut,
+                                .codec = codec,
+                                .plain = &opt->plain,
+                                .peers = peers};
+  if (!celslm_gather(s, &gathering, plan)) {
+    celslm_plan_clear(plan);
+    return false;
+  }
+  celslm_plan_compute(plan, kept ? 0 : (int)opt->local_layers, cloud);
+  return true;
+}
+
+/* Carries out a plan; returns the KV bytes that will travel. */
+static double fetch(const options *opt, celslm_system *s, celslm_site *edge, int context,
+                    celslm_plan *plan) {
+  double bytes = celslm_plan_bytes(plan, edge->model, s->scenario->contexts[context].tokens);
+  bool from_cloud = false;
+  for (int j = 0; j < plan->n; j++) from_cloud |= plan->layers[j].site == &s->sites[s->cloud];
+  if (from_cloud)
+    celslm_outage_watch(opt->outage, edge->index, celslm_store_entry(edge->store, context));
+  celslm_fetch(edge, context, plan);
+  celslm_plan_clear(plan);
   return bytes;
+}
+
+/* Before anybody asks, if it is not there and there is room. */
+static void load_ahead(const options *opt, celslm_system *s, celslm_site *edge, celslm_site *source,
+                       int context) {
+  celslm_entry *e = celslm_store_entry(edge->store, context);
+  celslm_plan plan;
+  if (e->residence != CELSLM_ABSENT ||
+      !make_plan(opt, s, edge, source, context, &opt->codec, &plan))
+    return;
+  if (celslm_store_claim(edge->store, e))
+    fetch(opt, s, edge, context, &plan);
+  else
+    celslm_plan_clear(&plan);
 }
 
 /* How often a context was asked for, at all edges. */
@@ -196,9 +245,7 @@ static void push(void *self) {
     for (int i = 0; i < s->scenario->n_engines; i++) {
       celslm_site *edge = &s->sites[i];
       if (s->scenario->platform->hosts[edge->host].role == CELSLM_CLOUD || edge->down) continue;
-      celslm_entry *e = celslm_store_entry(edge->store, ranks[k].context);
-      if (e->residence == CELSLM_ABSENT && celslm_store_claim(edge->store, e))
-        fetch_from(opt, s, edge, &s->sites[s->cloud], ranks[k].context);
+      load_ahead(opt, s, edge, &s->sites[s->cloud], ranks[k].context);
     }
   free(ranks);
   if (opt->period) celslm_net_at(s->net, &opt->pushing, celslm_net_now(s->net) + opt->period);
@@ -219,45 +266,72 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
   celslm_site *edge = &s->sites[u->site];
   if (opt->after_handover != MIGRATE || u->context < 0 || edge->down) return;
   celslm_site *source = source_of(opt, s, u, u->context);
-  celslm_entry *e = celslm_store_entry(edge->store, u->context);
-  if (source == &s->sites[s->cloud] || e->residence != CELSLM_ABSENT) return;
-  if (celslm_store_claim(edge->store, e)) fetch_from(opt, s, edge, source, u->context);
+  if (source != &s->sites[s->cloud]) load_ahead(opt, s, edge, source, u->context);
 }
 
-static void at_edge(celslm_request *r) {
+/* ---- a request at its edge ------------------------------------------------------------------- */
+
+static bool reads_disk(const celslm_plan *plan) {
+  for (int j = 0; j < plan->n; j++)
+    if (plan->layers[j].from == CELSLM_FROM_DISK) return true;
+  return false;
+}
+
+/* Begins to load its context. False: the request has been dealt with otherwise. */
+static bool load(const options *opt, celslm_request *r, celslm_entry *e) {
+  celslm_system *s = r->system;
+  celslm_site *edge = &s->sites[r->site];
+  if (!celslm_store_admits(edge->store, e)) {
+    celslm_serve_recomputing(r);
+    return false;
+  }
+  const celslm_user *u = &s->users[r->user];
+  bool here = r->site == u->site; /* it may have gone on while its prompt was on the way */
+  celslm_site *source = here ? source_of(opt, s, u, r->context) : &s->sites[s->cloud];
+  celslm_plan plan;
+  const celslm_codec *codec = celslm_outage_codec(opt->outage, r, &opt->codec);
+  if (!make_plan(opt, s, edge, source, r->context, codec, &plan)) {
+    celslm_outage_cold(opt->outage, r);
+    return false;
+  }
+  if (!celslm_store_claim(edge->store, e)) {
+    celslm_plan_clear(&plan);
+    celslm_serve_recomputing(r);
+    return false;
+  }
+  if (reads_disk(&plan) && !celslm_store_on_disk(edge->store, e)) { /* it had to go for this one */
+    celslm_plan_clear(&plan);
+    if (!make_plan(opt, s, edge, source, r->context, codec, &plan)) {
+      celslm_store_loaded(edge->store, e, celslm_net_now(s->net), false);
+      celslm_outage_cold(opt->outage, r);
+      return false;
+    }
+  }
+  r->source = CELSLM_CONTEXT_FETCHED;
+  r->kv_bytes = fetch(opt, s, edge, r->context, &plan);
+  return true;
+}
+
+static void serve(celslm_request *r) {
   const options *opt = r->options;
   celslm_site *edge = &r->system->sites[r->site];
-  if (r->context < 0) {
-    celslm_serve_recomputing(r);
-    return;
-  }
-  celslm_entry *e = entry_of(r);
+  celslm_entry *e = celslm_store_entry(edge->store, r->context);
   r->join = (uint8_t)opt->join;
-  celslm_store_request(edge->store, e);
   if (e->doomed) { /* an old version, in use */
     celslm_serve_recomputing(r);
     return;
   }
   if (e->residence == CELSLM_RESIDENT) {
-    r->source = CELSLM_CONTEXT_HIT;
-    e->hits++;
+    r->source = r->parked ? CELSLM_CONTEXT_JOINED : CELSLM_CONTEXT_HIT; /* it has waited for it */
+    ++*(r->parked ? &e->joins : &e->hits);
     celslm_serve(r, r->prompt, e);
     return;
   }
   if (e->residence == CELSLM_LOADING) {
     r->source = CELSLM_CONTEXT_JOINED;
     e->joins++;
-  } else {
-    if (!celslm_store_admits(edge->store, e) || !celslm_store_claim(edge->store, e)) {
-      celslm_serve_recomputing(r);
-      return;
-    }
-    r->source = CELSLM_CONTEXT_FETCHED;
-    const celslm_user *u = &r->system->users[r->user];
-    bool here = r->site == u->site; /* it may have gone on while its prompt was on the way */
-    celslm_site *source =
-        here ? source_of(opt, r->system, u, r->context) : &r->system->sites[r->system->cloud];
-    r->kv_bytes = fetch_from(opt, r->system, edge, source, r->context);
+  } else if (!load(opt, r, e)) {
+    return;
   }
   if (opt->pipeline) {
     celslm_serve(r, r->prompt, e);
@@ -267,9 +341,57 @@ static void at_edge(celslm_request *r) {
   }
 }
 
+static void at_edge(celslm_request *r) {
+  const celslm_site *edge = &r->system->sites[r->site];
+  if (r->context < 0) {
+    celslm_serve_recomputing(r);
+    return;
+  }
+  celslm_store_request(edge->store, celslm_store_entry(edge->store, r->context));
+  serve(r);
+}
+
+/* The load of its context has failed. */
+static void without(celslm_request *r) {
+  const options *opt = r->options;
+  if (celslm_outage_cut(opt->outage, r->site))
+    celslm_outage_cold(opt->outage, r);
+  else
+    celslm_serve_recomputing(r);
+}
+
+/* To a neighbour that is said to have its context; once. */
+static bool hand_over(celslm_request *r) {
+  const options *opt = r->options;
+  celslm_site *holder[2];
+  if (r->attempt ||
+      !celslm_directory_holders(opt->neighbourhood.directory, r->site, r->context, holder, 1))
+    return false;
+  celslm_forward(r, holder[0]->index, at_edge);
+  return true;
+}
+
+static const celslm_outage_hooks hooks = {
+    .again = serve, .hand_over = hand_over, .recompute = celslm_serve_recomputing};
+
+/* ---- arrival --------------------------------------------------------------------------------- */
+
+/* s for the context's KV to come from the cloud, if the way is free. */
+static double miss(const celslm_request *r, const celslm_site *site) {
+  const celslm_system *s = r->system;
+  const options *opt = r->options;
+  int cloud = s->sites[s->cloud].host;
+  double tokens = (double)s->scenario->contexts[r->context].tokens;
+  double bytes =
+      (double)site->model->layers * celslm_codec_layer_bytes(&opt->codec, site->model, tokens);
+  return 2 * celslm_seconds(celslm_net_latency(s->net, cloud, site->host)) +
+         bytes / celslm_net_bandwidth(s->net, cloud, site->host);
+}
+
 static void arrive(const void *o, celslm_request *r) {
-  (void)o;
-  celslm_upload(r, r->system->users[r->user].site, at_edge);
+  const options *opt = o;
+  r->without = opt->outage ? without : NULL;
+  celslm_upload(r, celslm_place(&opt->neighbourhood, r, miss), at_edge);
 }
 
 const celslm_strategy celslm_strategy_ce_lslm = {

@@ -335,7 +335,7 @@ static void stream_over(void *self, bool ok) {
   r->failed_stream = r->job.state == CELSLM_JOB_NEW; /* it is before the queue: see submit */
   if (r->failed_stream) return;
   step_back(r);
-  celslm_serve_recomputing(r);
+  celslm_serve_without(r);
 }
 
 /* Whether what is still to come of its context is there before it is needed, if layers go on coming
@@ -374,7 +374,7 @@ static void submit(celslm_request *r) {
     r->failed_stream = false;
     step_back(r);
     if (again)
-      celslm_serve_recomputing(r);
+      celslm_serve_without(r);
     else
       celslm_drop(r, CELSLM_REASON_HOST);
     return;

@@ -52,6 +52,7 @@ typedef struct celslm_request {
   bool done;           /* the engine has produced its last token, or will not */
   bool refused;        /* ... since it was rejected after its first token */
   bool failed_stream;  /* the context that it was to follow does not come */
+  bool parked;         /* it has waited for the cloud to come back (outage.h) */
   bool between;        /* on its way from a site to another */
   bool held;           /* its tokens are kept back until the last one is there */
   uint8_t attempt;     /* sites that had it before */
@@ -61,9 +62,10 @@ typedef struct celslm_request {
   uint8_t join;                                    /* celslm_join */
   celslm_waiter watcher;                           /* of its context's layers, before it joins */
   void (*then)(struct celslm_request *r);
-  celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
-  void *handover;                        /* the strategy's */
-  struct celslm_request *before, *after; /* among the live ones */
+  void (*without)(struct celslm_request *r); /* its context does not come; NULL: recompute it */
+  celslm_waiter waiter;                      /* the strategy's, for waiting on an entry */
+  void *handover;                            /* the strategy's */
+  struct celslm_request *before, *after;     /* among the live ones */
 } celslm_request;
 
 /* How a request whose context is on its way shares its engine. */

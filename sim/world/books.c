@@ -4,6 +4,7 @@
 
 #include "record/radio.h"
 #include "world/accounting.h"
+#include "world/recovery.h"
 #include "world/tally.h"
 
 #include <gsl/gsl_version.h>
@@ -34,6 +35,7 @@ struct celslm_books {
   double user_bytes, kv_bytes;
   double quality; /* of the engines, summed over the completed requests */
   celslm_ns window_from, window_to;
+  celslm_recovery recovery;
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -156,6 +158,7 @@ celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_optio
     b->of_class[c] = s->n_classes == 1 ? &b->all : celslm_alloc(1, sizeof **b->of_class);
   b->busy = celslm_alloc((unsigned long)s->n_engines, sizeof *b->busy);
   b->sampled_at = -1;
+  celslm_recovery_init(&b->recovery);
   if (!o->file) return b;
   b->results = celslm_results_create(o->file, err);
   if (b->results && write_provenance(b, err) && open_tables(b, err)) return b;
@@ -311,7 +314,12 @@ void celslm_books_drop(celslm_books *b, const celslm_request *r) {
   celslm_table_append(b->drops, &row);
 }
 
-void celslm_books_fault(celslm_books *b, int kind, int target, double speed) {
+void celslm_books_present(celslm_books *b, int change) {
+  celslm_recovery_present(&b->recovery, celslm_net_now(b->system->net), change);
+}
+
+void celslm_books_fault(celslm_books *b, int kind, int target, double before, double speed) {
+  celslm_recovery_fault(&b->recovery, celslm_net_now(b->system->net), before, speed);
   if (!b->faults) return;
   celslm_fault_row row = {.strategy = (uint8_t)b->options->strategy,
                           .kind = (uint8_t)kind,
@@ -398,6 +406,8 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
       .user_bytes_to_cloud = b->user_bytes,
       .kv_bytes = b->kv_bytes,
       .wan_bytes = wan_bytes(b, s),
+      .recovery = celslm_recovery_time(&b->recovery),
+      .backlog = celslm_recovery_backlog(&b->recovery),
   };
   celslm_tally_summary(&b->all, duration - b->scenario->results.warmup, row);
   row->offered = (double)row->arrived / duration;

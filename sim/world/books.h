@@ -21,7 +21,9 @@ bool celslm_books_wants_trajectory(const celslm_books *b);
 void celslm_books_trajectory(celslm_books *b, const celslm_system *s, int ue);
 void celslm_books_handover(celslm_books *b, int ue, int from, int to, int cause);
 void celslm_books_drop(celslm_books *b, const celslm_request *r);
-void celslm_books_fault(celslm_books *b, int kind, int target, double speed);
+void celslm_books_fault(celslm_books *b, int kind, int target, double before, double speed);
+/* A request has arrived (1) or ended (-1). */
+void celslm_books_present(celslm_books *b, int change);
 void celslm_books_sample(celslm_books *b, const celslm_system *s);
 /* The tables that are written at the end, and the summary. */
 void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary_row *summary);

@@ -68,7 +68,7 @@ static void apply(celslm_breaker *b, const celslm_fault *f, double before) {
   celslm_system *s = b->system;
   double speed = speed_of(b, f);
   if (speed == before) return;
-  celslm_books_fault(b->books, (int)f->kind, f->target, speed);
+  celslm_books_fault(b->books, (int)f->kind, f->target, before, speed);
   switch (f->kind) {
   case CELSLM_FAULT_LINK:
     celslm_net_set_share(s->net, f->target, speed);

@@ -152,6 +152,7 @@ static void arrive(void *self) {
   *(w->live_last ? &w->live_last->after : &w->live_first) = r;
   w->live_last = r;
   w->live++;
+  celslm_books_present(w->books, 1);
   schedule_arrival(w);
   s->strategy->arrive(s->options, r);
 }
@@ -169,6 +170,7 @@ static void forget(world *w, celslm_request *r) {
   *(r->before ? &r->before->after : &w->live_first) = r->after;
   *(r->after ? &r->after->before : &w->live_last) = r->before;
   w->live--;
+  celslm_books_present(w->books, -1);
   free_request(w, r);
 }
 

@@ -45,6 +45,14 @@ static const struct {
     {SCENARIO, "cache-rate-without-disk",
      "bad/cache-rate-without-disk.xml:7: <cache> has disk_read or disk_write but no disk; give "
      "disk, its capacity"},
+    {SCENARIO, "outage-unknown",
+     "bad/outage-unknown.xml:16: <ce-lslm> outage \"pray\" is not allowed; allowed: wait, "
+     "recompute, "
+     "degrade, neighbour, reject"},
+    {SCENARIO, "placement-unknown",
+     "bad/placement-unknown.xml:16: <edge-only> placement \"random\" is not allowed; allowed: "
+     "nearest, "
+     "least-loaded, context-affine, predicted-ttft"},
     {SCENARIO, "class-named-twice",
      "bad/class-named-twice.xml:15: a second class named \"a\"; names must differ"},
     {SCENARIO, "class-negative-deadline",
