@@ -1,5 +1,5 @@
-/* codec.c - precision codecs, low rank, token selection: plain C, one element at a time in the
- * order of the format, so that the bytes are the same on every machine.
+/* codec.c - precision codecs, low rank, token selection. The loops over a row are the level's
+ * (codes.h), which give the same bytes on every machine.
  *
  * Format: 16-bit kinds: elements in row order. int8, int4: first all groups' parameters (int8:
  * scale; int4: minimum, step; f32), then the codes in row order; int4 two channels per byte, the
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernels/half.h"
+#include "kernels/isa.h"
 #include "kernels/mem.h"
 
 typedef struct layout {
@@ -62,92 +63,149 @@ static void report(celslm_span span, enum celslm_kop op, const celslm_codec *c,
   celslm_span_report(span, op, tokens, 0, width, w);
 }
 
+/* What the loops over a row need, per channel: the group's smallest value, its step, and what to
+ * divide by (infinity where the step is 0). */
+typedef struct row_scales {
+  float *low, *high, *step, *divisor;
+  uint8_t *codes; /* one per channel */
+} row_scales;
+
+static row_scales make_scales(int64_t width) {
+  float *all = celslm_mem_scratch((size_t)width * (4 * sizeof(float) + 1));
+  return (row_scales){all, all + width, all + 2 * width, all + 3 * width,
+                      (uint8_t *)(all + 4 * width)};
+}
+
+/* Spreads the parameters of row t's groups over the channels. */
+static void spread_parameters(const celslm_codec *c, const layout *l, const float *parameters,
+                              int64_t t, int64_t width, row_scales *s) {
+  const float *p = parameters + l->parameters * (t / l->tokens_per * l->groups_across);
+  bool four = c->kind == CELSLM_CODEC_I4;
+  for (int64_t j = 0; j < l->groups_across; j++, p += l->parameters) {
+    float low = four ? p[0] : 0.0f, step = p[l->parameters - 1];
+    int64_t to = min_i64((j + 1) * l->channels_per, width);
+    for (int64_t d = j * l->channels_per; d < to; d++) s->low[d] = low, s->step[d] = step;
+  }
+}
+
+/* The parameters of the groups of rows [t, t + n), which are one group of tokens. */
+static float *find_parameters(const celslm_codec *c, const layout *l, const celslm_codes *loops,
+                              int64_t n, int64_t width, const float *x, int64_t ld, row_scales *s,
+                              float *p) {
+  for (int64_t d = 0; d < width; d++) s->low[d] = INFINITY, s->high[d] = -INFINITY;
+  for (int64_t i = 0; i < n; i++) loops->widen_range(width, x + i * ld, s->low, s->high);
+  for (int64_t j = 0; j < l->groups_across; j++) {
+    int64_t from = j * l->channels_per, to = min_i64(from + l->channels_per, width);
+    float *low_of = s->low + from, *high_of = s->high + from;
+    for (int64_t left = to - from, half; left > 1;
+         left -= half) { /* the upper half onto the lower */
+      half = left / 2;
+      loops->widen_range(half, low_of + left - half, low_of, high_of);
+      loops->widen_range(half, high_of + left - half, low_of, high_of);
+    }
+    float low = *low_of, high = *high_of;
+    if (c->kind == CELSLM_CODEC_I4) {
+      *p++ = low;
+      *p++ = (high - low) / 15.0f;
+    } else {
+      *p++ = (high > -low ? high : -low) / 127.0f;
+    }
+  }
+  return p;
+}
+
+static void encode_row(const celslm_codec *c, const celslm_codes *loops, int64_t width,
+                       const float *x, row_scales *s, uint8_t *out) {
+  if (c->kind == CELSLM_CODEC_I8) {
+    loops->encode_i8(width, x, s->divisor, (int8_t *)out);
+    return;
+  }
+  loops->encode_u4(width, x, s->low, s->divisor, s->codes);
+  loops->join(width, s->codes, out);
+  if (width % 2) out[width / 2] = s->codes[width - 1];
+}
+
+static void encode_groups(const celslm_codec *c, const layout *l, int64_t tokens, int64_t width,
+                          const float *x, int64_t ld, uint8_t *out) {
+  const celslm_codes *loops = &celslm_isa_current()->codes;
+  float *parameters = celslm_mem_scratch((size_t)parameter_bytes(l)), *p = parameters;
+  row_scales s = make_scales(width);
+  uint8_t *codes = out + parameter_bytes(l);
+  for (int64_t t = 0; t < tokens; t += l->tokens_per) {
+    int64_t n = min_i64(l->tokens_per, tokens - t);
+    p = find_parameters(c, l, loops, n, width, x + t * ld, ld, &s, p);
+    spread_parameters(c, l, parameters, t, width, &s);
+    for (int64_t d = 0; d < width; d++) s.divisor[d] = s.step[d] > 0.0f ? s.step[d] : INFINITY;
+    for (int64_t i = t; i < t + n; i++, codes += l->row_bytes)
+      encode_row(c, loops, width, x + i * ld, &s, codes);
+  }
+  memcpy(out, parameters, (size_t)parameter_bytes(l));
+  free(s.low);
+  free(parameters);
+}
+
 static void encode_16(bool half, int64_t tokens, int64_t width, const float *x, int64_t ld,
                       uint8_t *out) {
-  for (int64_t t = 0; t < tokens; t++)
-    for (int64_t d = 0; d < width; d++, out += 2) {
-      uint16_t h = half ? float_f16(x[t * ld + d]) : float_bf16(x[t * ld + d]);
-      memcpy(out, &h, sizeof h);
-    }
-}
-
-/* Smallest and largest of a group. */
-static void range(const layout *l, int64_t down, int64_t across, int64_t tokens, int64_t width,
-                  const float *x, int64_t ld, float *low, float *high) {
-  int64_t t1 = min_i64((down + 1) * l->tokens_per, tokens);
-  int64_t d1 = min_i64((across + 1) * l->channels_per, width);
-  *low = INFINITY;
-  *high = -INFINITY;
-  for (int64_t t = down * l->tokens_per; t < t1; t++)
-    for (int64_t d = across * l->channels_per; d < d1; d++) {
-      *low = fminf(*low, x[t * ld + d]);
-      *high = fmaxf(*high, x[t * ld + d]);
-    }
-}
-
-static const float *group_of(const layout *l, const float *parameters, int64_t t, int64_t d) {
-  return parameters + l->parameters * (t / l->tokens_per * l->groups_across + d / l->channels_per);
+  uint16_t *row = celslm_mem_scratch((size_t)width * sizeof *row);
+  for (int64_t t = 0; t < tokens; t++, x += ld, out += 2 * width) {
+    if (half) celslm_isa_current()->narrow_f16(width, x, row);
+    for (int64_t d = 0; !half && d < width; d++) row[d] = float_bf16(x[d]);
+    memcpy(out, row, (size_t)width * sizeof *row);
+  }
+  free(row);
 }
 
 void celslm_codec_encode(const celslm_codec *c, enum celslm_codec_side side, int64_t tokens,
                          int64_t width, const float *x, int64_t ld, uint8_t *out) {
   celslm_span span = celslm_span_begin();
   layout l = plan(c, side, tokens, width);
-  bool four = c->kind == CELSLM_CODEC_I4;
-  if (!l.parameters) {
+  if (l.parameters)
+    encode_groups(c, &l, tokens, width, x, ld, out);
+  else
     encode_16(c->kind == CELSLM_CODEC_F16, tokens, width, x, ld, out);
-  } else {
-    float *p = celslm_mem_scratch((size_t)parameter_bytes(&l));
-    for (int64_t i = 0, at = 0; i < l.groups_down; i++)
-      for (int64_t j = 0; j < l.groups_across; j++) {
-        float low, high;
-        range(&l, i, j, tokens, width, x, ld, &low, &high);
-        p[at++] = four ? low : fmaxf(-low, high) / 127.0f;
-        if (four) p[at++] = (high - low) / 15.0f;
-      }
-    memcpy(out, p, (size_t)parameter_bytes(&l));
-    uint8_t *codes = out + parameter_bytes(&l);
-    memset(codes, 0, (size_t)(tokens * l.row_bytes));
-    for (int64_t t = 0; t < tokens; t++, codes += l.row_bytes)
-      for (int64_t d = 0; d < width; d++) {
-        const float *g = group_of(&l, p, t, d);
-        float step = g[l.parameters - 1], value = x[t * ld + d] - (four ? g[0] : 0.0f);
-        long q = step > 0 ? lrintf(value / step) : 0;
-        if (four)
-          codes[d / 2] |= (uint8_t)((q > 15 ? 15 : q) << (d % 2 * 4));
-        else
-          codes[d] = (uint8_t)(int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
-      }
-    free(p);
-  }
   if (span.on) report(span, CELSLM_KOP_CODEC_ENCODE, c, side, tokens, width);
+}
+
+static void decode_groups(const celslm_codec *c, const layout *l, int64_t tokens, int64_t width,
+                          const uint8_t *in, float *x, int64_t ld) {
+  const celslm_codes *loops = &celslm_isa_current()->codes;
+  float *parameters = celslm_mem_scratch((size_t)parameter_bytes(l));
+  row_scales s = make_scales(width);
+  const uint8_t *codes = in + parameter_bytes(l);
+  memcpy(parameters, in, (size_t)parameter_bytes(l));
+  for (int64_t t = 0; t < tokens; t++, codes += l->row_bytes, x += ld) {
+    if (t % l->tokens_per == 0) spread_parameters(c, l, parameters, t, width, &s);
+    if (c->kind == CELSLM_CODEC_I8) {
+      loops->decode_i8(width, (const int8_t *)codes, s.step, x);
+      continue;
+    }
+    loops->part(width, codes, s.codes);
+    if (width % 2) s.codes[width - 1] = codes[width / 2] & 15;
+    loops->decode_u4(width, s.codes, s.low, s.step, x);
+  }
+  free(s.low);
+  free(parameters);
+}
+
+static void decode_16(bool half, int64_t tokens, int64_t width, const uint8_t *in, float *x,
+                      int64_t ld) {
+  const celslm_isa *isa = celslm_isa_current();
+  uint16_t *row = celslm_mem_scratch((size_t)width * sizeof *row);
+  for (int64_t t = 0; t < tokens; t++, x += ld, in += 2 * width) {
+    memcpy(row, in, (size_t)width * sizeof *row);
+    (half ? isa->widen_f16 : isa->widen_bf16)(width, row, x);
+  }
+  free(row);
 }
 
 void celslm_codec_decode(const celslm_codec *c, enum celslm_codec_side side, int64_t tokens,
                          int64_t width, const uint8_t *in, float *x, int64_t ld) {
   celslm_span span = celslm_span_begin();
   layout l = plan(c, side, tokens, width);
-  const uint8_t *codes = in + parameter_bytes(&l);
-  float *p = celslm_mem_scratch((size_t)parameter_bytes(&l));
-  memcpy(p, in, (size_t)parameter_bytes(&l));
-  for (int64_t t = 0; t < tokens; t++, codes += l.row_bytes)
-    for (int64_t d = 0; d < width; d++) {
-      float *y = x + t * ld + d;
-      uint16_t h;
-      const float *g = group_of(&l, p, t, d);
-      switch (c->kind) {
-      case CELSLM_CODEC_I8:
-        *y = (float)(int8_t)codes[d] * g[0];
-        break;
-      case CELSLM_CODEC_I4:
-        *y = g[0] + (float)(codes[d / 2] >> d % 2 * 4 & 15) * g[1];
-        break;
-      default:
-        memcpy(&h, codes + 2 * d, sizeof h);
-        *y = c->kind == CELSLM_CODEC_F16 ? f16_float(h) : bf16_float(h);
-      }
-    }
-  free(p);
+  if (l.parameters)
+    decode_groups(c, &l, tokens, width, in, x, ld);
+  else
+    decode_16(c->kind == CELSLM_CODEC_F16, tokens, width, in, x, ld);
   if (span.on) report(span, CELSLM_KOP_CODEC_DECODE, c, side, tokens, width);
 }
 

@@ -58,6 +58,18 @@ typedef struct celslm_i8_tile {
   int64_t ldc;
 } celslm_i8_tile;
 
+/* The codecs' loops over n channels: see codes.h. */
+typedef struct celslm_codes {
+  void (*widen_range)(int64_t n, const float *x, float *low, float *high);
+  void (*encode_i8)(int64_t n, const float *x, const float *divisor, int8_t *out);
+  void (*decode_i8)(int64_t n, const int8_t *code, const float *step, float *y);
+  void (*encode_u4)(int64_t n, const float *x, const float *low, const float *divisor,
+                    uint8_t *out);
+  void (*join)(int64_t n, const uint8_t *in, uint8_t *out);
+  void (*part)(int64_t n, const uint8_t *in, uint8_t *out);
+  void (*decode_u4)(int64_t n, const uint8_t *code, const float *low, const float *step, float *y);
+} celslm_codes;
+
 typedef struct celslm_isa {
   const char *name;
   int panel;     /* columns of a packed weight panel */
@@ -90,8 +102,10 @@ typedef struct celslm_isa {
                    const float *residual, int64_t ldr);
   void (*attention)(const celslm_attn_tile *t);
 
-  /* n elements to f32; [rows][cols] int8 (row distance cols) with one scale per row. */
+  /* n elements to f32, and from it; [rows][cols] int8 (row distance cols) with one scale per row.
+   */
   void (*widen_f16)(int64_t n, const uint16_t *x, float *y);
+  void (*narrow_f16)(int64_t n, const float *x, uint16_t *y);
   void (*widen_bf16)(int64_t n, const uint16_t *x, float *y);
   void (*widen_i8)(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y);
 
@@ -100,6 +114,7 @@ typedef struct celslm_isa {
   void (*layernorm)(int64_t n, const float *x, const float *weight, const float *bias, float eps,
                     float *y);
   void (*silu_gate)(int64_t n, const float *gate, const float *up, float *y);
+  celslm_codes codes;
 } celslm_isa;
 
 const celslm_isa *celslm_isa_current(void);

@@ -1,4 +1,5 @@
 /* avx2.c - the avx2 level: the shared inner loops at this level's vector width. */
+#include "kernels/codes.h"
 #include "kernels/simd/attention.h"
 #include "kernels/simd/elementwise.h"
 #include "kernels/simd/gemm.h"
@@ -21,9 +22,11 @@ const celslm_isa celslm_isa_avx2 = {
     .epilogue = simd_epilogue,
     .attention = simd_attention,
     .widen_f16 = simd_widen_f16,
+    .narrow_f16 = simd_narrow_f16,
     .widen_bf16 = simd_widen_bf16,
     .widen_i8 = simd_widen_i8,
     .rmsnorm = simd_rmsnorm,
     .layernorm = simd_layernorm,
     .silu_gate = simd_silu_gate,
+    .codes = CELSLM_CODES,
 };

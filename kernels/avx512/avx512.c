@@ -1,4 +1,5 @@
 /* avx512.c - the avx512 level: the shared inner loops at this level's vector width. */
+#include "kernels/codes.h"
 #include "kernels/simd/attention.h"
 #include "kernels/simd/elementwise.h"
 #include "kernels/simd/gemm.h"
@@ -21,11 +22,13 @@ const celslm_isa celslm_isa_avx512 = {
     .epilogue = simd_epilogue,
     .attention = simd_attention,
     .widen_f16 = simd_widen_f16,
+    .narrow_f16 = simd_narrow_f16,
     .widen_bf16 = simd_widen_bf16,
     .widen_i8 = simd_widen_i8,
     .rmsnorm = simd_rmsnorm,
     .layernorm = simd_layernorm,
     .silu_gate = simd_silu_gate,
+    .codes = CELSLM_CODES,
 };
 
 /* With the int8 dot products of AVX512-VNNI. */
@@ -45,11 +48,13 @@ const celslm_isa celslm_isa_avx512_vnni = {
     .epilogue = simd_epilogue,
     .attention = simd_attention,
     .widen_f16 = simd_widen_f16,
+    .narrow_f16 = simd_narrow_f16,
     .widen_bf16 = simd_widen_bf16,
     .widen_i8 = simd_widen_i8,
     .rmsnorm = simd_rmsnorm,
     .layernorm = simd_layernorm,
     .silu_gate = simd_silu_gate,
+    .codes = CELSLM_CODES,
 };
 
 /* And with the bf16 ones of AVX512-BF16, where they are worth it (dispatch.c). */
@@ -88,9 +93,11 @@ const celslm_isa celslm_isa_avx512_dot = {
     .epilogue = simd_epilogue,
     .attention = simd_attention,
     .widen_f16 = simd_widen_f16,
+    .narrow_f16 = simd_narrow_f16,
     .widen_bf16 = simd_widen_bf16,
     .widen_i8 = simd_widen_i8,
     .rmsnorm = simd_rmsnorm,
     .layernorm = simd_layernorm,
     .silu_gate = simd_silu_gate,
+    .codes = CELSLM_CODES,
 };

@@ -2,6 +2,7 @@
  * fast levels are tested against. */
 #include <math.h>
 
+#include "kernels/codes.h"
 #include "kernels/half.h"
 #include "kernels/isa.h"
 
@@ -82,6 +83,10 @@ static void gemm_i8(const celslm_i8_tile *t) {
 
 static void widen_f16(int64_t n, const uint16_t *x, float *y) {
   for (int64_t i = 0; i < n; i++) y[i] = f16_float(x[i]);
+}
+
+static void narrow_f16(int64_t n, const float *x, uint16_t *y) {
+  for (int64_t i = 0; i < n; i++) y[i] = float_f16(x[i]);
 }
 
 static void widen_bf16(int64_t n, const uint16_t *x, float *y) {
@@ -184,6 +189,7 @@ const celslm_isa celslm_isa_portable = {
     .gemv_bf16 = gemv_bf16,
     .gemm_i8 = gemm_i8,
     .widen_f16 = widen_f16,
+    .narrow_f16 = narrow_f16,
     .widen_bf16 = widen_bf16,
     .widen_i8 = widen_i8,
     .epilogue = epilogue,
@@ -191,4 +197,5 @@ const celslm_isa celslm_isa_portable = {
     .rmsnorm = rmsnorm,
     .layernorm = layernorm,
     .silu_gate = silu_gate,
+    .codes = CELSLM_CODES,
 };

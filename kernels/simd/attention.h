@@ -1,13 +1,13 @@
 /* attention.h - one attention step (celslm_attn_tile) for the vector width of the including file:
- * scores of a chunk, running softmax, output. */
+ * scores of a chunk, running softmax, output.
+ *
+ * Keys and values are walked in the order they lie in memory, and prefetching is left to the CPU:
+ * with hints decode read 17 to 22 GB/s where it reads 20 to 28 without, of 30. */
 #ifndef CELSLM_KERNELS_SIMD_ATTENTION_H
 #define CELSLM_KERNELS_SIMD_ATTENTION_H
 
 #include "kernels/isa.h"
 #include "kernels/simd/tile.h"
-
-/* Keys: floats, 16 rows of a panel; values: rows. */
-enum { ATTN_AHEAD = 16 * CELSLM_PANEL, V_AHEAD = 8 };
 
 /* scores [rows][.] = Q K^T for whole panels; the columns beyond the last token are masked later. */
 INLINE void scores(const int rows, const celslm_attn_tile *t) {
@@ -17,10 +17,9 @@ INLINE void scores(const int rows, const celslm_attn_tile *t) {
       const float *k = t->k + (int64_t)i * CELSLM_PANEL * t->head_dim + j;
       float *s = t->scores + i * CELSLM_PANEL + j;
       if (rows == 1)
-        row_tile(t->head_dim, t->q, k, CELSLM_PANEL, s, ATTN_AHEAD);
+        row_tile(t->head_dim, t->q, k, CELSLM_PANEL, s);
       else
-        tile(rows, 2, t->head_dim, t->q, rows, 1, k, CELSLM_PANEL, s, CELSLM_CHUNK, false, NULL,
-             ATTN_AHEAD);
+        tile(rows, 2, t->head_dim, t->q, rows, 1, k, CELSLM_PANEL, s, CELSLM_CHUNK, false, NULL);
     }
 }
 
@@ -62,14 +61,13 @@ INLINE void values(const int rows, const int cols, const celslm_attn_tile *t, co
   int vd = t->value_dim, j = 0;
   for (; j + cols * VW <= vd; j += cols * VW)
     tile(rows, cols, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
-         scale, V_AHEAD * vd);
+         scale);
   if (cols > 2)
     for (; j + 2 * VW <= vd; j += 2 * VW)
-      tile(rows, 2, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false, scale,
-           V_AHEAD * vd);
+      tile(rows, 2, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
+           scale);
   for (; j < vd; j += VW)
-    tile(rows, 1, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false, scale,
-         V_AHEAD * vd);
+    tile(rows, 1, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false, scale);
 }
 
 INLINE void attend(const int rows, const int cols, const celslm_attn_tile *t) {

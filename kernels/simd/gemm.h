@@ -46,11 +46,11 @@ INLINE void outer(const enum kind kind, const int rows, const float *a, vf b0, v
 }
 
 enum {
-  GEMV_AHEAD = 64 * 2 * VW, /* floats from the row in use to the row prefetched */
-  LONE_NEAR = 16 * 2 * VW,  /* floats: what a lone tile prefetches into L1 */
-  LONE_FAR = 256 * 2 * VW,  /* and into L2 */
-  LINE = 16,                /* floats of a cache line */
-  STRIDE = 8                /* steps between two rounds of prefetching */
+  LONE_NEAR = 16 * 2 * VW, /* floats: what a lone tile prefetches into L1 */
+  LONE_FAR = 256 * 2 * VW, /* and into L2 */
+  LINE = 16,               /* floats of a cache line */
+  STRIDE = 8,              /* steps between two rounds of prefetching */
+  QUICK_ROWS = 5           /* lone tiles up to this height leave prefetching to the CPU */
 };
 
 /* One round: some lines of W into L2, one row of the next tile's C into L1. Spread out, because a
@@ -70,10 +70,13 @@ INLINE void look_ahead(const celslm_ahead *next, int64_t round) {
 /* C [rows][2*VW] (+)= A B with rows a literal. The sum starts at zero and C is added at the end: by
  * then it has been fetched. A `lone` tile is a matter of bandwidth: it prefetches its own stream of
  * W, which goes on into the next panel, at each step: far ahead into L2, whose fills are many, and
- * from there into L1. With other programs on the memory that was 20 % faster than either alone. */
+ * from there into L1. With other programs on the memory that was 20 % faster than either alone. Few
+ * rows ask for W as fast as it comes: there the CPU's own prefetching reached 28 to 30 GB/s of 30,
+ * and with hints 22 (rows of bf16, widened, count twice). */
 INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int64_t k,
                       const float *a, const float *b, float *c, int64_t ldc, bool load,
                       const celslm_ahead *next) {
+  const bool hint = lone && rows * (kind == KIND_WIDE ? 2 : 1) > QUICK_ROWS;
   vf acc[14][2];
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = v_zero();
@@ -82,11 +85,11 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
 #pragma GCC unroll 2
     for (int64_t p = k < STRIDE ? k : STRIDE; p > 0; p--) {
       vf b0 = v_load(b), b1 = v_load(b + VW);
-      if (lone) {
+      if (hint) {
         _mm_prefetch((const char *)(b + LONE_NEAR), _MM_HINT_T0);
         _mm_prefetch((const char *)(b + LONE_FAR), _MM_HINT_T1);
       }
-      if (lone && VW == 16) {
+      if (hint && VW == 16) {
         _mm_prefetch((const char *)(b + LONE_NEAR + LINE), _MM_HINT_T0);
         _mm_prefetch((const char *)(b + LONE_FAR + LINE), _MM_HINT_T1);
       }
@@ -141,7 +144,8 @@ INLINE void gemv_step(const enum kind kind, const float *a, const float *b, vf a
   }
 }
 
-/* One row: four partial sums per column hide the latency of the additions. */
+/* One row: four partial sums per column hide the latency of the additions. No prefetching: hints
+ * cost 11 to 27 % where W is in a cache, and gained nothing where it is not. */
 INLINE void gemv(const enum kind kind, int64_t k, const float *a, const float *b, float *c) {
   const int per = kind == KIND_WIDE ? 2 : 1;
   vf acc[4][2];
@@ -151,8 +155,6 @@ INLINE void gemv(const enum kind kind, int64_t k, const float *a, const float *b
 #pragma GCC unroll 4
     for (int u = 0; u < 4; u++) {
       const float *r = b + u * 2 * VW;
-      _mm_prefetch((const char *)(r + GEMV_AHEAD), _MM_HINT_T0);
-      if (VW == 16) _mm_prefetch((const char *)(r + GEMV_AHEAD + LINE), _MM_HINT_T0);
       gemv_step(kind, a + u * per, r, acc[u]);
     }
   }

@@ -24,11 +24,9 @@ enum { TILE_ROWS = 6 };
 #define FOR_ROWS(M) M(1) M(2) M(3) M(4) M(5) M(6)
 #endif
 
-/* `scale` NULL: C is overwritten, or added to if `load`; else C is multiplied by scale[row] first.
- * `ahead`: distance in floats at which B is prefetched into L1 (0: not). */
+/* `scale` NULL: C is overwritten, or added to if `load`; else C is multiplied by scale[row] first. */
 INLINE void tile(const int rows, const int cols, int64_t k, const float *a, int64_t as, int64_t ar,
-                 const float *b, int64_t bs, float *c, int64_t ldc, bool load, const float *scale,
-                 const int ahead) {
+                 const float *b, int64_t bs, float *c, int64_t ldc, bool load, const float *scale) {
   vf acc[14][8];
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++)
@@ -41,10 +39,7 @@ INLINE void tile(const int rows, const int cols, int64_t k, const float *a, int6
   for (int64_t p = 0; p < k; p++) {
     vf bv[8];
 #pragma GCC unroll 8
-    for (int j = 0; j < cols; j++) {
-      bv[j] = v_load(b + j * VW);
-      if (ahead && j * VW % 16 == 0) _mm_prefetch((const char *)(b + ahead + j * VW), _MM_HINT_T0);
-    }
+    for (int j = 0; j < cols; j++) bv[j] = v_load(b + j * VW);
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
       vf x = v_set1(a[i * ar]);
@@ -61,8 +56,7 @@ INLINE void tile(const int rows, const int cols, int64_t k, const float *a, int6
 }
 
 /* One row times B [k][2*VW] (row distance bs): four partial sums per column hide the latency. */
-INLINE void row_tile(int64_t k, const float *a, const float *b, int64_t bs, float *c,
-                     const int ahead) {
+INLINE void row_tile(int64_t k, const float *a, const float *b, int64_t bs, float *c) {
   vf acc[4][2];
 #pragma GCC unroll 4
   for (int u = 0; u < 4; u++) acc[u][0] = acc[u][1] = v_zero();
@@ -72,10 +66,6 @@ INLINE void row_tile(int64_t k, const float *a, const float *b, int64_t bs, floa
     for (int u = 0; u < 4; u++) {
       vf x = v_set1(a[p + u]);
       const float *r = b + (p + u) * bs;
-      if (ahead) {
-        _mm_prefetch((const char *)(r + ahead), _MM_HINT_T0);
-        if (VW == 16) _mm_prefetch((const char *)(r + ahead + 16), _MM_HINT_T0);
-      }
       acc[u][0] = v_fma(x, v_load(r), acc[u][0]);
       acc[u][1] = v_fma(x, v_load(r + VW), acc[u][1]);
     }

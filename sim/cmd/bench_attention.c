@@ -81,6 +81,48 @@ static void bench_decode(bool json, int threads, enum celslm_kdtype t, int hd, i
   free(q), free(o);
 }
 
+/* A decode step of a batch that shares a context: read once and merged with each sequence's own
+ * tokens, beside caches that each hold context and own tokens. */
+static void bench_merged(bool json, int threads, enum celslm_kdtype t, int hd, int group) {
+  enum { HEADS = 8, BATCH = 8, CONTEXT = 2048, OWN = 128, REPEATS = 25 };
+  celslm_kv *context = filled(t, HEADS, hd, CONTEXT), *own[BATCH], *whole[BATCH];
+  bool ok = context;
+  for (int b = 0; b < BATCH; b++) {
+    own[b] = filled(t, HEADS, hd, OWN);
+    whole[b] = filled(t, HEADS, hd, CONTEXT + OWN);
+    ok = ok && own[b] && whole[b];
+  }
+  int64_t rows = (int64_t)BATCH * HEADS * group;
+  float *q = celslm_bench_random(rows * hd), *o = celslm_bench_random(rows * hd),
+        *part = celslm_bench_random(rows * hd), *lse = celslm_bench_random(2 * rows);
+  double merged[REPEATS], separate[REPEATS];
+  for (int r = 0; ok && r < REPEATS; r++) {
+    double start = celslm_bench_now();
+    celslm_attention_shared(context, BATCH, HEADS * group, q, o, lse);
+    celslm_attention_decode((const celslm_kv *const *)own, BATCH, HEADS * group, q, part,
+                            lse + rows);
+    celslm_attention_merge(rows, hd, o, lse, part, lse + rows, o, lse);
+    merged[r] = celslm_bench_now() - start;
+    start = celslm_bench_now();
+    celslm_attention_decode((const celslm_kv *const *)whole, BATCH, HEADS * group, q, o, NULL);
+    separate[r] = celslm_bench_now() - start;
+  }
+  if (ok) {
+    char name[96];
+    double step = celslm_bench_median(merged, REPEATS);
+    snprintf(name, sizeof name, "merged %dt %s hs=%d g=%d %d x (%d shared + %d)", threads,
+             celslm_kdtype_name(t), hd, group, BATCH, CONTEXT, OWN);
+    celslm_bench_report(json, name, 1e-3 / step, "k steps/s", "separate caches",
+                        celslm_bench_median(separate, REPEATS) / step, 2.0);
+  }
+  celslm_kv_free(context);
+  for (int b = 0; b < BATCH; b++) {
+    celslm_kv_free(own[b]);
+    celslm_kv_free(whole[b]);
+  }
+  free(q), free(o), free(part), free(lse);
+}
+
 void celslm_bench_attention(bool json, int threads, const float *big) {
   static const enum celslm_kdtype types[] = {CELSLM_K_F32, CELSLM_K_F16, CELSLM_K_BF16,
                                              CELSLM_K_I8};
@@ -94,6 +136,7 @@ void celslm_bench_attention(bool json, int threads, const float *big) {
       for (int g = 1; g <= 4; g += 3) {
         bench_decode(json, threads, types[t], hd, g, 1024, big);
         bench_decode(json, threads, types[t], hd, g, 16384, big);
+        bench_merged(json, threads, types[t], hd, g);
       }
     }
 }

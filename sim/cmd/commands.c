@@ -10,6 +10,7 @@ const celslm_command celslm_commands[] = {
     {"capacity", "find the highest load that meets the objectives", celslm_cmd_capacity},
     {"validate", "check a scenario and all that it names, without running it", celslm_cmd_validate},
     {"show", "print the summary of a results file", celslm_cmd_show},
+    {"cache", "compare a run's context stores with the best that could be", celslm_cmd_cache},
     {"report", "make one page about a results file", celslm_cmd_report},
     {"list", "list models, devices, strategies, codecs, channels, bands, loads", celslm_cmd_list},
     {"calibrate", "measure this machine's kernels and write its device profile",

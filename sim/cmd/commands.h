@@ -19,6 +19,7 @@ int celslm_cmd_sweep(int argc, char **argv);
 int celslm_cmd_validate(int argc, char **argv);
 int celslm_cmd_list(int argc, char **argv);
 int celslm_cmd_show(int argc, char **argv);
+int celslm_cmd_cache(int argc, char **argv);
 int celslm_cmd_report(int argc, char **argv);
 int celslm_cmd_capacity(int argc, char **argv);
 int celslm_cmd_calibrate(int argc, char **argv);

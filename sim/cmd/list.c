@@ -3,6 +3,7 @@
 #include "load/load.h"
 #include "net/radio/channel.h"
 #include "serve/waiting.h"
+#include "share/cache.h"
 #include "share/codec.h"
 #include "strategy/system.h"
 
@@ -14,7 +15,7 @@
 
 static void strategies(void) {
   for (const celslm_strategy *const *s = celslm_strategies; *s; s++)
-    printf("%-12s %s (%s)\n", (*s)->name, (*s)->summary, (*s)->paper);
+    printf("%-13s %s (%s)\n", (*s)->name, (*s)->summary, (*s)->paper);
 }
 
 static void codecs(void) {
@@ -29,6 +30,18 @@ static void codecs(void) {
 static void schedulers(void) {
   for (const celslm_policy *const *p = celslm_policies; *p; p++)
     printf("%-12s %s (%s)\n", (*p)->name, (*p)->summary, (*p)->source);
+}
+
+static void caches(void) {
+  puts("<cache eviction=...>: what goes first when an engine's context_memory is full");
+  for (const celslm_eviction *const *c = celslm_evictions; *c; c++)
+    printf("  %-12s %s (%s)\n", (*c)->name, (*c)->summary, (*c)->source);
+  puts("<cache admission=...>: what is let in");
+  for (const celslm_admission *const *c = celslm_admissions; *c; c++)
+    printf("  %-12s %s (%s)\n", (*c)->name, (*c)->summary, (*c)->source);
+  puts("<cache partial=\"yes\">: what goes loses its deepest layers first\n"
+       "<cache disk= disk_read= disk_write=>: what is pushed out is kept on the host's disk\n"
+       "`celslm cache RESULTS.h5` compares a run's hits with the best that could be had");
 }
 
 static void channels(void) {
@@ -145,6 +158,7 @@ static const struct {
     {"strategies", "ways to serve requests", strategies},
     {"schedulers", "who is served first in an engine", schedulers},
     {"codecs", "encodings of context KV", codecs},
+    {"caches", "how engines keep contexts: eviction, admission, disk", caches},
     {"channels", "radio propagation models", channels},
     {"loads", "what a <workload> can be", loads},
     {"bands", "carriers for cells in platforms/bands: power, gains, numerology, pattern", bands},

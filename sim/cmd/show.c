@@ -64,6 +64,7 @@ static const line lines[] = {
     {"requests completed", RATE, FIELD(throughput)},
     {"goodput", RATE, FIELD(goodput)},
     {"within the objectives", SHARE, FIELD(slo_share)},
+    {"answers that are right", SHARE, FIELD(quality)},
     {"output tokens", RATE, FIELD(token_throughput)},
     {"completed past a deadline", COUNT, FIELD(late)},
     {"fairness between tenants", NUMBER, FIELD(fairness)},
@@ -127,6 +128,7 @@ static const char help[] =
     "  in batches, in queues, KV blocks: means of the samples that <results sample> asks for.\n"
     "  With several classes of requests, a table of classes follows for each strategy.\n"
     "  goodput: requests per second that met every objective of the scenario's <slo>.\n"
+    "  answers that are right: by the scenario's <correctness>; - without one.\n"
     "  95 % interval: where the true mean lies, as far as this run can tell (20 batch means).\n"
     "    Two strategies whose intervals overlap are not told apart: simulate longer.\n"
     "  what TTFT is made of: the parts add up to the mean TTFT. 'hidden by overlap' is time in\n"

@@ -59,6 +59,8 @@ static celslm_profile *new_profile(const celslm_calibration *c) {
   p->layer_source = celslm_strdup(no_scheduler);
   p->sequence_source = celslm_strdup(no_scheduler);
   p->curve_dtype = CELSLM_F32;
+  p->small[CELSLM_SMALL_ROPE] = CELSLM_SMALL_APART;
+  p->small[CELSLM_SMALL_GATE] = p->small[CELSLM_SMALL_RESIDUAL] = CELSLM_SMALL_FUSED;
   return p;
 }
 

@@ -148,12 +148,28 @@ static double product(const celslm_cost *c, celslm_op_kind kind, double n, doubl
                     op.weight_bytes + op.activation_bytes + op.kv_bytes, few);
 }
 
+/* The small operations of a layer, those that the profile tells apart. */
+static double small_ops(const celslm_cost *c, double n) {
+  static const celslm_op_kind ops[] = {CELSLM_OP_ROPE, CELSLM_OP_GATE, CELSLM_OP_RESIDUAL};
+  static const int times[] = {1, 1, 2};
+  const celslm_curve *k = &c->curves[CELSLM_CURVE_ELEMENTWISE];
+  double seconds = 0;
+  for (int i = 0; i < CELSLM_SMALL_OPS; i++) {
+    if (c->profile->small[i] == CELSLM_SMALL_WITHIN) continue;
+    bool fused = c->profile->small[i] == CELSLM_SMALL_FUSED;
+    celslm_op op = (fused ? celslm_op_fused : celslm_op_dense)(&c->shape, ops[i], n);
+    if (op.flops > 0) seconds += times[i] * (celslm_cost_op(c, &op) - (fused ? k->latency : 0));
+  }
+  return seconds;
+}
+
 double celslm_cost_layer(const celslm_cost *c, double n) {
   if (n <= 0) return 0;
   double few = few_rows(&c->curves[CELSLM_CURVE_GEMM], n);
   return c->layer + c->reduce_latency + n * c->reduce_byte + 2 * dense(c, CELSLM_OP_NORM, n) +
          product(c, CELSLM_OP_QKV, n, few) + product(c, CELSLM_OP_OUTPUT, n, few) +
-         product(c, CELSLM_OP_MLP_IN, n, few) + product(c, CELSLM_OP_MLP_OUT, n, few);
+         product(c, CELSLM_OP_MLP_IN, n, few) + product(c, CELSLM_OP_MLP_OUT, n, few) +
+         small_ops(c, n);
 }
 
 double celslm_cost_embed(const celslm_cost *c, double n) {

@@ -39,8 +39,9 @@ void celslm_cost_split(celslm_cost *c, int n, double bandwidth, double latency);
 double celslm_curve_time(const celslm_curve *k, double flops, double bytes, double rows);
 double celslm_cost_op(const celslm_cost *c, const celslm_op *op); /* s */
 
-double celslm_cost_layer(const celslm_cost *c,
-                         double tokens); /* one layer's projections, MLP, norms + its overhead */
+double celslm_cost_layer(
+    const celslm_cost *c,
+    double tokens); /* one layer's projections, MLP, norms, small operations + its overhead */
 double celslm_cost_embed(const celslm_cost *c, double tokens);
 double celslm_cost_head(const celslm_cost *c,
                         double outputs); /* last norm and LM head; 0 outputs: 0 */

@@ -1,8 +1,8 @@
 #include "model/ops.h"
 
 static const char *const names[] = {
-    "embed",  "norm",    "qkv", "prefill-attention", "decode-attention", "output",
-    "mlp-in", "mlp-out", "head"};
+    "embed", "norm", "qkv",  "prefill-attention", "decode-attention", "output", "mlp-in", "mlp-out",
+    "head",  "rope", "gate", "residual"};
 
 const char *celslm_op_name(celslm_op_kind k) {
   return names[k];
@@ -12,6 +12,9 @@ celslm_curve_kind celslm_op_curve(celslm_op_kind k) {
   switch (k) {
   case CELSLM_OP_EMBED:
   case CELSLM_OP_NORM:
+  case CELSLM_OP_ROPE:
+  case CELSLM_OP_GATE:
+  case CELSLM_OP_RESIDUAL:
     return CELSLM_CURVE_ELEMENTWISE;
   case CELSLM_OP_PREFILL:
     return CELSLM_CURVE_PREFILL;
@@ -38,6 +41,22 @@ static celslm_op product(const celslm_shape *s, celslm_op_kind kind, double n, d
                      .activation_bytes = n * (in + out) * s->activation_bytes};
 }
 
+/* So many FLOPs and moved numbers for each of `width` elements of n rows. */
+static celslm_op small(const celslm_shape *s, celslm_op_kind kind, double n, double width,
+                       double flops, double moves) {
+  return (celslm_op){.kind = kind,
+                     .rows = n,
+                     .flops = flops * n * width,
+                     .activation_bytes = moves * n * width * s->activation_bytes};
+}
+
+celslm_op celslm_op_fused(const celslm_shape *s, celslm_op_kind kind, double n) {
+  celslm_op op = celslm_op_dense(s, kind, n);
+  /* Of what it moves alone, the kernel before it has one operand at hand and writes the result. */
+  op.activation_bytes *= kind == CELSLM_OP_ROPE ? 0 : 1.0 / 3;
+  return op;
+}
+
 celslm_op celslm_op_dense(const celslm_shape *s, celslm_op_kind kind, double n) {
   const celslm_model *m = s->model;
   double d = (double)m->hidden, h = (double)m->head_dim, H = (double)m->heads,
@@ -62,6 +81,12 @@ celslm_op celslm_op_dense(const celslm_shape *s, celslm_op_kind kind, double n) 
     return product(s, kind, n, f, d);
   case CELSLM_OP_HEAD:
     return product(s, kind, n, d, (double)m->vocabulary);
+  case CELSLM_OP_ROPE:
+    return small(s, kind, n, m->absolute_positions ? 0 : (H + K) * h, 3, 2);
+  case CELSLM_OP_GATE:
+    return small(s, kind, n, m->gated ? f : 0, 4, 3);
+  case CELSLM_OP_RESIDUAL:
+    return small(s, kind, n, d, 1, 3);
   default:
     return (celslm_op){.kind = kind};
   }

@@ -11,6 +11,11 @@
  * reads 2 K h k (read tokens)
  *             - a context shared by several sequences is attended by each and read once -
  *   norms     2 per layer (and one at the end): read and write n d a
+ *   RoPE      queries and keys are rotated in place (none with learned positions): 3 n (H+K) h
+ *             FLOPs, reads and writes n (H+K) h a
+ *   gate      y = silu(gate) up: 4 n f FLOPs, reads 2 n f a, writes n f a
+ *   residual  2 per layer: n d FLOPs, reads 2 n d a, writes n d a
+ *             - both, as part of the product before them: it reads the other operand once more -
  * and once per pass: embedding n d w read; head 2 n_out d V FLOPs and d V w bytes.
  * Activations move once in and once out of each op. */
 #ifndef CELSLM_MODEL_OPS_H
@@ -29,6 +34,9 @@ typedef enum celslm_op_kind {
   CELSLM_OP_MLP_IN,
   CELSLM_OP_MLP_OUT,
   CELSLM_OP_HEAD,
+  CELSLM_OP_ROPE, /* these three: celslm_small, profile.h */
+  CELSLM_OP_GATE,
+  CELSLM_OP_RESIDUAL,
   CELSLM_OP_KINDS
 } celslm_op_kind;
 
@@ -50,6 +58,8 @@ celslm_shape celslm_shape_of(const celslm_model *m, celslm_dtype weights, celslm
 
 /* One op of one layer (or of the pass, for EMBED and HEAD) over n rows. Not for attention. */
 celslm_op celslm_op_dense(const celslm_shape *s, celslm_op_kind kind, double n);
+/* ROPE, GATE or RESIDUAL as part of a kernel before it: what it adds to that kernel's work. */
+celslm_op celslm_op_fused(const celslm_shape *s, celslm_op_kind kind, double n);
 /* Attention of one layer. */
 celslm_op celslm_op_prefill(const celslm_shape *s, double new_tokens, double past);
 celslm_op celslm_op_decode(const celslm_shape *s, double sequences, double attended, double read);

@@ -21,6 +21,11 @@ static const char *const sources[] = {
     [CELSLM_CONTEXT_HIT] = "hit",       [CELSLM_CONTEXT_FETCHED] = "fetched",
     [CELSLM_CONTEXT_JOINED] = "joined", NULL};
 
+static const char *const verdicts[] = {[CELSLM_WRONG] = "wrong",
+                                       [CELSLM_RIGHT] = "right",
+                                       [CELSLM_NOT_MEASURED] = "not measured",
+                                       NULL};
+
 #define REQUEST(field, units, description) COLUMN(celslm_request_row, field, units, description)
 const celslm_column celslm_request_columns[] = {
     REQUEST(strategy, "1", strategy),
@@ -30,6 +35,9 @@ const celslm_column celslm_request_columns[] = {
     NAMED(celslm_request_row, context_source, "1", sources,
           "where the KV of its shared context came from: it has none; recomputed with its own "
           "prefill; a hit in the engine's store; fetched for it; joined to a fetch another began"),
+    NAMED(celslm_request_row, correct, "1", verdicts,
+          "whether its answer is right, by the scenario's <correctness> of the model that gave it; "
+          "not measured without one, or without an answer"),
     REQUEST(id, "1",
             "number of the request in order of arrival; where users wait for answers (sessions, "
             "closed loops) session and turn tell it in every strategy"),
@@ -147,11 +155,17 @@ const celslm_column celslm_context_columns[] = {
     CONTEXT(engine, "1", "engine whose store it is"),
     CONTEXT(context, "1", "shared context"),
     CONTEXT(tokens, "token", "length of the context"),
+    CONTEXT(requests, "1", "requests that wanted it there"),
     CONTEXT(hits, "1", "requests that found its KV in the store"),
     CONTEXT(fetches, "1", "times its KV was fetched"),
     CONTEXT(joins, "1", "requests that waited for a fetch another had begun"),
     CONTEXT(evictions, "1", "times its KV was put out to make room"),
+    CONTEXT(refused, "1", "times the store's admission did not let it in"),
+    CONTEXT(partial_hits, "1", "loads that found its first layers still there"),
+    CONTEXT(spills, "1", "times it was written to the host's disk"),
     CONTEXT(bytes_fetched, "B", "KV moved to the engine over the network"),
+    CONTEXT(bytes, "B", "its KV, when all of it is in the store"),
+    CONTEXT(capacity, "B", "the engine's context_memory"),
 };
 const size_t celslm_context_n_columns = LENGTH(celslm_context_columns);
 
@@ -226,6 +240,8 @@ const celslm_column celslm_class_columns[] = {
     CLASS(goodput, "1/s", "requests that met every objective over the time after the warm-up"),
     CLASS(slo_share, "1",
           "share of the requests completed after the warm-up that met every objective"),
+    CLASS(quality, "1",
+          "share of the answers completed after the warm-up that are right; NaN: not measured"),
     LATENCIES(celslm_class_row),
     CLASS(itl_p50, "s", "time between tokens, median over all tokens (from a sketch)"),
     CLASS(itl_p95, "s", "time between tokens, 95th percentile (from a sketch)"),
@@ -248,6 +264,8 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(goodput, "1/s", "requests that met every objective over the time after the warm-up"),
     SUMMARY(slo_share, "1",
             "share of the requests completed after the warm-up that met every objective"),
+    SUMMARY(quality, "1",
+            "share of the answers completed after the warm-up that are right; NaN: not measured"),
     LATENCIES(celslm_summary_row),
     SUMMARY(itl_p50, "s", "time between tokens, median over all tokens (from a sketch)"),
     SUMMARY(itl_p95, "s", "time between tokens, 95th percentile (from a sketch)"),

@@ -25,12 +25,14 @@ typedef enum celslm_context_source {
   CELSLM_CONTEXT_JOINED    /* waited for a fetch (or computation) that another had started */
 } celslm_context_source;
 
+typedef enum celslm_correct { CELSLM_WRONG, CELSLM_RIGHT, CELSLM_NOT_MEASURED } celslm_correct;
+
 /* All times in s. The time to first token is the sum
  *   ttft = t_up + t_wait + t_cloud + t_comm + t_edge - t_hidden + t_down
  * where t_cloud, t_comm and t_edge are the paper's T_com_C, T_comm and T_com_E for this request and
  * t_hidden is how much of them overlapped. NaN where it does not apply or never happened. */
 typedef struct celslm_request_row {
-  uint8_t strategy, end, context_source;
+  uint8_t strategy, end, context_source, correct; /* correct: celslm_correct */
   uint32_t id, ue, cell, engine, context;
   uint32_t class, tenant, session, turn;
   uint32_t prompt_tokens, context_tokens, output_tokens; /* user prompt; shared context; generated */
@@ -99,8 +101,8 @@ extern const size_t celslm_host_n_columns;
 typedef struct celslm_context_row {
   uint8_t strategy;
   uint32_t engine, context, tokens;
-  int64_t hits, fetches, joins, evictions;
-  double bytes_fetched;
+  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills;
+  double bytes_fetched, bytes, capacity;
 } celslm_context_row;
 extern const celslm_column celslm_context_columns[];
 extern const size_t celslm_context_n_columns;
@@ -138,7 +140,7 @@ typedef struct celslm_class_row {
   uint32_t class, tenant, priority;
   int64_t arrived, completed, rejected, dropped, in_flight, preemptions, late;
   int64_t prompt_tokens, output_tokens;
-  double served, goodput, slo_share;
+  double served, goodput, slo_share, quality;
   double CELSLM_LATENCY(ttft), CELSLM_LATENCY(tpot), CELSLM_LATENCY(e2e);
   double CELSLM_LATENCY(queueing), CELSLM_LATENCY(normalised);
   double itl_p50, itl_p95, itl_p99; /* from the sketch */
@@ -155,6 +157,7 @@ typedef struct celslm_summary_row {
   double offered;    /* requests per s */
   double goodput;    /* requests per s that met every objective */
   double slo_share;  /* of the completed ones */
+  double quality;    /* share of right answers; NaN: not measured */
   double CELSLM_LATENCY(ttft), CELSLM_LATENCY(tpot), CELSLM_LATENCY(e2e);
   double CELSLM_LATENCY(queueing), CELSLM_LATENCY(normalised);
   double itl_p50, itl_p95, itl_p99; /* from the sketch */

@@ -304,6 +304,25 @@ static bool read_limits(const celslm_scenario *s, const celslm_element *e, celsl
                              c->name, swap, s->platform->file);
 }
 
+/* How contexts are kept; the policies are read by who has them. */
+static bool read_cache(const celslm_element *engine, celslm_engine_config *c, celslm_error *err) {
+  const celslm_element *e = c->cache = celslm_element_child(engine, "cache");
+  if (!e) return true;
+  if (!celslm_element_bool(e, "partial", false, &c->cache_partial, err) ||
+      !celslm_element_quantity(e, "disk", CELSLM_UNIT_BYTES, 0, INFINITY, 0, &c->disk, err))
+    return false;
+  bool rates =
+      celslm_element_attribute(e, "disk_read") || celslm_element_attribute(e, "disk_write");
+  if (!(c->disk > 0))
+    return !rates || celslm_element_fail(e, err,
+                                         "<cache> has disk_read or disk_write but no disk; give "
+                                         "disk, its capacity");
+  return celslm_element_quantity(e, "disk_read", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+                                 &c->disk_read, err) &&
+         celslm_element_quantity(e, "disk_write", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+                                 &c->disk_write, err);
+}
+
 static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,
                         celslm_error *err) {
   const int64_t most = 1 << 30;
@@ -353,7 +372,7 @@ static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engi
                                c->name, (long long)c->max_num_batched_tokens,
                                (long long)c->max_num_seqs);
   return read_parallelism(s, e, c, err) && read_pipeline(s, e, c, err) &&
-         read_placement(s, e, c, err) && read_limits(s, e, c, err) &&
+         read_placement(s, e, c, err) && read_limits(s, e, c, err) && read_cache(e, c, err) &&
          check_precision(s, e, c, err) && check_memory(s, e, c, err);
 }
 

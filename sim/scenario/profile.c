@@ -22,6 +22,13 @@ static const char *const curve_names[CELSLM_CURVES + 1] = {
     [CELSLM_CURVE_ELEMENTWISE] = "elementwise",
 };
 
+static const char *const small_names[CELSLM_SMALL_OPS] = {
+    [CELSLM_SMALL_ROPE] = "rope",
+    [CELSLM_SMALL_GATE] = "gate",
+    [CELSLM_SMALL_RESIDUAL] = "residual",
+};
+static const char *const way_names[] = {"within", "fused", "apart", NULL}; /* celslm_small_way */
+
 static const char *const overhead_names[] = {"step", "layer", "sequence", NULL};
 
 const char *celslm_curve_name(celslm_curve_kind k) {
@@ -132,6 +139,12 @@ static bool read_curves(const celslm_element *e, celslm_profile *p, celslm_error
     return celslm_element_fail(e, err,
                                "<curves dtype=\"%s\"> without a <peak> of that precision; give one",
                                celslm_dtype_name(p->curve_dtype));
+  for (int i = 0; i < CELSLM_SMALL_OPS; i++) {
+    int way;
+    if (!celslm_element_choice(e, small_names[i], way_names, CELSLM_SMALL_WITHIN, &way, err))
+      return false;
+    p->small[i] = (celslm_small_way)way;
+  }
   for (int i = 0; i < e->n_children; i++)
     if (!read_curve(&e->children[i], p, err)) return false;
   for (int k = 0; k < CELSLM_CURVES; k++)
@@ -447,7 +460,10 @@ static void write_profile(FILE *f, const celslm_profile *p) {
     put(f, " source=", p->link_source);
     fputs("/>\n", f);
   }
-  fprintf(f, "  <curves dtype=\"%s\">\n", celslm_dtype_name(p->curve_dtype));
+  fprintf(f, "  <curves dtype=\"%s\"", celslm_dtype_name(p->curve_dtype));
+  for (int i = 0; i < CELSLM_SMALL_OPS; i++)
+    if (p->small[i]) fprintf(f, " %s=\"%s\"", small_names[i], way_names[p->small[i]]);
+  fputs(">\n", f);
   for (int k = 0; k < CELSLM_CURVES; k++) write_curve(f, curve_names[k], &p->curves[k]);
   fputs("  </curves>\n", f);
   write_extras(f, p);

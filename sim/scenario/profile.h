@@ -40,6 +40,19 @@ typedef struct celslm_curve {
   char *source;
 } celslm_curve;
 
+/* The small operations of a layer, and how a runtime does them. */
+typedef enum celslm_small_op {
+  CELSLM_SMALL_ROPE,
+  CELSLM_SMALL_GATE,
+  CELSLM_SMALL_RESIDUAL,
+  CELSLM_SMALL_OPS
+} celslm_small_op;
+typedef enum celslm_small_way {
+  CELSLM_SMALL_WITHIN, /* not told apart: in what the curves or overheads were fitted to */
+  CELSLM_SMALL_FUSED,  /* in the kernel before it, which it makes longer */
+  CELSLM_SMALL_APART   /* a kernel of its own */
+} celslm_small_way;
+
 /* A format of stored weights (q4_k_m, int4 ...) whose kernels differ from those of the curves. */
 typedef struct celslm_weight_format {
   char *name;
@@ -84,6 +97,7 @@ typedef struct celslm_profile {
   /* curves measured or assumed at `curve_dtype`; other precisions scale flop_rate by the peaks */
   celslm_dtype curve_dtype;
   celslm_curve curves[CELSLM_CURVES];
+  celslm_small_way small[CELSLM_SMALL_OPS];
   /* Kernel times that stand in for the curves where the weights and KV have 16 bits; NULL: none. */
   char *table_file, *table_source; /* as written: relative to the profile */
   celslm_table_profile *table;

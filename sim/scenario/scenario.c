@@ -133,7 +133,9 @@ static bool read_scenario(celslm_scenario *s, celslm_xml *x, const celslm_scenar
          celslm_read_engines(s, celslm_element_child(root, "engines"), err) &&
          (!contexts || celslm_read_contexts(s, contexts, err)) &&
          celslm_read_radio(s, celslm_element_child(root, "radio"), err) &&
-         celslm_read_workloads(s, root, err) && celslm_read_strategies(s, root, err) &&
+         celslm_read_workloads(s, root, err) &&
+         celslm_read_correctness(s, celslm_element_child(root, "correctness"), err) &&
+         celslm_read_strategies(s, root, err) &&
          celslm_read_faults(s, celslm_element_child(root, "faults"),
                             celslm_element_child(root, "wires"), err) &&
          read_slo(&s->slo, celslm_element_child(root, "slo"), err) &&
@@ -226,6 +228,7 @@ void celslm_scenario_free(celslm_scenario *s) {
   free(s->tenants);
   free(s->prices.quality);
   free(s->radio.ues);
+  free(s->correctness.accuracy);
   free(s->faults.faults);
   free(s->faults.wires);
   celslm_element_free(s->root);

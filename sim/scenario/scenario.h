@@ -8,6 +8,7 @@
 #ifndef CELSLM_SCENARIO_SCENARIO_H
 #define CELSLM_SCENARIO_SCENARIO_H
 
+#include "scenario/correctness.h"
 #include "scenario/element.h"
 #include "scenario/faults.h"
 #include "scenario/model.h"
@@ -56,6 +57,9 @@ typedef struct celslm_engine_config {
   double fixed_iteration;   /* s; NaN: iterations cost what the op list says. Otherwise every
                                iteration takes exactly this long: for queueing-theory checks */
   const celslm_element *scheduler; /* child of <scheduler>; NULL: first come, first served */
+  const celslm_element *cache; /* <cache>, for its policies; NULL: the defaults (share/cache.h) */
+  bool cache_partial;          /* contexts that go lose their deepest layers first */
+  double disk, disk_read, disk_write; /* B, B/s: where they go; disk 0: nowhere */
   const char *file;
   int line;
 } celslm_engine_config;
@@ -129,6 +133,7 @@ typedef struct celslm_scenario {
   int n_tenants;
   celslm_strategy_config *strategies; /* several: a comparison, each run by itself on the same load */
   int n_strategies;
+  celslm_correctness_config correctness;
   celslm_faults_config faults;
   celslm_slo_config slo;
   celslm_prices_config prices;

@@ -12,6 +12,7 @@ bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, cels
 bool celslm_read_contexts(celslm_scenario *s, const celslm_element *contexts, celslm_error *err);
 bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_error *err);
 bool celslm_read_workloads(celslm_scenario *s, const celslm_element *root, celslm_error *err);
+bool celslm_read_correctness(celslm_scenario *s, const celslm_element *e, celslm_error *err);
 bool celslm_read_faults(celslm_scenario *s, const celslm_element *faults,
                         const celslm_element *wires, celslm_error *err);
 /* `prices` may be NULL. */

@@ -200,6 +200,8 @@ void celslm_engine_abort(celslm_engine *e);
 void celslm_engine_withdraw(celslm_engine *e, celslm_job *job);
 
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
+/* What its passes cost; of a pipeline, what they would on its first host alone. */
+const celslm_cost *celslm_engine_cost(const celslm_engine *e);
 int64_t celslm_engine_blocks(const celslm_engine *e);
 /* At the end of a run: counts the iterations that are over of a jump, and hands the span being
  * drawn to the hook. */

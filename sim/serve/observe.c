@@ -81,3 +81,7 @@ void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row) {
   }
   if (e->n_lanes) row->busy /= e->n_lanes; /* a batch is in one stage of so many at a time */
 }
+
+const celslm_cost *celslm_engine_cost(const celslm_engine *e) {
+  return &e->stages[0]->cost;
+}

@@ -1,5 +1,7 @@
 #include "share/site.h"
 
+#include "share/disk.h"
+
 #include <stdlib.h>
 
 /* ---- computed on the spot -------------------------------------------------------------------- */
@@ -117,6 +119,33 @@ bool celslm_site_can_hold(const celslm_site *site, int context) {
   int64_t room =
       celslm_engine_blocks(site->engine) * celslm_engine_configuration(site->engine)->block_size;
   return celslm_store_could_hold(site->store, e) && e->shared.tokens <= room;
+}
+
+/* ---- what it has ----------------------------------------------------------------------------- */
+
+static void read_disk(celslm_site *site, int context, double bytes, celslm_waiter *w) {
+  celslm_disk_read(celslm_store_disk(site->store), context, bytes, w);
+}
+
+bool celslm_site_open_store(celslm_site *site, const celslm_scenario *s,
+                            const celslm_engine_config *c, double bytes_per_token,
+                            celslm_error *err) {
+  celslm_cache_config cache;
+  if (!celslm_cache_read(c, &cache, err)) return false;
+  celslm_disk *disk = NULL;
+  if (c->disk > 0) {
+    disk = celslm_disk_new(site->net, s->n_contexts, c->disk, c->disk_read, c->disk_write);
+    site->read_disk = read_disk;
+  }
+  site->store = celslm_store_new(s, c->context_memory, bytes_per_token, (int)site->model->layers,
+                                 &cache, disk);
+  return true;
+}
+
+void celslm_site_close_store(celslm_site *site) {
+  celslm_disk *disk = site->store ? celslm_store_disk(site->store) : NULL;
+  celslm_store_free(site->store);
+  celslm_disk_free(disk);
 }
 
 bool celslm_site_preload(celslm_site *site, int context) {

@@ -40,6 +40,12 @@ void celslm_site_unwatch(celslm_entry *e,
 /* Whether the store and the engine's KV blocks are large enough for this context. */
 bool celslm_site_can_hold(const celslm_site *site, int context);
 
+/* Its store and, where <cache> says so, its disk. */
+bool celslm_site_open_store(celslm_site *site, const celslm_scenario *s,
+                            const celslm_engine_config *c, double bytes_per_token,
+                            celslm_error *err);
+void celslm_site_close_store(celslm_site *site);
+
 /* Makes a context resident without cost: a warm start. False: no room. */
 bool celslm_site_preload(celslm_site *site, int context);
 

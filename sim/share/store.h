@@ -1,15 +1,20 @@
 /* store.h - the context KV that an engine's host holds, in bounded memory.
  *
  * An entry is absent, loading (its bytes are reserved, its layers arrive or are computed) or
- * resident. Pinned entries (in use, or loading) are never evicted; among the others the least
- * recently used goes first. Whoever wants an entry that is loading waits on it: one load serves all
- * (single flight).
+ * resident. Pinned entries (in use, or loading) are never evicted; which of the others goes first
+ * says the store's policy (cache.h). Where entries may shrink, the one that is to go loses its
+ * deepest layers first, as many as needed: it is absent then, but its first `held` layers are kept,
+ * and a load has only to bring the others. Whoever wants an entry that is loading waits on it: one
+ * load serves all (single flight).
  *
- * Invariant: used = sum of bytes over loading and resident entries <= capacity. */
+ * Invariants: used = sum of the layers that entries hold, all of one that is loading, <= capacity;
+ * held = all for resident ones; at rest, in the heap, are exactly those that hold layers and are
+ * not pinned. */
 #ifndef CELSLM_SHARE_STORE_H
 #define CELSLM_SHARE_STORE_H
 
 #include "serve/engine.h"
+#include "share/cache.h"
 
 typedef enum celslm_residence { CELSLM_ABSENT, CELSLM_LOADING, CELSLM_RESIDENT } celslm_residence;
 
@@ -43,20 +48,37 @@ typedef struct celslm_entry {
   bool doomed;              /* to go when it is unpinned */
   celslm_residence residence;
   int pins;
-  double bytes;
-  struct celslm_entry *older, *newer; /* among resident and unpinned ones */
+  double bytes;        /* of all layers */
+  int64_t layer_bytes; /* of one, rounded up */
+  int held;            /* layers 0..held-1 are in memory; of one that is loading: were, before */
+  int slot;            /* in the heap of those at rest, from 1; 0: it is not */
+  double worth;
+  uint64_t rested; /* its number in the order of coming to rest */
+  double fame;     /* how often requests wanted it; fades where the admission forgets */
+  double seconds;  /* that its last load took; 0: it never was */
   celslm_waiter *waiting, *waiting_last;
-  int64_t hits, fetches, joins, evictions;
+  int64_t hits, fetches, joins, evictions, requests, refused, spills, partial_hits;
   double bytes_fetched;
 } celslm_entry;
 
 typedef struct celslm_store celslm_store;
 
-/* Entries for the scenario's contexts; `bytes_per_token` of the engine's model and KV precision. */
-celslm_store *celslm_store_new(const celslm_scenario *s, double capacity, double bytes_per_token);
+struct celslm_disk;
+
+/* Entries for the scenario's contexts; `bytes_per_token` of the engine's model, which has so many
+ * layers, at its KV precision. `disk`: where whole entries go that are pushed out; NULL: nowhere.
+ * Both outlive the store. */
+celslm_store *celslm_store_new(const celslm_scenario *s, double capacity, double bytes_per_token,
+                               int layers, const celslm_cache_config *cache,
+                               struct celslm_disk *disk);
 void celslm_store_free(celslm_store *s);
 celslm_entry *celslm_store_entry(celslm_store *s, int context);
 
+/* A request wants this entry: counted, for the policies. */
+void celslm_store_request(celslm_store *s, celslm_entry *e);
+/* Whether the admission lets it in, if it is absent: by what would go for it. Asked by who serves
+ * requests, before a claim; who is asked for KV by others, or loads ahead, does not ask. */
+bool celslm_store_admits(celslm_store *s, celslm_entry *e);
 /* absent -> loading, pinned once for the loader, evicting what must go. False: there is no room. */
 bool celslm_store_claim(celslm_store *s, celslm_entry *e);
 /* loading -> resident (or absent if !ok); releases the loader's pin and calls who waits, in order.
@@ -65,13 +87,20 @@ void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool o
 void celslm_store_wait(celslm_entry *e, celslm_waiter *w);
 void celslm_store_unwait(celslm_entry *e, celslm_waiter *w); /* no-op if it does not wait */
 void celslm_store_pin(celslm_store *s, celslm_entry *e);
-void celslm_store_unpin(celslm_store *s, celslm_entry *e); /* becomes the most recently used */
+void celslm_store_unpin(celslm_store *s, celslm_entry *e); /* the last pin: it comes to rest */
 /* Calls w->then when something has been unpinned, so that a claim that failed may succeed now. */
 void celslm_store_wait_for_room(celslm_store *s, celslm_waiter *w);
 /* A crash: nothing is resident any more; what is still pinned goes when it is unpinned. Who loads
  * something is told by others (celslm_store_loaded). */
 void celslm_store_clear(celslm_store *s);
+/* What it holds of an entry is out of date, on the disk too. What is in use or loading goes when it
+ * is unpinned; `doomed` says so until then. */
+void celslm_store_invalidate(celslm_store *s, celslm_entry *e);
 bool celslm_store_could_hold(const celslm_store *s, const celslm_entry *e); /* if it were empty */
 double celslm_store_used(const celslm_store *s);
+double celslm_store_capacity(const celslm_store *s);
+/* The same contexts' whole copy on the disk. */
+bool celslm_store_on_disk(const celslm_store *s, const celslm_entry *e);
+struct celslm_disk *celslm_store_disk(const celslm_store *s); /* NULL: none */
 
 #endif

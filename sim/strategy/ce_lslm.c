@@ -7,10 +7,11 @@
  * (everything in it is in use) is recomputed at the edge as part of the prompt. */
 #include "share/fetch.h"
 #include "strategy/at_site.h"
+#include "strategy/gather.h"
 
 typedef struct options {
   bool pipeline, cloud_warm;
-  celslm_codec codec;
+  celslm_codec codec, plain; /* on the network; on disks */
   bool cloud_streaming, codec_overlap, whole;
   int64_t chunk;
   int after_handover; /* FROM_CLOUD ... */
@@ -22,7 +23,9 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   options *opt = o;
   static const char *const transfers[] = {"layers", "whole", NULL};
   int transfer;
-  if (!celslm_codec_read(e, "codec", &opt->codec, err) ||
+  const char *why;
+  if (!celslm_codec_parse("f16", &opt->plain, &why) ||
+      !celslm_codec_read(e, "codec", &opt->codec, err) ||
       !celslm_element_bool(e, "cloud_streaming", true, &opt->cloud_streaming, err) ||
       !celslm_element_bool(e, "codec_overlap", true, &opt->codec_overlap, err) ||
       !celslm_element_integer(e, "chunk", 0, 1 << 30, 0, &opt->chunk, err) ||
@@ -74,6 +77,13 @@ static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge
   plan.overlaps = opt->codec_overlap;
   plan.whole = opt->whole;
   plan.chunk = opt->chunk;
+  celslm_gathering gathering = {.edge = edge,
+                                .source = source,
+                                .context = context,
+                                .source_up = true,
+                                .codec = &opt->codec,
+                                .plain = &opt->plain};
+  celslm_gather(s, &gathering, &plan);
   double bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
   celslm_fetch(edge, context, &plan);
   celslm_plan_clear(&plan);
@@ -99,6 +109,7 @@ static void at_edge(celslm_request *r) {
     return;
   }
   celslm_entry *e = entry_of(r);
+  celslm_store_request(edge->store, e);
   if (e->residence == CELSLM_RESIDENT) {
     r->source = CELSLM_CONTEXT_HIT;
     e->hits++;
@@ -109,7 +120,7 @@ static void at_edge(celslm_request *r) {
     r->source = CELSLM_CONTEXT_JOINED;
     e->joins++;
   } else {
-    if (!celslm_store_claim(edge->store, e)) {
+    if (!celslm_store_admits(edge->store, e) || !celslm_store_claim(edge->store, e)) {
       celslm_serve_recomputing(r);
       return;
     }

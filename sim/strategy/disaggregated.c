@@ -8,6 +8,7 @@
  * engine's host until blocks are free there, in memory that is not accounted for. */
 #include "share/codec.h"
 #include "strategy/at_site.h"
+#include "strategy/engines.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,30 +26,18 @@ typedef struct options {
 /* The engines named in a list, which serve the same model as *model (-1: any so far). */
 static bool read_engines(const celslm_scenario *s, const celslm_element *e, const char *name,
                          int **list, int *n, int *model, celslm_error *err) {
-  char *names = celslm_strdup(celslm_element_attribute(e, name)), *rest = NULL;
-  bool ok = true;
-  *list = celslm_alloc((unsigned long)s->n_engines + 1, sizeof **list);
-  for (char *word = strtok_r(names, " ", &rest); ok && word; word = strtok_r(NULL, " ", &rest)) {
-    int i = 0;
-    while (i < s->n_engines && strcmp(s->engines[i].name, word)) i++;
-    if (i == s->n_engines)
-      ok = celslm_element_fail(e, err, "<%s> %s \"%s\" is not an engine; give names of <engines>",
-                               e->name, name, word);
-    else if (*n == s->n_engines)
-      ok = celslm_element_fail(e, err, "<%s> %s names an engine twice", e->name, name);
-    else if (*model >= 0 && s->engines[i].model != *model)
-      ok = celslm_element_fail(e, err,
-                               "<%s> engine \"%s\" serves %s, others %s; KV only moves between "
-                               "engines of one model",
-                               e->name, word, s->models[s->engines[i].model].name,
-                               s->models[*model].name);
-    if (!ok) break;
-    *model = s->engines[i].model;
-    (*list)[(*n)++] = i;
+  if (!celslm_engines_read(s, e, name, list, n, err)) return false;
+  for (int i = 0; i < *n; i++) {
+    const celslm_engine_config *c = &s->engines[(*list)[i]];
+    if (*model >= 0 && c->model != *model)
+      return celslm_element_fail(e, err,
+                                 "<%s> engine \"%s\" serves %s, others %s; KV only moves between "
+                                 "engines of one model",
+                                 e->name, c->name, s->models[c->model].name,
+                                 s->models[*model].name);
+    *model = c->model;
   }
-  free(names);
-  return ok && (*n || celslm_element_fail(e, err, "<%s> %s is empty; name at least one engine",
-                                          e->name, name));
+  return true;
 }
 
 static bool configure(void *to, const celslm_system *s, const celslm_element *e,

@@ -14,6 +14,9 @@
   X(early_exit)                                                                                    \
   X(layer_split)                                                                                   \
   X(sketch)                                                                                        \
+  X(routing)                                                                                       \
+  X(cascade)                                                                                       \
+  X(edge_cluster)                                                                                  \
   X(mixed)
 
 #define DECLARE(NAME) extern const celslm_strategy celslm_strategy_##NAME;

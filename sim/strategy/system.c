@@ -6,7 +6,7 @@
 
 /* ---- messages between a user and a site ------------------------------------------------------ */
 
-typedef enum way { WAY_UP, WAY_FIRST, WAY_LAST, WAY_QUEUE } way;
+typedef enum way { WAY_UP, WAY_ON, WAY_FIRST, WAY_LAST, WAY_QUEUE } way;
 
 typedef struct message {
   celslm_transfer wire;
@@ -14,6 +14,7 @@ typedef struct message {
   celslm_event timer;
   celslm_request *request;
   way way;
+  uint8_t attempt; /* the request's when it left */
   celslm_ns begun; /* the hop under way */
   struct message *next;
 } message;
@@ -27,6 +28,7 @@ static message *new_message(celslm_request *r, way w) {
     m = celslm_alloc(1, sizeof *m);
   m->request = r;
   m->way = w;
+  m->attempt = r->attempt;
   return m;
 }
 
@@ -49,7 +51,7 @@ static const celslm_user *user_of(const celslm_request *r) {
 }
 
 /* The host that a user's traffic goes through: the base station, or the edge host itself. */
-static int access_host(const celslm_request *r) {
+int celslm_access_host(const celslm_request *r) {
   const celslm_user *u = user_of(r);
   return u->cell < 0 ? u->host : r->system->scenario->platform->cells[u->cell].host;
 }
@@ -100,13 +102,14 @@ static void settle(celslm_request *r) {
 
 void celslm_drop(celslm_request *r, celslm_reason reason) {
   if (!r->reason) r->reason = (uint8_t)reason;
-  if (!r->job.owner) r->done = true; /* it has not reached an engine, and will not */
+  if (!r->job.owner && !r->between) r->done = true; /* it has not reached an engine, and will not */
   settle(r);
 }
 
 static void lose_message(message *m, celslm_reason reason) {
   celslm_request *r = m->request;
-  if (m->way != WAY_UP) r->messages--;
+  if (m->way == WAY_ON) r->between = false;
+  if (m->way > WAY_ON) r->messages--;
   drop_message(m);
   celslm_drop(r, reason);
 }
@@ -117,7 +120,10 @@ static void lost_in_air(void *self) {
 
 static void lost_on_wire(void *self) {
   const message *m = self;
-  bool crashed = m->request->system->sites[m->request->site].down;
+  const celslm_system *s = m->request->system;
+  bool crashed = s->sites[m->request->site].down;
+  for (int i = 0; m->way == WAY_ON && i < s->scenario->n_engines; i++)
+    crashed = crashed || (s->sites[i].host == m->wire.from && s->sites[i].down);
   lose_message(self, crashed ? CELSLM_REASON_HOST : CELSLM_REASON_LINK);
 }
 
@@ -137,8 +143,11 @@ static void prompt_arrived(void *self) {
   if (s->scenario->platform->hosts[host].role == CELSLM_CLOUD) r->to_cloud += m->wire.bytes;
   r->uploaded = celslm_net_now(s->net);
   drop_message(m);
+  r->between = false;
   if (s->sites[r->site].down)
     celslm_drop(r, CELSLM_REASON_HOST);
+  else if (r->reason)
+    celslm_drop(r, (celslm_reason)r->reason); /* a token was lost meanwhile */
   else
     r->then(r);
 }
@@ -148,8 +157,8 @@ static void prompt_in_cell(void *self) {
   celslm_system *s = m->request->system;
   const celslm_user *u = user_of(m->request);
   moved(m, CELSLM_SPAN_PROMPT, 2, u->cell);
-  send_wire(m, access_host(m->request), s->sites[m->request->site].host, prompt_bytes(m->request),
-            CELSLM_PROMPT, prompt_arrived);
+  send_wire(m, celslm_access_host(m->request), s->sites[m->request->site].host,
+            prompt_bytes(m->request), CELSLM_PROMPT, prompt_arrived);
 }
 
 void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r)) {
@@ -167,6 +176,50 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
   send_air(m, true, bytes, prompt_in_cell);
 }
 
+static double token_bytes(const celslm_request *r) {
+  const celslm_radio_config *c = &r->system->scenario->radio;
+  return c->bytes_per_token + c->packet_overhead;
+}
+
+/* Tokens between the first and the last one: counted, not raced (see system.h). */
+static void count_tokens(celslm_request *r, int32_t n) {
+  celslm_system *s = r->system;
+  const celslm_user *u = user_of(r);
+  if (n <= 0) return;
+  double bytes = n * token_bytes(r);
+  if (u->cell >= 0) s->bytes_down[u->cell] += bytes;
+  celslm_net_count(s->net, s->sites[r->site].host, celslm_access_host(r), (uint64_t)ceil(bytes),
+                   CELSLM_TOKENS);
+}
+
+void celslm_forward(celslm_request *r, int site, void (*then)(celslm_request *r)) {
+  celslm_system *s = r->system;
+  celslm_ns now = celslm_net_now(s->net);
+  celslm_site *from = &s->sites[r->site];
+  bool served = r->job.owner != NULL;
+  celslm_ns computing = served ? now - r->job.scheduled : 0;
+  bool in_cloud = s->scenario->platform->hosts[from->host].role == CELSLM_CLOUD;
+  *(in_cloud ? &r->before_cloud : &r->before_edge) += computing;
+  r->before_all += now - r->uploaded;
+  if (served && !r->held) count_tokens(r, r->output - 1);
+  if (r->entry) celslm_store_unpin(from->store, r->entry);
+  r->entry = NULL;
+  r->job = (celslm_job){.scheduled = -1, .preemptions = r->job.preemptions};
+  r->compute = r->hidden = r->loading_there = r->loading_here = r->moving = 0;
+  r->first_seen = r->last_seen = -1;
+  r->attempt++;
+  r->held = false;
+  r->between = true;
+  r->site = site;
+  r->then = then;
+  send_wire(new_message(r, WAY_ON), from->host, s->sites[site].host, prompt_bytes(r), CELSLM_PROMPT,
+            prompt_arrived);
+}
+
+celslm_verdicts celslm_judge(const celslm_request *r) {
+  return celslm_correctness_of(r->system->correctness, r->demand.session, r->demand.turn);
+}
+
 /* ---- down ------------------------------------------------------------------------------------ */
 
 static void token_seen(void *self) {
@@ -175,27 +228,23 @@ static void token_seen(void *self) {
   const celslm_user *u = user_of(r);
   if (u->cell >= 0) moved(m, CELSLM_SPAN_TOKENS, 2, u->cell);
   celslm_ns now = celslm_net_now(r->system->net);
-  if (m->way == WAY_FIRST) r->first_seen = now;
+  bool answer = m->attempt == r->attempt; /* else a token that another site's answer replaces */
+  if (answer && m->way == WAY_FIRST) r->first_seen = now;
   /* a last token that overtook the first one is of use when that is there too */
-  if (m->way == WAY_LAST || r->output == 1 || r->last_seen >= 0) r->last_seen = now;
+  if (answer && (m->way == WAY_LAST || r->output == 1 || r->last_seen >= 0)) r->last_seen = now;
   drop_message(m);
   r->messages--;
   settle(r);
-}
-
-static double token_bytes(const celslm_request *r) {
-  const celslm_radio_config *c = &r->system->scenario->radio;
-  return c->bytes_per_token + c->packet_overhead;
 }
 
 /* At a base station: the user's, or one that it has left meanwhile. */
 static void token_in_cell(void *self) {
   message *m = self;
   celslm_request *r = m->request;
-  if (m->wire.to == access_host(r))
+  if (m->wire.to == celslm_access_host(r))
     send_air(m, false, token_bytes(r), token_seen);
   else
-    send_wire(m, m->wire.to, access_host(r), token_bytes(r), CELSLM_TOKENS, token_in_cell);
+    send_wire(m, m->wire.to, celslm_access_host(r), token_bytes(r), CELSLM_TOKENS, token_in_cell);
 }
 
 static void send_token(celslm_request *r, way w) {
@@ -204,19 +253,8 @@ static void send_token(celslm_request *r, way w) {
   message *m = new_message(r, w);
   r->messages++;
   if (u->cell >= 0) s->bytes_down[u->cell] += token_bytes(r);
-  send_wire(m, s->sites[r->site].host, access_host(r), token_bytes(r), CELSLM_TOKENS,
+  send_wire(m, s->sites[r->site].host, celslm_access_host(r), token_bytes(r), CELSLM_TOKENS,
             u->cell < 0 ? token_seen : token_in_cell);
-}
-
-/* The tokens between the first and the last one: counted, not raced (see system.h). */
-static void count_tokens_between(celslm_request *r) {
-  celslm_system *s = r->system;
-  const celslm_user *u = user_of(r);
-  if (r->output <= 2) return;
-  double bytes = (r->output - 2) * token_bytes(r);
-  if (u->cell >= 0) s->bytes_down[u->cell] += bytes;
-  celslm_net_count(s->net, s->sites[r->site].host, access_host(r), (uint64_t)ceil(bytes),
-                   CELSLM_TOKENS);
 }
 
 /* ---- served ---------------------------------------------------------------------------------- */
@@ -250,15 +288,16 @@ void celslm_first_token(celslm_job *job) {
   celslm_request *r = job->self;
   r->first_site = r->site;
   break_down(r);
-  send_token(r, WAY_FIRST);
+  if (!r->held) send_token(r, WAY_FIRST);
 }
 
 void celslm_answered(celslm_request *r) {
   if (r->entry) celslm_store_unpin(r->system->sites[r->site].store, r->entry);
   r->done = true;
+  if (r->held) send_token(r, WAY_FIRST);
   if (r->output == 1) return; /* its first token is its last */
   send_token(r, WAY_LAST);
-  count_tokens_between(r);
+  count_tokens(r, r->output - 2);
 }
 
 /* It stands on no context any more, and is with no engine. */
@@ -279,7 +318,9 @@ static void on_aborted(celslm_job *job) {
 }
 
 static void on_done(celslm_job *job) {
-  celslm_answered(job->self);
+  celslm_request *r = job->self;
+  if (r->reason || !r->strategy->answered || r->strategy->answered(r->options, r))
+    celslm_answered(r);
 }
 
 static const celslm_job_owner owner = {
@@ -311,7 +352,7 @@ static void submit(celslm_request *r) {
   }
   if (celslm_engine_submit(site->engine, &r->job) == CELSLM_SUBMITTED) return;
   step_back(r);
-  celslm_reject(r);
+  if (!r->strategy->turned_away || !r->strategy->turned_away(r->options, r)) celslm_reject(r);
 }
 
 static void overhead_over(void *self) {
@@ -391,6 +432,7 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   *row = (celslm_request_row){
       .end = r->end,
       .context_source = r->source,
+      .correct = CELSLM_NOT_MEASURED,
       .id = r->id,
       .ue = r->user,
       .cell = u->cell < 0 ? UINT32_MAX : (uint32_t)u->cell,
@@ -410,6 +452,8 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
       .user_bytes_to_cloud = (double)r->to_cloud,
       .kv_bytes = r->kv_bytes,
   };
+  if (s->correctness && r->end == CELSLM_COMPLETED)
+    row->correct = celslm_judge(r).right[s->scenario->engines[r->site].model];
   double *unknown[] = {&row->queued,   &row->scheduled,  &row->first_token, &row->last_token,
                        &row->ttft,     &row->tpot,       &row->e2e,         &row->itl_max,
                        &row->queueing, &row->normalised, &row->t_up,        &row->t_wait,
@@ -423,16 +467,16 @@ void celslm_request_row_of(const celslm_request *r, celslm_request_row *row) {
   if (r->first_seen < 0) return;
   row->first_token = celslm_seconds(r->first_seen);
   row->ttft = celslm_seconds(r->first_seen - r->arrival);
-  row->t_up = celslm_seconds(r->uploaded - r->arrival);
+  row->t_up = celslm_seconds(r->uploaded - r->arrival - r->before_all);
   row->t_down = celslm_seconds(r->first_seen - j->first_token);
   bool in_cloud = s->scenario->platform->hosts[s->sites[r->first_site].host].role == CELSLM_CLOUD;
   celslm_ns here = r->compute + r->loading_here;
-  row->t_cloud = celslm_seconds(r->loading_there + (in_cloud ? here : 0));
-  row->t_edge = celslm_seconds(in_cloud ? 0 : here);
+  row->t_cloud = celslm_seconds(r->loading_there + (in_cloud ? here : 0) + r->before_cloud);
+  row->t_edge = celslm_seconds((in_cloud ? 0 : here) + r->before_edge);
   row->t_comm = celslm_seconds(r->moving);
   row->t_hidden = celslm_seconds(r->hidden);
   row->t_wait = celslm_seconds(j->first_token - r->uploaded - r->loading_there - r->moving - here +
-                               r->hidden);
+                               r->hidden + r->before_all - r->before_cloud - r->before_edge);
   if (r->end != CELSLM_COMPLETED) return;
   row->last_token = celslm_seconds(r->last_seen);
   row->e2e = celslm_seconds(r->last_seen - r->arrival);

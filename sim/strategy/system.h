@@ -15,6 +15,7 @@
 #ifndef CELSLM_STRATEGY_SYSTEM_H
 #define CELSLM_STRATEGY_SYSTEM_H
 
+#include "load/correctness.h"
 #include "load/load.h"
 #include "net/radio/ran.h"
 #include "record/request.h"
@@ -51,8 +52,12 @@ typedef struct celslm_request {
   bool done;           /* the engine has produced its last token, or will not */
   bool refused;        /* ... since it was rejected after its first token */
   bool failed_stream;  /* the context that it was to follow does not come */
-  uint64_t to_cloud;   /* B of user data that reached a cloud host */
-  double kv_bytes;     /* fetched on this request's behalf */
+  bool between;        /* on its way from a site to another */
+  bool held;           /* its tokens are kept back until the last one is there */
+  uint8_t attempt;     /* sites that had it before */
+  celslm_ns before_all, before_cloud, before_edge; /* ns at those sites; of them computing */
+  uint64_t to_cloud;                               /* B of user data that reached a cloud host */
+  double kv_bytes;                                 /* fetched on this request's behalf */
   void (*then)(struct celslm_request *r);
   celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
   void *handover;                        /* the strategy's */
@@ -71,6 +76,12 @@ typedef struct celslm_strategy {
                     celslm_error *err);
   void (*clear)(void *options); /* frees what options own; NULL: nothing */
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
+  /* All tokens are there: true, they are the answer; false, the strategy has sent the request to
+   * another site (celslm_forward), whose tokens will be. NULL: they are. */
+  bool (*answered)(const void *options, celslm_request *r);
+  /* Its site's engine does not take it: true, the strategy has sent it to another; false, it is
+   * rejected. NULL: it is. */
+  bool (*turned_away)(const void *options, celslm_request *r);
   void (*forget)(celslm_request *r); /* frees what it keeps for a request; NULL: nothing */
   /* A user has come to another edge (user->before was its site). NULL: nothing is to be done. */
   void (*moved)(const void *options, celslm_system *s, const celslm_user *user);
@@ -85,9 +96,10 @@ void celslm_strategy_close(const celslm_strategy *strategy, void *options);
 struct celslm_system {
   const celslm_scenario *scenario;
   celslm_net *net;
-  celslm_ns patience;            /* of messages whose way is cut: the scenario's */
-  celslm_ran *ran;               /* NULL: no radio; the first users are its users */
-  double *bytes_up, *bytes_down; /* by cell */
+  celslm_ns patience;              /* of messages whose way is cut: the scenario's */
+  celslm_correctness *correctness; /* NULL: not declared */
+  celslm_ran *ran;                 /* NULL: no radio; the first users are its users */
+  double *bytes_up, *bytes_down;   /* by cell */
   celslm_user *users;
   int n_users;
   celslm_site *sites;              /* by engine */
@@ -104,6 +116,12 @@ struct celslm_system {
 
 /* Sends the user's prompt to a site; then(r) when it is complete there. */
 void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r));
+/* Sends the prompt on from the request's site, whose engine has done with it, to another. What that
+ * site took counts as waiting and computing before the first token; its tokens are no answer. */
+void celslm_forward(celslm_request *r, int site, void (*then)(celslm_request *r));
+int celslm_access_host(const celslm_request *r); /* that its user's traffic goes through */
+/* Which models are right about it, and how hard it looks; the scenario must declare it. */
+celslm_verdicts celslm_judge(const celslm_request *r);
 /* Queues the request at its site's engine with `tokens` tokens to prefill, standing on `entry`
  * (NULL: on nothing; otherwise pinned for it until it ends), whose KV may still be on its way. */
 void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry);

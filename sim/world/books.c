@@ -228,7 +228,9 @@ void celslm_books_request(celslm_books *b, const celslm_request_row *r) {
   b->sources[r->context_source]++;
   b->user_bytes += r->user_bytes_to_cloud;
   b->kv_bytes += r->kv_bytes;
-  if (r->end == CELSLM_COMPLETED) b->quality += b->scenario->prices.quality[r->engine];
+  if (r->end == CELSLM_COMPLETED)
+    b->quality += r->correct == CELSLM_NOT_MEASURED ? b->scenario->prices.quality[r->engine]
+                                                    : r->correct == CELSLM_RIGHT;
   if (r->end != CELSLM_COMPLETED || r->arrival < b->scenario->results.warmup) return;
   const double parts[] = {r->t_wait, r->t_up,     r->t_cloud, r->t_comm,
                           r->t_edge, r->t_hidden, r->t_down};
@@ -441,16 +443,22 @@ static void write_contexts(celslm_books *b, const celslm_system *s) {
   for (int i = 0; i < b->scenario->n_engines; i++)
     for (int c = 0; c < b->scenario->n_contexts; c++) {
       const celslm_entry *e = celslm_store_entry(s->sites[i].store, c);
-      if (!e->hits && !e->fetches && !e->joins && !e->evictions) continue;
+      if (!e->requests && !e->fetches && !e->joins && !e->evictions) continue;
       celslm_context_row row = {.strategy = (uint8_t)b->options->strategy,
                                 .engine = (uint32_t)i,
                                 .context = (uint32_t)c,
                                 .tokens = (uint32_t)e->shared.tokens,
+                                .requests = e->requests,
                                 .hits = e->hits,
                                 .fetches = e->fetches,
                                 .joins = e->joins,
                                 .evictions = e->evictions,
-                                .bytes_fetched = e->bytes_fetched};
+                                .refused = e->refused,
+                                .partial_hits = e->partial_hits,
+                                .spills = e->spills,
+                                .bytes_fetched = e->bytes_fetched,
+                                .bytes = e->bytes,
+                                .capacity = celslm_store_capacity(s->sites[i].store)};
       celslm_table_append(b->contexts, &row);
     }
 }

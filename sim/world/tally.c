@@ -22,6 +22,8 @@ void celslm_tally_add(celslm_tally *t, const celslm_scenario *s, const celslm_re
   t->asked++;
   if (r->end != CELSLM_COMPLETED) return;
   t->warm++;
+  t->judged += r->correct != CELSLM_NOT_MEASURED;
+  t->right += r->correct == CELSLM_RIGHT;
   t->good += r->ttft <= slo->ttft && !(r->tpot > slo->tpot) && r->e2e <= slo->e2e;
   t->late += r->last_token > r->deadline; /* false without one: NaN */
   t->prompt_tokens += r->prompt_tokens;
@@ -68,6 +70,7 @@ static figures figures_of(const celslm_series *s) {
     (row)->late = t->late;                                                                         \
     (row)->goodput = window > 0 ? (double)t->good / window : NAN;                                  \
     (row)->slo_share = t->warm ? (double)t->good / (double)t->warm : NAN;                          \
+    (row)->quality = t->judged ? (double)t->right / (double)t->judged : NAN;                       \
     PUT(row, ttft, figures_of(&t->ttft));                                                          \
     PUT(row, tpot, figures_of(&t->tpot));                                                          \
     PUT(row, e2e, figures_of(&t->e2e));                                                            \

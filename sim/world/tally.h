@@ -19,6 +19,7 @@ typedef struct celslm_tally {
   int64_t preemptions;
   /* of the requests that arrived after the warm-up: */
   int64_t asked, warm, good, late; /* all; completed; within every objective; past the deadline */
+  int64_t judged, right;           /* completed ones whose answer is known to be right or wrong */
   int64_t prompt_tokens, output_tokens;
   celslm_series ttft, tpot, e2e, queueing, normalised;
 } celslm_tally;

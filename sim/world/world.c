@@ -213,7 +213,7 @@ static bool build_sites(world *w, celslm_error *err) {
     const celslm_shape shape = celslm_shape_of(site->model, c->weights, c->kv);
     site->coder =
         celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
-    site->store = celslm_store_new(sc, c->context_memory, celslm_kv_bytes_per_token(&shape));
+    if (!celslm_site_open_store(site, sc, c, celslm_kv_bytes_per_token(&shape), err)) return false;
     if (s->cloud < 0 && sc->platform->hosts[c->host].role == CELSLM_CLOUD) s->cloud = i;
   }
   return true;
@@ -225,6 +225,7 @@ static bool build(world *w, celslm_error *err) {
   s->scenario = w->scenario;
   s->ended = ended;
   s->self = w;
+  s->correctness = celslm_correctness_new(s->scenario);
   s->patience = celslm_ns_of(w->scenario->radio.patience);
   s->net = celslm_net_new(w->scenario->platform, err);
   if (!s->net) return false;
@@ -252,7 +253,7 @@ static void destroy(world *w) {
   }
   for (int i = 0; s->sites && i < w->scenario->n_engines; i++) {
     celslm_engine_free(s->sites[i].engine);
-    celslm_store_free(s->sites[i].store);
+    celslm_site_close_store(&s->sites[i]);
     celslm_coder_free(s->sites[i].coder);
   }
   celslm_prices_free(w->prices);
@@ -260,6 +261,7 @@ static void destroy(world *w) {
   celslm_breaker_free(w->breaker);
   celslm_system_free_messages(s);
   celslm_load_free(w->load);
+  celslm_correctness_free(s->correctness);
   celslm_net_free(s->net);
   free(s->sites);
   free(s->users);

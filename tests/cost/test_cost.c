@@ -90,6 +90,16 @@ static double layer_by_ops(const celslm_cost *c, double n) {
                                        CELSLM_OP_NORM, CELSLM_OP_MLP_IN, CELSLM_OP_MLP_OUT};
   double sum = c->layer;
   for (int i = 0; i < 6; i++) sum += dense(c, ops[i], n);
+  static const celslm_op_kind small[] = {CELSLM_OP_ROPE, CELSLM_OP_GATE, CELSLM_OP_RESIDUAL,
+                                         CELSLM_OP_RESIDUAL};
+  for (int i = 0; i < 4; i++) {
+    celslm_small_way way = c->profile->small[i < 3 ? i : CELSLM_SMALL_RESIDUAL];
+    celslm_op op =
+        (way == CELSLM_SMALL_FUSED ? celslm_op_fused : celslm_op_dense)(&c->shape, small[i], n);
+    if (way == CELSLM_SMALL_WITHIN || op.flops <= 0) continue;
+    sum += celslm_cost_op(c, &op);
+    if (way == CELSLM_SMALL_FUSED) sum -= c->curves[CELSLM_CURVE_ELEMENTWISE].latency;
+  }
   return sum;
 }
 
@@ -218,6 +228,34 @@ START_TEST(test_unsupported) {
 }
 END_TEST
 
+/* Rope apart is an operation by the elementwise curve; fused, gate and residuals only add bytes. */
+START_TEST(test_small_operations) {
+  fixture f = set_up();
+  for (int i = 0; i < RANDOM_MODELS; i++) {
+    celslm_model m = random_model(f.rng);
+    m.gated = i % 2;
+    m.absolute_positions = i % 3 == 0;
+    celslm_cost c;
+    if (!random_cost(&f, &m, &c)) continue;
+    celslm_profile p = *c.profile;
+    double n = (double)draw(f.rng, 1, 4096), without, a = c.shape.activation_bytes;
+    memset(p.small, 0, sizeof p.small);
+    c.profile = &p;
+    without = celslm_cost_layer(&c, n);
+    p.small[CELSLM_SMALL_ROPE] = CELSLM_SMALL_APART;
+    double rope = m.absolute_positions ? 0 : dense(&c, CELSLM_OP_ROPE, n);
+    near(celslm_cost_layer(&c, n), without + rope);
+    p.small[CELSLM_SMALL_GATE] = p.small[CELSLM_SMALL_RESIDUAL] = CELSLM_SMALL_FUSED;
+    const celslm_curve *k = &c.curves[CELSLM_CURVE_ELEMENTWISE];
+    double gate = m.gated ? n * (double)m.ffn : 0, residual = n * (double)m.hidden;
+    near(celslm_cost_layer(&c, n),
+         without + rope + fmax(gate * a / k->byte_rate, 4 * gate / k->flop_rate) +
+             2 * fmax(residual * a / k->byte_rate, residual / k->flop_rate));
+  }
+  tear_down(&f);
+}
+END_TEST
+
 /* With a <codec> what it says, without one the time of the memory. */
 START_TEST(test_coding) {
   celslm_codec_cost int8 = {"int8", 2e9, 4e9, 1e-6, NULL};
@@ -260,12 +298,14 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cost");
   TCase *tests = tcase_create("cost");
+  tcase_set_timeout(tests, 60); /* on a busy machine */
   tcase_add_test(tests, test_sums);
   tcase_add_test(tests, test_nothing);
   tcase_add_test(tests, test_roofline);
   tcase_add_test(tests, test_monotone);
   tcase_add_test(tests, test_unsupported);
   tcase_add_test(tests, test_coding);
+  tcase_add_test(tests, test_small_operations);
   tcase_add_test(tests, test_shipped_models);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

@@ -381,6 +381,32 @@ START_TEST(reports_equal_counted_work) {
 }
 END_TEST
 
+/* The same at the contexts that are shared in practice: 1k to 16k tokens and 70 of the user's. */
+START_TEST(merge_holds_for_long_contexts) {
+  static const int64_t contexts[] = {1024, 2048, 4096, 8192, 16384};
+  enum { USER = 70 };
+  rng_seed(9);
+  for (int i = 0; i < 5; i++) {
+    problem p = make(1, contexts[i] + USER);
+    int64_t rows = p.q_heads, n = rows * p.hd;
+    float *own = rng_floats(n), *own_lse = rng_floats(rows);
+    reference(&p, p.length, false);
+    FOR_LEVELS(level) {
+      celslm_kv *context = fill(&p, 0, contexts[i]), *user = fill(&p, contexts[i], p.length);
+      celslm_attention_shared(context, 1, p.q_heads, p.q, p.o, p.lse);
+      celslm_attention_shared(user, 1, p.q_heads, p.q, own, own_lse);
+      celslm_attention_merge(rows, p.hd, p.o, p.lse, own, own_lse, p.o, p.lse);
+      double e = relative_error(n, p.o, p.want);
+      ck_assert_msg(e < 1e-5, "level %d, %ld tokens: merged and concatenated differ by %g", level,
+                    (long)contexts[i], e);
+      celslm_kv_free(context), celslm_kv_free(user);
+    }
+    rng_free(own), rng_free(own_lse);
+    drop(&p);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("attention");
   TCase *t = tcase_create("attention");
@@ -389,6 +415,7 @@ int main(void) {
   tcase_add_test(t, shared_matches_formula);
   tcase_add_test(t, decode_matches_formula);
   tcase_add_test(t, merge_equals_concatenation);
+  tcase_add_test(t, merge_holds_for_long_contexts);
   tcase_add_test(t, same_bits_at_any_thread_count);
   tcase_add_loop_test(t, small_types_match_formula, 0, 3);
   tcase_add_test(t, int8_cache_truncates_and_goes_on);

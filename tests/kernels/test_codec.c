@@ -85,6 +85,38 @@ START_TEST(bounds_hold) {
 }
 END_TEST
 
+/* Every level writes the same bytes and reads the same floats, whatever the width. */
+START_TEST(levels_agree_to_the_byte) {
+  rng_seed(44);
+  enum celslm_isa_level now = celslm_isa_get();
+  for (int i = 0; i < 120; i++) {
+    celslm_codec c = {(enum celslm_codec_kind)(i % 4), (int)rng_int(1, 300)};
+    enum celslm_codec_side side = i % 3 ? CELSLM_CODEC_VALUES : CELSLM_CODEC_KEYS;
+    int64_t tokens = rng_int(1, 70), width = rng_int(1, 300);
+    float *x = rng_floats(tokens * width), *first = rng_floats(tokens * width),
+          *y = rng_floats(tokens * width);
+    for (int64_t j = 0; j < tokens * width; j++)
+      x[j] = i % 7 == 6   ? -0.5f
+             : i % 5 == 4 ? ldexpf(x[j], (int)rng_int(-30, 14)) /* subnormal in 16 bits, too */
+                          : x[j];
+    uint64_t bytes = celslm_codec_bytes(&c, side, tokens, width);
+    uint8_t *one = malloc(bytes), *code = malloc(bytes);
+    ck_assert(celslm_isa_set(CELSLM_ISA_PORTABLE));
+    celslm_codec_encode(&c, side, tokens, width, x, width, one);
+    celslm_codec_decode(&c, side, tokens, width, one, first, width);
+    FOR_LEVELS(level) {
+      celslm_codec_encode(&c, side, tokens, width, x, width, code);
+      ck_assert_mem_eq(one, code, bytes);
+      celslm_codec_decode(&c, side, tokens, width, code, y, width);
+      ck_assert_mem_eq(first, y, (size_t)(tokens * width) * sizeof *y);
+    }
+    free(one), free(code);
+    rng_free(x), rng_free(first), rng_free(y);
+  }
+  celslm_isa_set(now);
+}
+END_TEST
+
 START_TEST(sizes_are_as_computed) {
   celslm_codec f16 = {CELSLM_CODEC_F16, 0}, i8 = {CELSLM_CODEC_I8, 0}, i4 = {CELSLM_CODEC_I4, 64};
   ck_assert_uint_eq(celslm_codec_bytes(&f16, CELSLM_CODEC_KEYS, 64, 1024), 64 * 2048);
@@ -184,6 +216,7 @@ int main(void) {
   TCase *t = tcase_create("codec");
   tcase_add_test(t, sixteen_bits_round_trip_and_round_to_even);
   tcase_add_test(t, bounds_hold);
+  tcase_add_test(t, levels_agree_to_the_byte);
   tcase_add_test(t, sizes_are_as_computed);
   tcase_add_test(t, low_rank_error_is_what_is_left_out);
   tcase_add_test(t, dropped_tokens_stay_within_the_bound);

@@ -36,6 +36,15 @@ static const struct {
     {SCENARIO, "budget-below-seqs",
      "bad/budget-below-seqs.xml:6: <engine> \"cloud\": max_num_batched_tokens 128 is below "
      "max_num_seqs 256; it must be at least that"},
+    {SCENARIO, "cache-disk-without-rate",
+     "bad/cache-disk-without-rate.xml:7: <cache> lacks \"disk_write\"; give a rate such as 10Gbps "
+     "(bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "cache-eviction",
+     "bad/cache-eviction.xml:7: <cache> eviction \"fifo\" is not allowed; allowed: lru, lfu, gds, "
+     "cost"},
+    {SCENARIO, "cache-rate-without-disk",
+     "bad/cache-rate-without-disk.xml:7: <cache> has disk_read or disk_write but no disk; give "
+     "disk, its capacity"},
     {SCENARIO, "class-named-twice",
      "bad/class-named-twice.xml:15: a second class named \"a\"; names must differ"},
     {SCENARIO, "class-negative-deadline",
@@ -59,6 +68,20 @@ static const struct {
     {SCENARIO, "context-too-long",
      "bad/context-too-long.xml:9: context \"a\" has 5000 tokens, but small on engine \"edge0\" "
      "reads at most 4096; shorten it or choose another model"},
+    {SCENARIO, "correctness-both",
+     "bad/correctness-both.xml:16: <correctness> has both or neither of correlation and either; "
+     "give "
+     "exactly one"},
+    {SCENARIO, "correctness-missing-model",
+     "bad/correctness-missing-model.xml:16: <correctness> says nothing of small, which engine "
+     "\"edge0\" serves; add an <of>"},
+    {SCENARIO, "correctness-either",
+     "bad/correctness-either.xml:16: <correctness> either \"0.95\" is out of range; with these "
+     "accuracies it is at least 0.7 (whatever one knows the better one does) and at most 0.85 "
+     "(what they know is unrelated)"},
+    {SCENARIO, "correctness-accuracy",
+     "bad/correctness-accuracy.xml:16: <of> accuracy \"75\": out of range; it must be at least 0 "
+     "and at most 1"},
     {SCENARIO, "cost-as-nothing",
      "bad/cost-as-nothing.xml:4: <model> cost_as \"huge\": there is no bad/../models/huge.xml; "
      "name a "
@@ -177,7 +200,8 @@ static const struct {
      "one KV block 0.00 GB exceed the 18.00 GB that memory_share 0.9 of host \"cloud\" is: 1.00 "
      "GB are missing; lower one of them"},
     {SCENARIO, "no-strategy",
-     "bad/no-strategy.xml:2: <scenario> is not complete; it needs <workload> or <strategy>"},
+     "bad/no-strategy.xml:2: <scenario> is not complete; it needs <workload> or <correctness> or "
+     "<strategy>"},
     {SCENARIO, "no-trace-file",
      "bad/no-trace-file.xml:11: <trace> file \"bad/none.csv\" cannot be read: No such file or "
      "directory; give a CSV or JSONL file"},
@@ -432,8 +456,8 @@ static const struct {
      "hosts; give 1 numbers of at least 1 with the sum 8, and no other placement"},
     {SCENARIO, "unknown-strategy",
      "bad/unknown-strategy.xml:16: <strategy> has no <oracle> in it; allowed: <cloud-only>, "
-     "<edge-only>, <ce-lslm>, <disaggregated>, <speculative>, "
-     "<early-exit>, <layer-split>, <sketch>, <mixed>"},
+     "<edge-only>, <ce-lslm>, <disaggregated>, <speculative>, <early-exit>, <layer-split>, "
+     "<sketch>, <routing>, <cascade>, <edge-cluster>, <mixed>"},
     {SCENARIO, "unsupported-precision",
      "bad/unsupported-precision.xml:7: <engine> \"edge0\": this-machine does not support "
      "weights=\"fp8\"; allowed there: f32, bf16"},
@@ -442,7 +466,8 @@ static const struct {
      "memory_share 0.1 of host \"edge1\" is 1.00 GB: 1.00 GB are missing; choose a smaller model "
      "or precision, or more accelerators"},
     {SCENARIO, "wrong-order",
-     "bad/wrong-order.xml:16: <slo> cannot stand here; allowed: <workload> or <strategy>"},
+     "bad/wrong-order.xml:16: <slo> cannot stand here; allowed: <workload> or <correctness> or "
+     "<strategy>"},
     {SCENARIO, "wrong-root",
      "bad/wrong-root.xml:2: the file is a <experiment>; it must be a <scenario>"},
     {SCENARIO, "wrong-unit",

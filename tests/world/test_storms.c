@@ -1,6 +1,7 @@
 /* test_storms.c - whole runs in which links, cells and hosts fail, and users move, fade and are
  * blocked: nothing hangs, nothing is lost sight of, every request ends in a defined state, and
  * equal runs give equal bits. And what single faults must do, by hand. */
+#include "strategies.h"
 #include "support.h"
 
 #include <gsl/gsl_rng.h>
@@ -83,21 +84,7 @@ static char *random_faults(void) {
   return all;
 }
 
-static char *random_text(void) {
-  static const char *const strategies[] = {
-      "<cloud-only/>",
-      "<speculative acceptance=\"0.7\"/>",
-      "<sketch/>",
-      "<cloud-only prompt_cache=\"yes\"/>",
-      "<edge-only prompt_cache=\"yes\"/>",
-      "<ce-lslm after_handover=\"old-edge\"/>",
-      "<ce-lslm cloud_warm=\"yes\" after_handover=\"migrate\"/>",
-      "<ce-lslm pipeline=\"no\" cloud_streaming=\"no\"/>",
-      "<ce-lslm codec=\"int4\" chunk=\"100\" after_handover=\"old-edge\"/>",
-      "<ce-lslm codec=\"lowrank:96+int8\" transfer=\"whole\"/>",
-      "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
-      "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
-      "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>"};
+static char *random_text(const char *strategy) {
   static const char *const knobs[] = {"",
                                       "",
                                       "prefix_caching=\"yes\"",
@@ -105,6 +92,11 @@ static char *random_text(void) {
                                       "kv_blocks=\"90\" prefix_caching=\"yes\"",
                                       "rate_limit=\"50/s\" rate_burst=\"4\"",
                                       "max_queue=\"5\""};
+  static const char *const caches[] = {
+      "", "<cache eviction=\"lfu\" admission=\"second-hit\"/>",
+      "<cache eviction=\"gds\" partial=\"yes\"/>",
+      "<cache eviction=\"cost\" admission=\"tinylfu\"/>",
+      "<cache partial=\"yes\" disk=\"20MiB\" disk_read=\"500MBps\" disk_write=\"200MBps\"/>"};
   char *radio = random_radio(), *faults = random_faults();
   char *text = celslm_format(
       "<scenario name=\"storm\" seed=\"%d\"%s><platform file=\"pair.xml\"/>"
@@ -112,19 +104,21 @@ static char *random_text(void) {
       "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" max_num_seqs=\"%d\" "
       "context_memory=\"1GiB\" client_overhead=\"%dus\"/>"
       "<engine name=\"e0\" host=\"edge0\" model=\"small\" max_num_seqs=\"%d\" "
-      "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s/>"
+      "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s>%s</engine>"
       "<engine name=\"e1\" host=\"edge1\" model=\"small\" max_num_seqs=\"%d\" "
-      "context_memory=\"%dMiB\" %s/>%s</engines>"
+      "context_memory=\"%dMiB\" %s>%s</engine>%s</engines>"
       "<contexts><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
       "</population></contexts>%s"
       "<workload requests=\"%d\"><arrivals><poisson rate=\"%.3f/s\"/></arrivals>"
       "<prompt><lognormal mean=\"50\" cv=\"1\" max=\"600\"/></prompt><output><lognormal "
       "mean=\"%d\" cv=\"1\" max=\"300\"/></output><popularity><zipf s=\"0.8\"/></popularity>"
-      "</workload><strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
+      "<class name=\"a\"/><class name=\"b\" share=\"2\"/></workload>" STORM_CORRECTNESS
+      "<strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
       any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, any(1, 32),
-      any(8, 60), any(0, 1) * 3000, pick(7, knobs), any(1, 32), any(8, 60), pick(7, knobs),
+      any(3, 60), any(0, 1) * 3000, pick(7, knobs), pick(5, caches), any(1, 32), any(3, 60),
+      pick(7, knobs), pick(5, caches),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), pick(13, strategies), faults,
+      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), strategy, faults,
       uniform(0.05, 1));
   /* two engines on a host share its memory */
   char *at =
@@ -147,7 +141,7 @@ START_TEST(test_storms) {
   int64_t dropped = 0, completed = 0, cut = 0;
   for (int i = 0; i < PART; i++) {
     gsl_rng_set(r, (unsigned long)(_i * PART + i + 1));
-    char *text = random_text();
+    char *text = random_text(every_strategy[(_i * PART + i) % N_STRATEGIES]);
     simulation a = simulate_well(text, 0, false), b = simulate_well(text, 0, true);
     ck_assert_msg(a.n == b.n && memcmp(a.rows, b.rows, a.n * sizeof *a.rows) == 0,
                   "jumping and stepping differ in rows: %s", text);

@@ -1,0 +1,12 @@
+# The steps of docs/new-strategy.md, on copies: OUT/strategy.c with the line, OUT/scenario.xsd with the element.
+file(READ ${SOURCE}/sim/strategy/strategy.c registry)
+string(REPLACE "X(mixed)" "X(short_at_edge) X(mixed)" with_line "${registry}")
+file(READ ${SOURCE}/scenarios/scenario.xsd schema)
+file(READ ${SOURCE}/docs/new-strategy/element.xsd element)
+set(place "      <xs:element name=\"mixed\" type=\"mixed\"/>\n")
+string(REPLACE "${place}" "${element}${place}" with_element "${schema}")
+if(with_line STREQUAL registry OR with_element STREQUAL schema)
+  message(FATAL_ERROR "the places that docs/new-strategy.md names have moved")
+endif()
+file(WRITE ${OUT}/strategy.c "${with_line}")
+file(WRITE ${OUT}/scenario.xsd "${with_element}")
