@@ -1,5 +1,6 @@
 /* bench_serve.c - how fast the serving engine is simulated: one 8B-model engine under a fixed load
  * of 10,000 requests (log-normal lengths, means 850 prompt and 230 output tokens). */
+#include "base/version.h"
 #include "cmd/bench.h"
 #include "world/world.h"
 
@@ -62,7 +63,7 @@ static bool measure(const char *text, bool step, measurement *m, celslm_error *e
   pid_t pid = fork();
   if (pid == 0) {
     celslm_summary_row row = {0};
-    char *base = celslm_format("%s/bench-serve.xml", CELSLM_SOURCE_DIR);
+    char *base = celslm_format("%s/bench-serve.xml", celslm_home);
     celslm_scenario *s = celslm_scenario_parse(text, base, NULL, err);
     double begun = wall();
     celslm_outcome outcome =
