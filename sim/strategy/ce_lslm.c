@@ -21,6 +21,9 @@ typedef struct options {
   int join;   /* celslm_join */
   int map_at; /* MAP_AT_CLOUD ... */
   int64_t map_window;
+  bool plans;
+  celslm_planning planning;
+  celslm_replanner replanner;
   celslm_alignment *maps; /* by engine, of those at the edge */
   int n_maps;
   int after_handover; /* FROM_CLOUD ... */
@@ -37,6 +40,7 @@ static void clear(void *o) {
   options *opt = o;
   for (int i = 0; i < opt->n_maps; i++) celslm_alignment_clear(&opt->maps[i]);
   free(opt->maps);
+  celslm_planning_clear(&opt->planning);
 }
 
 /* A file is of all pairs of models, so one that is stretched evenly says that all are. */
@@ -106,6 +110,13 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
     return false;
   opt->period = celslm_ns_of(period);
   if (!read_map(opt, s, e, err)) return false;
+  const celslm_element *planner = celslm_element_child(e, "planner");
+  opt->plans = planner;
+  if (planner && !celslm_planning_read(&opt->planning, planner, err)) return false;
+  if (planner && (opt->local_layers || celslm_element_attribute(e, "codec")))
+    return celslm_element_fail(e, err,
+                               "<ce-lslm> codec and local_layers are the planner's choice; "
+                               "drop them, or <planner>");
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
       return celslm_element_fail(
@@ -137,29 +148,54 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
   return there && !old->down && old->model == s->sites[u->site].model ? old : cloud;
 }
 
-/* Returns the KV bytes that will travel. */
+static celslm_gathering gathering_for(const options *opt, celslm_site *edge, celslm_site *source,
+                                      int context, int64_t prompt) {
+  return (celslm_gathering){.edge = edge,
+                            .source = source,
+                            .context = context,
+                            .prompt = prompt,
+                            .source_up = true,
+                            .codec = &opt->codec,
+                            .plain = &opt->plain,
+                            .planning = opt->plans ? &opt->planning : NULL};
+}
+
+/* The rate of a fetch under way has changed (plan.h). */
+static bool choose_again(void *self, celslm_site *edge, int context, const bool *open,
+                         celslm_plan *plan) {
+  const options *opt = self;
+  celslm_gathering gathering = gathering_for(opt, edge, plan->cloud, context, 0);
+  return celslm_gather_again(opt->system, &gathering, open, plan);
+}
+
+/* Fetches a context that the edge has claimed, for a request of `prompt` tokens (0: for none).
+ * Returns the KV bytes that will travel; below 0: no plan is good enough, and the claim is given
+ * back. */
 static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge,
-                         celslm_site *source, int context) {
+                         celslm_site *source, int context, int64_t prompt) {
   celslm_plan plan = celslm_plan_from(edge, source, &opt->codec);
   int64_t states = s->sites[s->cloud].model->hidden * opt->map_window;
   celslm_plan_align(&plan, edge->model, opt->maps[edge->index].map,
                     opt->map_at == MAP_FREE ? 0 : (int32_t)states, opt->map_at == MAP_AT_EDGE);
-  if (source == &s->sites[s->cloud]) celslm_plan_otherwise(&plan);
+  celslm_entry *e = celslm_store_entry(edge->store, context);
+  plan.cloud = &s->sites[s->cloud];
   plan.streams = opt->cloud_streaming;
   plan.overlaps = opt->codec_overlap;
   plan.whole = opt->whole;
   plan.chunk = opt->chunk;
-  celslm_gathering gathering = {.edge = edge,
-                                .source = source,
-                                .context = context,
-                                .source_up = true,
-                                .codec = &opt->codec,
-                                .plain = &opt->plain};
-  celslm_gather(s, &gathering, &plan);
-  bool kept = celslm_store_entry(edge->store, context)->held >= opt->local_layers;
-  celslm_plan_compute(&plan, kept ? 0 : (int)opt->local_layers, &s->sites[s->cloud]);
-  double bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
-  celslm_fetch(edge, context, &plan);
+  if (opt->planning.replan > 0) plan.replanner = &opt->replanner;
+  celslm_gathering gathering = gathering_for(opt, edge, source, context, prompt);
+  if (source == &s->sites[s->cloud]) celslm_plan_otherwise(&plan);
+  double bytes = -1;
+  if (celslm_gather(s, &gathering, &plan)) {
+    bool kept = e->held >= opt->local_layers;
+    if (!opt->plans)
+      celslm_plan_compute(&plan, kept ? 0 : (int)opt->local_layers, &s->sites[s->cloud]);
+    bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
+    celslm_fetch(edge, context, &plan);
+  } else {
+    celslm_store_loaded(edge->store, e, celslm_net_now(s->net), false);
+  }
   celslm_plan_clear(&plan);
   return bytes;
 }
@@ -198,7 +234,7 @@ static void push(void *self) {
       if (s->scenario->platform->hosts[edge->host].role == CELSLM_CLOUD || edge->down) continue;
       celslm_entry *e = celslm_store_entry(edge->store, ranks[k].context);
       if (e->residence == CELSLM_ABSENT && celslm_store_claim(edge->store, e))
-        fetch_from(opt, s, edge, &s->sites[s->cloud], ranks[k].context);
+        fetch_from(opt, s, edge, &s->sites[s->cloud], ranks[k].context, 0);
     }
   free(ranks);
   if (opt->period) celslm_net_at(s->net, &opt->pushing, celslm_net_now(s->net) + opt->period);
@@ -206,8 +242,9 @@ static void push(void *self) {
 
 static void begin(void *o, celslm_system *s) {
   options *opt = o;
-  if (!opt->push) return;
   opt->system = s;
+  opt->replanner = (celslm_replanner){opt->planning.replan, choose_again, opt};
+  if (!opt->push) return;
   opt->pushing =
       (celslm_event){.fire = push, .self = opt, .cls = CELSLM_AT_TIMER, .background = true};
   celslm_net_at(s->net, &opt->pushing, 0);
@@ -221,7 +258,7 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
   celslm_site *source = source_of(opt, s, u, u->context);
   celslm_entry *e = celslm_store_entry(edge->store, u->context);
   if (source == &s->sites[s->cloud] || e->residence != CELSLM_ABSENT) return;
-  if (celslm_store_claim(edge->store, e)) fetch_from(opt, s, edge, source, u->context);
+  if (celslm_store_claim(edge->store, e)) fetch_from(opt, s, edge, source, u->context, 0);
 }
 
 static void at_edge(celslm_request *r) {
@@ -257,7 +294,12 @@ static void at_edge(celslm_request *r) {
     bool here = r->site == u->site; /* it may have gone on while its prompt was on the way */
     celslm_site *source =
         here ? source_of(opt, r->system, u, r->context) : &r->system->sites[r->system->cloud];
-    r->kv_bytes = fetch_from(opt, r->system, edge, source, r->context);
+    double bytes = fetch_from(opt, r->system, edge, source, r->context, r->prompt);
+    if (bytes < 0) {
+      celslm_serve_recomputing(r);
+      return;
+    }
+    r->kv_bytes = bytes;
   }
   if (opt->pipeline) {
     celslm_serve(r, r->prompt, e);
