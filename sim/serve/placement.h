@@ -23,7 +23,7 @@ typedef struct celslm_placement {
 
 /* The objective's value, s, and layers by host into `to`; INFINITY: they do not fit. Of equal ones
  * that with the fewest hosts that come late. */
-double celslm_place(const celslm_placement *p, bool throughput, int64_t *to);
+double celslm_place_layers(const celslm_placement *p, bool throughput, int64_t *to);
 
 /* The settings of a pipeline as its placement="latency" or "throughput" wants them: stages without
  * layers are gone. Owned by the caller: celslm_placement_free. NULL and an error: no placement

@@ -34,10 +34,10 @@ typedef struct supply {
   celslm_waiter waiter; /* for the source's KV, or the disk */
   celslm_progress_watcher watcher;
   celslm_transfer request;
-  piece *pieces; /* by layer, then by tokens */
-  int n, encoded, sent, arrived;
-  piece *first, *last; /* encoded, not yet sent */
-  int crashes;         /* of the site, when it was asked */
+  piece *pieces;                       /* by layer, then by tokens */
+  int n, encoded, sent, arrived, gone; /* pieces; gone: to another source, by a new plan */
+  piece *first, *last;                 /* encoded, not yet sent */
+  int crashes;                         /* of the site, when it was asked */
   bool sending;
   bool pinned;  /* the source, until its last piece has left */
   bool uploads; /* it is a peer, and counts this among its uploads as long */
@@ -74,6 +74,7 @@ static void unpin_source(supply *s) {
 /* If there is nothing left to wait for. */
 static void settle(fetch *f) {
   if (f->awaited || (f->missing && !f->failed)) return;
+  f->to->loads--;
   celslm_store_loaded(f->to->store, f->entry, now_of(f), !f->missing);
   for (int i = 0; i < f->n_supplies; i++) free(f->supplies[i].pieces);
   free(f->supplies);
@@ -186,14 +187,32 @@ static double bytes_of(const piece *p) {
   return celslm_plan_piece_bytes(&f->plan.layers[p->layer], f->to->model, (double)p->tokens);
 }
 
+static void reconsider(fetch *f);
+
+/* How fast a piece came: what an edge can see of the load on its way. */
+static void see_rate(celslm_site *to, const celslm_site *from, const celslm_transfer *t) {
+  celslm_ns took = celslm_net_now(to->net) - t->started - t->latency;
+  if (took <= 0) return;
+  double rate = (double)t->bytes / celslm_seconds(took);
+  bool same = to->seen.site == from;
+  to->seen.rate = same ? (to->seen.rate + rate) / 2 : rate;
+  to->seen.site = from;
+  to->seen.at = celslm_net_now(to->net);
+}
+
 static void piece_arrived(void *self) {
   piece *p = self;
   supply *s = p->supply;
   fetch *f = s->fetch;
   f->entry->bytes_fetched += (double)p->transfer.bytes;
+  see_rate(f->to, s->site, &p->transfer);
   if (f->to->on_transfer) f->to->on_transfer(f->to->self, &p->transfer);
   s->arrived += f->plan.whole ? s->n : 1;
-  if (goes_on(f)) arrived(s, p);
+  if (!goes_on(f)) return;
+  f->awaited++; /* what goes on otherwise */
+  reconsider(f);
+  f->awaited--;
+  arrived(s, p);
 }
 
 static void piece_failed(void *self) {
@@ -206,7 +225,7 @@ static void piece_sent(void *self) {
   supply *s = ((piece *)self)->supply;
   s->sending = false;
   if (s->fetch->failed) return;
-  if (s->sent < s->n)
+  if (s->sent + s->gone < s->n)
     send_next(s);
   else
     unpin_source(s);
@@ -434,16 +453,94 @@ static void text_asked(void *self) {
   set_out(f, &f->text, f->plan.cloud, f->to, bytes, CELSLM_CONTEXT, text_arrived, text_failed, f);
 }
 
+static void set_off(supply *s) {
+  if (s->site)
+    ask(s);
+  else
+    read_next(s);
+}
+
+/* ---- another plan -----------------------------------------------------------------------------
+ */
+
+enum { MOST_NEW_SUPPLIES = 16 };
+
+/* A supply for a source that begins now. */
+static supply *new_supply(fetch *f, const celslm_layer_plan *l, int64_t pieces) {
+  supply *s = &f->supplies[f->n_supplies++];
+  *s = (supply){.fetch = f, .from = (celslm_from)l->from, .site = l->site};
+  s->pieces = celslm_alloc((unsigned long)pieces, sizeof *s->pieces);
+  return s;
+}
+
+/* Layers that wait for the wire may come another way: those of the plan's sites. */
+static int find_open(const fetch *f, bool *open) {
+  int n = 0;
+  for (int i = 0; i < f->n_supplies; i++)
+    for (const piece *p = f->supplies[i].first; p; p = p->next) {
+      open[p->layer] = true;
+      n++;
+    }
+  return n;
+}
+
+/* Takes a layer's piece out of the queue that it waits in. */
+static void withdraw(fetch *f, int layer) {
+  for (int i = 0; i < f->n_supplies; i++) {
+    supply *s = &f->supplies[i];
+    piece *last = NULL;
+    for (piece **at = &s->first; *at; at = &(*at)->next) {
+      if ((*at)->layer == layer) {
+        if (s->last == *at) s->last = last;
+        *at = (*at)->next;
+        s->gone++;
+        if (s->sent + s->gone == s->n && !s->sending) unpin_source(s);
+        return;
+      }
+      last = *at;
+    }
+  }
+}
+
+/* If pieces come at another rate than was planned for. */
+static void reconsider(fetch *f) {
+  const celslm_replanner *r = f->plan.replanner;
+  double seen = f->to->seen.rate;
+  int64_t tokens = f->entry->shared.tokens;
+  if (!r || f->plan.rate <= 0 || f->plan.whole || !f->plan.overlaps || f->plan.chunk) return;
+  if (seen < f->plan.rate * r->factor && f->plan.rate < seen * r->factor) return;
+  bool *open = celslm_alloc((unsigned long)f->plan.n, sizeof *open);
+  celslm_plan other = celslm_plan_copy(&f->plan);
+  f->plan.rate = other.rate = seen;
+  int before = f->n_supplies;
+  if (find_open(f, open) && before + CELSLM_FROMS <= f->plan.n + MOST_NEW_SUPPLIES &&
+      r->choose(r->self, f->to, f->context, open, &other))
+    for (int j = 0; j < f->plan.n; j++) {
+      const celslm_layer_plan *l = &other.layers[j], *as = &f->plan.layers[j];
+      if (!open[j] || (l->from == as->from && l->site == as->site && l->codec == as->codec))
+        continue;
+      int i = before;
+      while (i < f->n_supplies &&
+             (f->supplies[i].from != (celslm_from)l->from || f->supplies[i].site != l->site))
+        i++;
+      supply *s = i < f->n_supplies ? &f->supplies[i] : new_supply(f, l, f->plan.n);
+      withdraw(f, j);
+      f->plan.layers[j] = *l;
+      s->pieces[s->n++] = (piece){.supply = s, .layer = j, .tokens = tokens, .upto = tokens};
+    }
+  if (f->n_supplies > before) f->entry->replans++;
+  for (int i = before; i < f->n_supplies; i++) set_off(&f->supplies[i]);
+  celslm_plan_clear(&other);
+  free(open);
+}
+
 /* ---- setting out ----------------------------------------------------------------------------- */
 
 /* The supply for a layer; a new one for a source that has none. */
 static supply *supply_of(fetch *f, const celslm_layer_plan *l, int64_t chunks) {
   for (int i = 0; i < f->n_supplies; i++)
     if (f->supplies[i].from == l->from && f->supplies[i].site == l->site) return &f->supplies[i];
-  supply *s = &f->supplies[f->n_supplies++];
-  *s = (supply){.fetch = f, .from = l->from, .site = l->site};
-  s->pieces = celslm_alloc((unsigned long)(f->plan.n * chunks), sizeof *s->pieces);
-  return s;
+  return new_supply(f, l, f->plan.n * chunks);
 }
 
 static void sort_layers(fetch *f) {
@@ -451,7 +548,7 @@ static void sort_layers(fetch *f) {
   int64_t chunk = f->plan.chunk && f->plan.chunk < tokens ? f->plan.chunk : tokens;
   int64_t chunks = (tokens + chunk - 1) / chunk;
   f->left = celslm_alloc((unsigned long)f->plan.n, sizeof *f->left);
-  f->supplies = celslm_alloc((unsigned long)f->plan.n, sizeof *f->supplies);
+  f->supplies = celslm_alloc((unsigned long)(f->plan.n + MOST_NEW_SUPPLIES), sizeof *f->supplies);
   for (int j = 0; j < f->plan.n; j++) {
     const celslm_layer_plan *l = &f->plan.layers[j];
     if (l->from == CELSLM_FROM_HERE) continue;
@@ -477,18 +574,13 @@ void celslm_fetch(celslm_site *to, int context, const celslm_plan *plan) {
   f->entry->computed_here = false;
   f->entry->stream.local = celslm_plan_local(&f->plan);
   f->entry->fetches++;
+  to->loads++;
   sort_layers(f);
   f->awaited++; /* this call */
   if (celslm_plan_local(&f->plan))
     set_out(f, &f->request, f->to, f->plan.cloud, REQUEST_BYTES, CELSLM_CONTEXT, text_asked,
             text_failed, f);
-  for (int i = 0; i < f->n_supplies; i++) {
-    supply *s = &f->supplies[i];
-    if (s->site)
-      ask(s);
-    else
-      read_next(s);
-  }
+  for (int i = 0; i < f->n_supplies; i++) set_off(&f->supplies[i]);
   f->awaited--;
   layers_there(f, 0);
 }

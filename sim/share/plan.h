@@ -39,6 +39,17 @@ typedef struct celslm_layer_plan {
   bool maps_here; /* the states travel and are mapped at the edge; else at the cloud */
 } celslm_layer_plan;
 
+struct celslm_plan;
+
+/* Who plans anew what has not set out, when pieces come at another rate than was planned for. */
+typedef struct celslm_replanner {
+  double factor; /* > 1: by so much slower or faster */
+  /* Changes layers of *plan that are open. False: it changed none. */
+  bool (*choose)(void *self, struct celslm_site *to, int context, const bool *open,
+                 struct celslm_plan *plan);
+  void *self;
+} celslm_replanner;
+
 typedef struct celslm_plan {
   int n; /* layers of the edge's model */
   celslm_layer_plan *layers;
@@ -53,6 +64,9 @@ typedef struct celslm_plan {
   bool overlaps; /* pieces are coded while others travel; false: all are encoded before the first
                     leaves, and decoded when the last has come */
   bool whole;    /* the layers of a source travel as one */
+  double rate;   /* B/s that was planned for */
+  const celslm_replanner *replanner; /* outlives the fetch; NULL: the plan stands. Only plans whose
+                                        pieces are whole layers and that overlap are changed */
 } celslm_plan;
 
 /* All layers from one site, its layers stretched evenly over ours (celslm_layer_map_uniform); what

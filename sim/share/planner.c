@@ -8,9 +8,11 @@ static double later(double a, double b) {
   return a > b ? a : b;
 }
 
-static bool allowed(const celslm_forecast *f, int codec, int first) {
-  const double *q = f->codecs[codec].quality;
-  return f->floor <= 0 || (q && q[first] >= f->floor);
+/* Layers first.. may come from source k in codec q. */
+static bool allowed(const celslm_forecast *f, int k, int q, int first) {
+  const double *quality = f->codecs[q].quality;
+  return f->sources[k].ways[q].bytes > 0 &&
+         (f->floor <= 0 || (quality && quality[first] >= f->floor));
 }
 
 /* ---- what a choice comes to ------------------------------------------------------------------ */
@@ -30,13 +32,12 @@ static int next_of(const celslm_forecast *f, const celslm_choice *c, int k, int 
   return j;
 }
 
-/* The layer after this one comes to the lane's door: computed, then encoded. */
+/* The lane's next layer comes to its door: computed, then encoded. */
 static void prepare(const celslm_forecast *f, const celslm_choice *c, lane *a) {
   if (a->next == f->layers) return;
   const celslm_source_forecast *s = a->source;
   double computed = s->begin + (a->next + 1) * s->produce;
-  double encode = s->encodes ? f->codecs[c->codec[a->next]].encode : 0;
-  a->encoded = a->coder = later(a->coder, computed) + encode;
+  a->encoded = a->coder = later(a->coder, computed) + s->ways[c->codec[a->next]].encode;
 }
 
 /* Max-min fair rates of those that move, within their own and the access. */
@@ -45,6 +46,7 @@ static void share(const celslm_forecast *f, const lane *lanes, int n, double *ra
   int open = 0;
   for (int k = 0; k < n; k++) {
     rate[k] = lanes[k].left > 0 ? lanes[k].source->rate : 0;
+    if (lanes[k].source->here) continue;
     sum += rate[k];
     open += lanes[k].left > 0;
   }
@@ -54,14 +56,14 @@ static void share(const celslm_forecast *f, const lane *lanes, int n, double *ra
     double fair = left / open;
     more = false;
     for (int k = 0; k < n; k++) {
-      if (lanes[k].left <= 0 || narrow[k] || lanes[k].source->rate > fair) continue;
+      if (lanes[k].left <= 0 || narrow[k] || lanes[k].source->here || rate[k] > fair) continue;
       narrow[k] = more = true;
       left -= rate[k];
       open--;
     }
   }
   for (int k = 0; k < n; k++)
-    if (lanes[k].left > 0 && !narrow[k]) rate[k] = left / open;
+    if (lanes[k].left > 0 && !narrow[k] && !lanes[k].source->here) rate[k] = left / open;
 }
 
 /* When each shared layer is there, decoded; decoding is in order of arrival. */
@@ -81,7 +83,7 @@ static void move(const celslm_forecast *f, const celslm_choice *c, int first, do
       if (a->encoded > now)
         next = fmin(next, a->encoded);
       else
-        a->left = f->codecs[c->codec[a->next]].bytes;
+        a->left = a->source->ways[c->codec[a->next]].bytes;
     }
     share(f, lanes, f->n_sources, rate);
     for (int k = 0; k < f->n_sources; k++)
@@ -109,7 +111,7 @@ static void move(const celslm_forecast *f, const celslm_choice *c, int first, do
   double decoder = 0;
   for (int i = 0; i < n; i++) {
     int j = order[i];
-    decoder = later(decoder, arrived[j]) + f->codecs[c->codec[j]].decode;
+    decoder = later(decoder, arrived[j]) + f->sources[c->source[j]].ways[c->codec[j]].decode;
     there[j] = decoder;
   }
 }
@@ -129,7 +131,8 @@ double celslm_forecast_ttft(const celslm_forecast *f, const celslm_choice *c) {
   int first = first_shared(f, c->local);
   for (int j = first; j < f->layers; j++) {
     if (c->source[j] >= f->n_sources || c->codec[j] >= f->n_codecs) return INFINITY;
-    if (j >= f->sources[c->source[j]].layers || !allowed(f, c->codec[j], first)) return INFINITY;
+    if (j >= f->sources[c->source[j]].layers || !allowed(f, c->source[j], c->codec[j], first))
+      return INFINITY;
   }
   move(f, c, first, there);
   double t = computed_here(f, c->local);
@@ -171,13 +174,14 @@ typedef struct ways {
 } ways;
 
 static inline way way_of(const celslm_forecast *f, int k, int q) {
-  const celslm_codec_forecast *c = &f->codecs[q];
+  const celslm_source_forecast *s = &f->sources[k];
+  const celslm_way_forecast *w = &s->ways[q];
   return (way){.source = (uint8_t)k,
                .codec = (uint8_t)q,
-               .encode = f->sources[k].encodes ? c->encode : 0,
-               .move = c->bytes / f->sources[k].rate,
-               .pass = c->bytes / f->access,
-               .decode = c->decode};
+               .encode = w->encode,
+               .move = w->bytes / s->rate,
+               .pass = s->here ? 0 : w->bytes / f->access,
+               .decode = w->decode};
 }
 
 /* When layer j would be there that way; `next`: the state then, of what it passes. */
@@ -190,9 +194,14 @@ static inline passage pass(const celslm_forecast *f, const pipe *p, int j, const
   passage next;
   next.coder = later(p->coder[w->source], s->begin + (j + 1) * s->produce) + w->encode;
   double begins = later(next.coder, p->wire[w->source]);
-  next.start = p->passed > 0 && p->start < begins ? p->start : begins;
-  next.passed = p->passed + w->pass;
-  next.wire = later(begins + w->move, next.start + next.passed);
+  next.start = p->start;
+  next.passed = p->passed;
+  next.wire = begins + w->move;
+  if (w->pass > 0) {
+    next.start = p->passed > 0 && p->start < begins ? p->start : begins;
+    next.passed += w->pass;
+    next.wire = later(next.wire, next.start + next.passed);
+  }
   next.decoder = later(p->decoder, next.wire + s->latency) + w->decode;
   return next;
 }
@@ -213,7 +222,7 @@ static ways ways_of(const celslm_forecast *f, way_table table, int first) {
     way many = {0}, few = {0};
     double slowest = INFINITY, slowest_sum = INFINITY, least_sum = INFINITY;
     for (int q = 0; q < f->n_codecs; q++) {
-      if (!allowed(f, q, first)) continue;
+      if (!allowed(f, k, q, first)) continue;
       way x = table[k][q];
       double moving = later(x.move, x.pass), sum = x.encode + moving + x.decode;
       double longest = later(later(x.encode, x.decode), moving);
@@ -227,7 +236,7 @@ static ways ways_of(const celslm_forecast *f, way_table table, int first) {
         few = x;
       }
     }
-    if (isinf(slowest)) return w; /* what one source may use, each may */
+    if (isinf(slowest)) continue;
     w.list[w.n++] = many;
     if (few.codec != many.codec) w.list[w.n++] = few;
   }
@@ -322,7 +331,7 @@ static void improve(const celslm_forecast *f, way_table table, celslm_choice *be
     unchanged++;
     for (int k = 0; k < f->n_sources; k++)
       for (int q = 0; q < f->n_codecs && budget > 0; q++) {
-        if (j >= f->sources[k].layers || !allowed(f, q, first)) continue;
+        if (j >= f->sources[k].layers || !allowed(f, k, q, first)) continue;
         int low = j;
         for (; low >= first && low >= j - 1; low--) {
           c.source[low] = (uint8_t)k;

@@ -21,6 +21,12 @@
 
 enum { CELSLM_PLAN_SOURCES = 4, CELSLM_PLAN_CODECS = 8, CELSLM_PLAN_LAYERS = 256 };
 
+/* One layer from a source in a codec. */
+typedef struct celslm_way_forecast {
+  double bytes;          /* B that move; 0: it is not to be had so */
+  double encode, decode; /* s */
+} celslm_way_forecast;
+
 /* Where layers may come from. Times in s from now. */
 typedef struct celslm_source_forecast {
   celslm_from from; /* CLOUD, PEER or DISK */
@@ -29,14 +35,13 @@ typedef struct celslm_source_forecast {
   double produce; /* for each layer that it computes first, layer after layer; 0: it has them */
   double latency; /* of the way here */
   double rate;    /* B/s of the way here, if nobody shares the access */
-  bool encodes;   /* what is on disk is encoded already */
+  bool here;      /* its way is its own: this host's disk */
   int layers;     /* it has (or will have) layers 0..layers-1 of ours */
+  celslm_way_forecast ways[CELSLM_PLAN_CODECS]; /* by codec */
 } celslm_source_forecast;
 
 typedef struct celslm_codec_forecast {
   const celslm_codec *codec;
-  double bytes;          /* B of one layer */
-  double encode, decode; /* s of one layer */
   const double *quality; /* [layers + 1]: share of the gap recovered if layers s.. are shared, by s;
                             NULL: not measured */
 } celslm_codec_forecast;

@@ -19,6 +19,12 @@ typedef struct celslm_site {
   int uploads, most_uploads; /* of contexts to peers, now and at once; most 0: no limit */
   celslm_ns patience;        /* for routes that are down, when it fetches */
   double token_bytes;        /* of a token as text */
+  int loads;                 /* of contexts from elsewhere, under way */
+  struct {
+    const struct celslm_site *site;
+    double rate; /* B/s at which pieces came from it lately: half the last one, a quarter ... */
+    celslm_ns at;
+  } seen;
   /* Reads so much of a context from the host's disk, then `w->then(self, ok)`, one read after the
    * other; NULL: it has no disk for contexts. */
   void (*read_disk)(struct celslm_site *site, int context, double bytes, celslm_waiter *w);

@@ -58,7 +58,7 @@ typedef struct celslm_entry {
   double seconds;  /* that its last load took; 0: it never was */
   celslm_waiter *waiting, *waiting_last;
   celslm_waiter *watching, *watching_last; /* for the next layer, or the end of the load */
-  int64_t hits, fetches, joins, evictions, requests, refused, spills, partial_hits, outdated;
+  int64_t hits, fetches, joins, evictions, requests, refused, spills, partial_hits, outdated, replans;
   double bytes_fetched;
 } celslm_entry;
 

@@ -27,6 +27,9 @@ typedef struct options {
   int join;   /* celslm_join */
   int map_at; /* MAP_AT_CLOUD ... */
   int64_t map_window;
+  bool plans;
+  celslm_planning planning;
+  celslm_replanner replanner;
   celslm_alignment *maps; /* by engine, of those at the edge */
   int n_maps;
   int after_handover; /* FROM_CLOUD ... */
@@ -47,6 +50,7 @@ static void clear(void *o) {
   free(opt->maps);
   celslm_outage_close(opt->outage);
   celslm_neighbourhood_close(&opt->neighbourhood);
+  celslm_planning_clear(&opt->planning);
 }
 
 /* A file is of all pairs of models, so one that is stretched evenly says that all are. */
@@ -126,6 +130,13 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
     return false;
   opt->period = celslm_ns_of(period);
   if (!read_map(opt, s, e, err)) return false;
+  const celslm_element *planner = celslm_element_child(e, "planner");
+  opt->plans = planner;
+  if (planner && !celslm_planning_read(&opt->planning, planner, err)) return false;
+  if (planner && (opt->local_layers || celslm_element_attribute(e, "codec")))
+    return celslm_element_fail(e, err,
+                               "<ce-lslm> codec and local_layers are the planner's choice; "
+                               "drop them, or <planner>");
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
       return celslm_element_fail(
@@ -153,13 +164,42 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
   return there && !old->down && old->model == s->sites[u->site].model ? old : cloud;
 }
 
-/* How an edge would get a context; false: those that it can reach do not have all of it. */
-static bool make_plan(const options *opt, celslm_system *s, celslm_site *edge, celslm_site *source,
-                      int context, const celslm_codec *codec, celslm_plan *plan) {
-  celslm_site *cloud = &s->sites[s->cloud], *peers[CELSLM_GATHER_PEERS + 1];
+/* What is asked of celslm_gather; `peers`: room for those that are said to have it. In an outage
+ * that degrades codecs nothing is planned. */
+static celslm_gathering gathering_for(const options *opt, const celslm_system *s, celslm_site *edge,
+                                      celslm_site *source, int context, const celslm_codec *codec,
+                                      celslm_site *peers[CELSLM_GATHER_PEERS + 1]) {
   celslm_directory_holders(opt->neighbourhood.directory, edge->index, context, peers,
                            CELSLM_GATHER_PEERS);
-  bool cut = source == cloud && celslm_outage_cut(opt->outage, edge->index);
+  bool cut = source == &s->sites[s->cloud] && celslm_outage_cut(opt->outage, edge->index);
+  return (celslm_gathering){.edge = edge,
+                            .source = source,
+                            .context = context,
+                            .source_up = !cut,
+                            .codec = codec,
+                            .plain = &opt->plain,
+                            .peers = peers,
+                            .planning = opt->plans && codec == &opt->codec ? &opt->planning : NULL};
+}
+
+/* The rate of a fetch under way has changed (plan.h). */
+static bool choose_again(void *self, celslm_site *edge, int context, const bool *open,
+                         celslm_plan *plan) {
+  const options *opt = self;
+  celslm_site *peers[CELSLM_GATHER_PEERS + 1];
+  celslm_gathering gathering =
+      gathering_for(opt, opt->system, edge, plan->cloud, context, &opt->codec, peers);
+  return celslm_gather_again(opt->system, &gathering, open, plan);
+}
+
+/* How an edge would get a context, for a request of `prompt` tokens (0: for none); false: those
+ * that it can reach do not have all of it. */
+static bool make_plan(const options *opt, celslm_system *s, celslm_site *edge, celslm_site *source,
+                      int context, int64_t prompt, const celslm_codec *codec, celslm_plan *plan) {
+  celslm_site *cloud = &s->sites[s->cloud], *peers[CELSLM_GATHER_PEERS + 1];
+  celslm_gathering gathering = gathering_for(opt, s, edge, source, context, codec, peers);
+  gathering.prompt = prompt;
+  bool cut = !gathering.source_up;
   bool kept = celslm_store_entry(edge->store, context)->held >= opt->local_layers;
   if (cut && !kept) return false; /* the cloud has the context's tokens */
   *plan = celslm_plan_from(edge, source, codec);
@@ -171,18 +211,12 @@ static bool make_plan(const options *opt, celslm_system *s, celslm_site *edge, c
   plan->overlaps = opt->codec_overlap;
   plan->whole = opt->whole;
   plan->chunk = opt->chunk;
-  celslm_gathering gathering = {.edge = edge,
-                                .source = source,
-                                .context = context,
-                                .source_up = !cut,
-                                .codec = codec,
-                                .plain = &opt->plain,
-                                .peers = peers};
+  if (opt->planning.replan > 0) plan->replanner = &opt->replanner;
   if (!celslm_gather(s, &gathering, plan)) {
     celslm_plan_clear(plan);
     return false;
   }
-  celslm_plan_compute(plan, kept ? 0 : (int)opt->local_layers, cloud);
+  if (!gathering.planning) celslm_plan_compute(plan, kept ? 0 : (int)opt->local_layers, cloud);
   return true;
 }
 
@@ -205,7 +239,7 @@ static void load_ahead(const options *opt, celslm_system *s, celslm_site *edge, 
   celslm_entry *e = celslm_store_entry(edge->store, context);
   celslm_plan plan;
   if (e->residence != CELSLM_ABSENT ||
-      !make_plan(opt, s, edge, source, context, &opt->codec, &plan))
+      !make_plan(opt, s, edge, source, context, 0, &opt->codec, &plan))
     return;
   if (celslm_store_claim(edge->store, e))
     fetch(opt, s, edge, context, &plan);
@@ -253,8 +287,9 @@ static void push(void *self) {
 
 static void begin(void *o, celslm_system *s) {
   options *opt = o;
-  if (!opt->push) return;
   opt->system = s;
+  opt->replanner = (celslm_replanner){opt->planning.replan, choose_again, opt};
+  if (!opt->push) return;
   opt->pushing =
       (celslm_event){.fire = push, .self = opt, .cls = CELSLM_AT_TIMER, .background = true};
   celslm_net_at(s->net, &opt->pushing, 0);
@@ -277,6 +312,14 @@ static bool reads_disk(const celslm_plan *plan) {
   return false;
 }
 
+/* There is no way to its context: in an outage the policy decides; else none is good enough. */
+static void do_without(const options *opt, celslm_request *r) {
+  if (celslm_outage_cut(opt->outage, r->site))
+    celslm_outage_cold(opt->outage, r);
+  else
+    celslm_serve_recomputing(r);
+}
+
 /* Begins to load its context. False: the request has been dealt with otherwise. */
 static bool load(const options *opt, celslm_request *r, celslm_entry *e) {
   celslm_system *s = r->system;
@@ -290,8 +333,8 @@ static bool load(const options *opt, celslm_request *r, celslm_entry *e) {
   celslm_site *source = here ? source_of(opt, s, u, r->context) : &s->sites[s->cloud];
   celslm_plan plan;
   const celslm_codec *codec = celslm_outage_codec(opt->outage, r, &opt->codec);
-  if (!make_plan(opt, s, edge, source, r->context, codec, &plan)) {
-    celslm_outage_cold(opt->outage, r);
+  if (!make_plan(opt, s, edge, source, r->context, r->prompt, codec, &plan)) {
+    do_without(opt, r);
     return false;
   }
   if (!celslm_store_claim(edge->store, e)) {
@@ -301,9 +344,9 @@ static bool load(const options *opt, celslm_request *r, celslm_entry *e) {
   }
   if (reads_disk(&plan) && !celslm_store_on_disk(edge->store, e)) { /* it had to go for this one */
     celslm_plan_clear(&plan);
-    if (!make_plan(opt, s, edge, source, r->context, codec, &plan)) {
+    if (!make_plan(opt, s, edge, source, r->context, r->prompt, codec, &plan)) {
       celslm_store_loaded(edge->store, e, celslm_net_now(s->net), false);
-      celslm_outage_cold(opt->outage, r);
+      do_without(opt, r);
       return false;
     }
   }
@@ -355,7 +398,7 @@ static void at_edge(celslm_request *r) {
 static void without(celslm_request *r) {
   const options *opt = r->options;
   if (celslm_outage_cut(opt->outage, r->site))
-    celslm_outage_cold(opt->outage, r);
+    do_without(opt, r);
   else
     celslm_serve_recomputing(r);
 }

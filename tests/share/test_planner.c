@@ -21,19 +21,26 @@ static double about(gsl_rng *r, double x) {
 static celslm_forecast draw(gsl_rng *r, int layers, int sources, int codecs) {
   static const celslm_from kinds[] = {CELSLM_FROM_CLOUD, CELSLM_FROM_PEER, CELSLM_FROM_DISK};
   celslm_forecast f = {.layers = layers, .n_sources = sources, .n_codecs = codecs};
-  for (int k = 0; k < sources; k++)
-    f.sources[k] = (celslm_source_forecast){
+  double encode[CELSLM_PLAN_CODECS], decode[CELSLM_PLAN_CODECS];
+  for (int q = 0; q < codecs; q++) {
+    encode[q] = q ? about(r, 3e-4) : 0;
+    decode[q] = q ? about(r, 3e-4) : 0;
+  }
+  for (int k = 0; k < sources; k++) {
+    celslm_source_forecast *s = &f.sources[k];
+    *s = (celslm_source_forecast){
         .from = kinds[k % 3],
         .begin = about(r, 3e-3),
         .produce = k == 0 && gsl_rng_uniform(r) < 0.5 ? about(r, 1e-3) : 0,
         .latency = about(r, 2e-3),
         .rate = about(r, 1e9),
-        .encodes = k % 3 != 2,
+        .here = k % 3 == 2 && gsl_rng_uniform(r) < 0.5,
         .layers = k && gsl_rng_uniform(r) < 0.3 ? 1 + (int)gsl_rng_uniform_int(r, (unsigned)layers)
                                                 : layers};
-  for (int q = 0; q < codecs; q++)
-    f.codecs[q] = (celslm_codec_forecast){
-        .bytes = 1e6 / (1 + q), .encode = q ? about(r, 3e-4) : 0, .decode = q ? about(r, 3e-4) : 0};
+    for (int q = 0; q < codecs; q++)
+      s->ways[q] = (celslm_way_forecast){
+          .bytes = 1e6 / (1 + q), .encode = k % 3 == 2 ? 0 : encode[q], .decode = decode[q]};
+  }
   f.access = gsl_rng_uniform(r) < 0.3 ? INFINITY : about(r, 1e9);
   f.text = gsl_rng_uniform(r) < 0.2 ? INFINITY : about(r, 3e-3);
   f.engine = gsl_rng_uniform(r) < 0.5 ? 0 : about(r, 1e-3);
@@ -104,7 +111,7 @@ START_TEST(test_flow_shop) {
     f.access = INFINITY;
     celslm_choice c = {0};
     for (int j = 0; j < f.layers; j++) c.codec[j] = 1;
-    const celslm_codec_forecast *q = &f.codecs[1];
+    const celslm_way_forecast *q = &f.sources[0].ways[1];
     double t[] = {f.sources[0].produce, q->encode, q->bytes / f.sources[0].rate, q->decode,
                   f.prompt_layer};
     double sum = 0, longest = 0;
@@ -122,15 +129,11 @@ END_TEST
 
 /* Two flows through one access: each has half until one ends. */
 START_TEST(test_shared_access) {
-  celslm_forecast f = {.layers = 2,
-                       .n_sources = 2,
-                       .n_codecs = 1,
-                       .codecs = {{.bytes = 100}},
-                       .access = 100,
-                       .text = INFINITY};
-  f.sources[0] = (celslm_source_forecast){.from = CELSLM_FROM_CLOUD, .rate = 1000, .layers = 2};
-  f.sources[1] =
-      (celslm_source_forecast){.from = CELSLM_FROM_PEER, .rate = 1000, .begin = 0.5, .layers = 2};
+  celslm_forecast f = {.layers = 2, .n_sources = 2, .n_codecs = 1, .access = 100, .text = INFINITY};
+  f.sources[0] = (celslm_source_forecast){
+      .from = CELSLM_FROM_CLOUD, .rate = 1000, .layers = 2, .ways = {{.bytes = 100}}};
+  f.sources[1] = (celslm_source_forecast){
+      .from = CELSLM_FROM_PEER, .rate = 1000, .begin = 0.5, .layers = 2, .ways = {{.bytes = 100}}};
   celslm_choice c = {.source = {0, 1}};
   /* [0, .5): the first alone, 50 B; then 50 B/s each: it ends at 1.5, the other at 2 */
   ck_assert_double_eq_tol(celslm_forecast_ttft(&f, &c), 2, 1e-12);

@@ -60,7 +60,7 @@ START_TEST(test_placement_is_the_best) {
     }
     celslm_placement p = {n, layers, layer, embed, head, hop, wire, most};
     for (int throughput = 0; throughput < 2; throughput++) {
-      double found = celslm_place(&p, throughput, to),
+      double found = celslm_place_layers(&p, throughput, to),
              best = search(&p, throughput, any, 0, layers);
       if (isinf(best)) {
         ck_assert(isinf(found));
