@@ -16,7 +16,7 @@ typedef struct cell {
   int64_t own;  /* layers on k */
 } cell;
 
-double celslm_place_layers(const celslm_placement *p, bool throughput, int64_t *to) {
+double celslm_place_layers(const celslm_layer_placement *p, bool throughput, int64_t *to) {
   int64_t width = p->layers + 1;
   cell *best = celslm_alloc((unsigned long)(p->n * width), sizeof *best);
   for (int64_t i = 0; i < p->n * width; i++) best[i] = (cell){.value = INFINITY, .from = -1};
@@ -101,7 +101,7 @@ celslm_engine_config *celslm_placement_of(const celslm_scenario *s, const celslm
           from == host ? 0 : wire[k * n + j] + celslm_seconds(celslm_net_latency(net, from, host));
     }
   }
-  celslm_placement p = {n, m->layers, layer, embed, head, hop, wire, most};
+  celslm_layer_placement p = {n, m->layers, layer, embed, head, hop, wire, most};
   if (ok && !isfinite(celslm_place_layers(&p, c->placement == CELSLM_PLACE_THROUGHPUT, to)))
     ok = celslm_fail(err, c->file, c->line,
                      "<engine> \"%s\": no placement of its layers fits into memory_share %g of its "

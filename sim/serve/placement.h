@@ -11,7 +11,7 @@
 #include "net/net.h"
 #include "scenario/scenario.h"
 
-typedef struct celslm_placement {
+typedef struct celslm_layer_placement {
   int n;          /* hosts */
   int64_t layers; /* to be placed */
   const double *layer, *embed,
@@ -19,11 +19,11 @@ typedef struct celslm_placement {
   const double *hop; /* [n][n] s from host to host, latency and transfer; to the first: a token's */
   const double *wire;  /* [n][n] of them the transfer, which keeps the link busy */
   const int64_t *most; /* [n] layers that fit */
-} celslm_placement;
+} celslm_layer_placement;
 
 /* The objective's value, s, and layers by host into `to`; INFINITY: they do not fit. Of equal ones
  * that with the fewest hosts that come late. */
-double celslm_place_layers(const celslm_placement *p, bool throughput, int64_t *to);
+double celslm_place_layers(const celslm_layer_placement *p, bool throughput, int64_t *to);
 
 /* The settings of a pipeline as its placement="latency" or "throughput" wants them: stages without
  * layers are gone. Owned by the caller: celslm_placement_free. NULL and an error: no placement

@@ -211,6 +211,7 @@ static bool make_plan(const options *opt, celslm_system *s, celslm_site *edge, c
   plan->overlaps = opt->codec_overlap;
   plan->whole = opt->whole;
   plan->chunk = opt->chunk;
+  plan->cloud = cloud;
   if (opt->planning.replan > 0) plan->replanner = &opt->replanner;
   if (!celslm_gather(s, &gathering, plan)) {
     celslm_plan_clear(plan);

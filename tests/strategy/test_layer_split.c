@@ -14,7 +14,7 @@ static double uniform(double low, double high) {
   return low + (high - low) * gsl_rng_uniform(dice);
 }
 
-static double value_of(const celslm_placement *p, bool throughput, const int64_t *to) {
+static double value_of(const celslm_layer_placement *p, bool throughput, const int64_t *to) {
   double sum = 0, most = 0;
   int before = -1, last = 0;
   for (int k = 0; k < p->n; k++)
@@ -31,7 +31,8 @@ static double value_of(const celslm_placement *p, bool throughput, const int64_t
   return throughput ? most : sum;
 }
 
-static double search(const celslm_placement *p, bool throughput, int64_t *to, int k, int64_t left) {
+static double search(const celslm_layer_placement *p, bool throughput, int64_t *to, int k,
+                     int64_t left) {
   if (k == p->n) return left ? INFINITY : value_of(p, throughput, to);
   double best = INFINITY;
   for (to[k] = k == 0; to[k] <= left; to[k]++)
@@ -58,7 +59,7 @@ START_TEST(test_placement_is_the_best) {
         hop[k * n + j] = wire[k * n + j] + uniform(0, 1);
       }
     }
-    celslm_placement p = {n, layers, layer, embed, head, hop, wire, most};
+    celslm_layer_placement p = {n, layers, layer, embed, head, hop, wire, most};
     for (int throughput = 0; throughput < 2; throughput++) {
       double found = celslm_place_layers(&p, throughput, to),
              best = search(&p, throughput, any, 0, layers);
