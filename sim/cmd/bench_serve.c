@@ -1,6 +1,7 @@
 /* bench_serve.c - how fast the serving engine is simulated: one 8B-model engine under a fixed load
  * of 10,000 requests (log-normal lengths, means 850 prompt and 230 output tokens); eight of them
  * under a thousand to a million; shared contexts at an edge; ten to ten thousand hosts. */
+#include "base/version.h"
 #include "cmd/bench.h"
 #include "world/world.h"
 
@@ -86,7 +87,7 @@ static bool measure(const char *text, bool step, measurement *m, celslm_error *e
   pid_t pid = fork();
   if (pid == 0) {
     celslm_summary_row row = {0};
-    char *base = celslm_format("%s/bench-serve.xml", CELSLM_SOURCE_DIR);
+    char *base = celslm_format("%s/bench-serve.xml", celslm_home);
     celslm_scenario *s = celslm_scenario_parse(text, base, NULL, err);
     double begun = wall();
     celslm_outcome outcome =
@@ -219,16 +220,16 @@ static bool write_hosts(FILE *f, int hosts, char **engines) {
 static bool hosts(bool json, celslm_error *err) {
   double first = NAN;
   for (int n = 10; n <= 10000; n *= 10) {
-    char *file = celslm_strdup(CELSLM_SOURCE_DIR "/platforms/bench-XXXXXX"), *engines = NULL;
+    char *file = celslm_format("%s/platforms/bench-XXXXXX", celslm_home), *engines = NULL;
     int fd = mkstemp(file);
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
     measurement one[REPEATS], all[REPEATS];
     bool ok = (f && write_hosts(f, n, &engines)) ||
               celslm_fail(err, file, 0, "cannot be written; give a folder that can");
     ok = ok &&
-         measure_often(celslm_format(hosts_text, file, CELSLM_SOURCE_DIR, engines, 1), REPEATS, one,
+         measure_often(celslm_format(hosts_text, file, celslm_home, engines, 1), REPEATS, one,
                        err) &&
-         measure_often(celslm_format(hosts_text, file, CELSLM_SOURCE_DIR, engines, 2 * REQUESTS),
+         measure_often(celslm_format(hosts_text, file, celslm_home, engines, 2 * REQUESTS),
                        REPEATS, all, err);
     if (fd >= 0) unlink(file);
     free(file), free(engines);

@@ -52,7 +52,8 @@ static bool fill(pricing *p, celslm_error *err) {
   p->sequence = to_ticks(p->cost.sequence);
   p->layer = celslm_alloc((unsigned long)k->budget + 1, sizeof *p->layer);
   p->embed = celslm_alloc((unsigned long)k->budget + 1, sizeof *p->embed);
-  p->head = celslm_alloc((unsigned long)k->seqs + 1, sizeof *p->head);
+  /* a prefill may want logits of many tokens */
+  p->head = celslm_alloc((unsigned long)k->budget + 1, sizeof *p->head);
   p->decode = celslm_alloc((unsigned long)k->seqs + 1, sizeof *p->decode);
   p->prefill = celslm_alloc(PREFILLS, sizeof *p->prefill);
   p->pieces = celslm_cost_decode_pieces(&p->cost);
@@ -71,7 +72,7 @@ pricing *celslm_pricing_of(celslm_prices *all, const celslm_scenario *s,
   key.sequence_overhead = c->sequence_overhead;
   key.bandwidth = host->interconnect;
   key.latency = host->interconnect_latency;
-  key.layers = celslm_stage_layers(model->layers, c->n_stages, stage);
+  key.layers = celslm_stage_layers(c, model->layers, stage);
   key.budget = c->max_num_batched_tokens;
   key.seqs = c->max_num_seqs;
   key.weights = c->weights;
