@@ -23,6 +23,8 @@ static const char *const every_strategy[] = {
     "<ce-lslm join=\"admit\" after_handover=\"migrate\"/>",
     "<ce-lslm push=\"3\" push_period=\"300ms\"/>",
     "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
+    "<speculative acceptance=\"0.7\"/>",
+    "<sketch/>",
     "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
     "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>",
     "<routing policy=\"weighted\" edge_share=\"0.7\"/>",

@@ -5,8 +5,9 @@ A figure is a module with
     STATEMENTS   [(tag, text)]: "stated" by the paper itself, "second-hand" (a page about it, or
                  related work), "ours" (our inference or choice)
     RUNS         [(name of the study, arguments of celslm sweep, quick, full)]
-    draw(studies) -> matplotlib figure
+    draw(studies) -> matplotlib figure; or save(studies, path), which draws into a file
     check(studies) -> [(holds, text)]
+    COMMANDS     what else was run for it, if anything
 `studies` maps the names of RUNS to opened files.
 """
 

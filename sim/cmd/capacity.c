@@ -20,6 +20,7 @@ static const char help[] =
     "  --replications N    default 5\n"
     "  --tolerance T       relative width of the last bracket (default 0.02)\n"
     "  --load 'XPATH=V'    what is varied, and its first value (default: the rate of <arrivals>)\n"
+    "  --disturbed FROM,UNTIL  when a burst comes, such as 60s,80s (default: timed <faults>)\n"
     "  --set 'XPATH=VALUE' as in celslm run\n"
     "  -j N                searches at once (default: one per core)\n"
     "  --json              one JSON object per strategy and line\n"
@@ -32,6 +33,12 @@ static const char help[] =
     "rate more requests are sent, so that all runs cover the same time; let that be long: a short "
     "run\n"
     "cannot show that it is overloaded.\n"
+    "\n"
+    "At the first load it also tells the jitter of TTFT (mean difference between one request and "
+    "the\n"
+    "next) and, after a disturbance, how long it takes until no more requests are in the system "
+    "than\n"
+    "before on average (recovery), and how many were there at most (peak).\n"
     "\n"
     "example: celslm capacity scenarios/quickstart.xml --replications 3\n"
     "Exit status: 0 done, 2 bad input, 130 interrupted.\n";
@@ -70,9 +77,23 @@ static bool split_load(arguments *a, const char *text, celslm_error *err) {
                      text);
 }
 
+static bool read_disturbed(const char *text, celslm_capacity_options *o, celslm_error *err) {
+  char from[64];
+  const char *comma = strchr(text, ',');
+  snprintf(from, sizeof from, "%.*s", comma ? (int)(comma - text) : 0, text);
+  return (comma && celslm_parse_quantity(from, CELSLM_UNIT_TIME, &o->disturbed_from, NULL, 0) &&
+          celslm_parse_quantity(comma + 1, CELSLM_UNIT_TIME, &o->disturbed_until, NULL, 0) &&
+          o->disturbed_from >= 0 && o->disturbed_until >= o->disturbed_from) ||
+         celslm_fail(err, NULL, 0, "--disturbed \"%s\": give FROM,UNTIL, such as 60s,80s", text);
+}
+
 static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
   double replications = 5;
-  a->o = (celslm_capacity_options){.set = a->set, .share = 0.9, .tolerance = 0.02};
+  a->o = (celslm_capacity_options){.set = a->set,
+                                   .share = 0.9,
+                                   .tolerance = 0.02,
+                                   .disturbed_from = NAN,
+                                   .disturbed_until = NAN};
   a->o.jobs = sysconf(_SC_NPROCESSORS_ONLN);
   for (int i = 1; i < argc; i++) {
     const char *value = NULL;
@@ -90,6 +111,8 @@ static bool parse(int argc, char **argv, arguments *a, celslm_error *err) {
       if (!value || !number(value, "--replications", 1, 1000, &replications, err)) return false;
     } else if (celslm_option(argc, argv, &i, "--jobs", "-j", &value, err)) {
       if (!value || !celslm_read_jobs(value, &a->o.jobs, err)) return false;
+    } else if (celslm_option(argc, argv, &i, "--disturbed", NULL, &value, err)) {
+      if (!value || !read_disturbed(value, &a->o, err)) return false;
     } else if (celslm_option(argc, argv, &i, "--load", NULL, &value, err)) {
       if (!value || !split_load(a, value, err)) return false;
     } else if (celslm_option(argc, argv, &i, "--set", NULL, &value, err)) {
@@ -144,6 +167,34 @@ static void print_json(const char *name, const celslm_limit *l) {
     printf(",\"%s\":null,\"%s_low\":null,\"%s_high\":null", name, name, name);
 }
 
+static void print_json_mean(const char *name, const celslm_mean *m) {
+  print_json(name, &(celslm_limit){m->mean, m->low, m->high});
+}
+
+static void print_steadiness(const celslm_scenario *s, const arguments *a,
+                             const celslm_capacity *c) {
+  bool disturbed = false;
+  for (int i = 0; i < s->n_strategies; i++) disturbed |= !isnan(c[i].recovery.mean);
+  printf("\nat %.3g%s%24s  %-17s", a->o.start, a->o.unit, "jitter of TTFT", "95 % interval");
+  printf(disturbed ? "  %12s  %-17s  %6s\n" : "\n", "recovery", "95 % interval", "peak");
+  for (int i = 0; i < s->n_strategies; i++) {
+    printf("%-20s", s->strategies[i].label);
+    const celslm_mean *shown[] = {&c[i].jitter, &c[i].recovery};
+    for (int k = 0; k < (disturbed ? 2 : 1); k++) {
+      char text[64] = "-", interval[96] = "";
+      if (isinf(shown[k]->mean))
+        snprintf(text, sizeof text, "not back");
+      else if (!isnan(shown[k]->mean))
+        snprintf(text, sizeof text, "%.3g s", shown[k]->mean);
+      if (isfinite(shown[k]->low))
+        snprintf(interval, sizeof interval, "%.3g - %.3g s", shown[k]->low, shown[k]->high);
+      printf("  %12s  %-17s", text, interval);
+    }
+    if (disturbed) printf("  %6.1f", c[i].peak.mean);
+    putchar('\n');
+  }
+}
+
 static void print(const celslm_scenario *s, const arguments *a, const celslm_capacity *c) {
   if (a->json) {
     for (int i = 0; i < s->n_strategies; i++) {
@@ -153,6 +204,9 @@ static void print(const celslm_scenario *s, const arguments *a, const celslm_cap
       printf("\",\"unit\":\"%s\"", a->o.unit);
       print_json("capacity", &c[i].good);
       print_json("stable", &c[i].stable);
+      print_json_mean("jitter", &c[i].jitter);
+      print_json_mean("recovery", &c[i].recovery);
+      print_json_mean("peak", &c[i].peak);
       puts("}");
     }
     return;
@@ -166,6 +220,7 @@ static void print(const celslm_scenario *s, const arguments *a, const celslm_cap
     print_limit(&c[i].stable, a->o.unit);
     putchar('\n');
   }
+  print_steadiness(s, a, c);
 }
 
 static volatile sig_atomic_t interrupted; /* set by the handler: the one thing it may do */

@@ -173,7 +173,8 @@ static bool check_cells(const celslm_scenario *s, const celslm_element *e, celsl
 static const struct {
   const char *name;
   bool cloud, edge;
-} needs[] = {{"cloud-only", true, false}, {"edge-only", false, true}, {"ce-lslm", true, true}};
+} needs[] = {{"cloud-only", true, false}, {"edge-only", false, true}, {"ce-lslm", true, true},
+             {"speculative", true, true}, {"early-exit", true, true}, {"sketch", true, true}};
 
 static bool check_strategy(const celslm_scenario *s, const celslm_element *e, celslm_error *err) {
   bool cloud = false, edge = false;

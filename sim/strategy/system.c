@@ -438,12 +438,19 @@ void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   queue(r);
 }
 
-void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *who) {
+void celslm_serve_with(celslm_request *r, int32_t tokens, int32_t output,
+                       const celslm_job_owner *who) {
   prepare(r, tokens, NULL);
   r->job.owner = who;
-  r->job.output = 1;
-  r->job.keeps = true;
+  r->job.output = output;
+  celslm_prefix *known = &r->job.content.prefix;
+  if (r->job.goes_on && known->tokens > tokens) known->tokens = tokens; /* see engine.h */
   queue(r);
+}
+
+void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *who) {
+  r->job.keeps = true;
+  celslm_serve_with(r, tokens, 1, who);
 }
 
 void celslm_reject(celslm_request *r) {

@@ -144,6 +144,10 @@ void celslm_drop(celslm_request *r, celslm_reason reason);
  * `owner` is told; it calls celslm_first_token, and celslm_answered once all tokens are there, with
  * r->site where the last one comes from. */
 void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *owner);
+/* The same for so many output tokens; nothing is kept unless r->job.goes_on was set. Strategies of
+ * several jobs: `owner` sees to the rest. */
+void celslm_serve_with(celslm_request *r, int32_t tokens, int32_t output,
+                       const celslm_job_owner *owner);
 void celslm_first_token(celslm_job *job); /* job->self is the request */
 void celslm_answered(celslm_request *r);
 

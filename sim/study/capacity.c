@@ -1,6 +1,7 @@
 #include "study/capacity.h"
 
 #include "study/carry_out.h"
+#include "study/recovery.h"
 #include "world/world.h"
 
 #include <errno.h>
@@ -49,6 +50,9 @@ bool celslm_drifts(const double *arrivals, const double *ends, size_t n, double 
 typedef struct watch { /* what a run leaves behind */
   const celslm_scenario *scenario;
   double *arrivals, *ends;
+  struct first {
+    double arrival, ttft;
+  } * firsts;
   size_t n, room;
   int64_t late, good; /* arrived after the warm-up; of them within every objective */
 } watch;
@@ -59,8 +63,10 @@ static void on_request(void *self, const celslm_request_row *r) {
     w->room = 2 * w->room + 1024;
     w->arrivals = celslm_realloc(w->arrivals, w->room, sizeof *w->arrivals);
     w->ends = celslm_realloc(w->ends, w->room, sizeof *w->ends);
+    w->firsts = celslm_realloc(w->firsts, w->room, sizeof *w->firsts);
   }
   w->arrivals[w->n] = r->arrival;
+  w->firsts[w->n] = (struct first){r->arrival, r->ttft};
   w->ends[w->n++] = r->end == CELSLM_IN_FLIGHT ? NAN
                     : isnan(r->last_token)     ? r->arrival
                                                : r->last_token;
@@ -71,11 +77,49 @@ static void on_request(void *self, const celslm_request_row *r) {
              (isnan(r->tpot) || r->tpot <= slo->tpot) && r->e2e <= slo->e2e;
 }
 
+typedef struct steadiness {
+  double jitter, recovery, peak;
+} steadiness;
+
 typedef struct verdict {
   bool stable, good;
+  steadiness steady;
   int status; /* celslm_outcome; -1: died */
   celslm_error err;
 } verdict;
+
+static int by_arrival(const void *a, const void *b) {
+  double x = ((const struct first *)a)->arrival, y = ((const struct first *)b)->arrival;
+  return (x > y) - (x < y);
+}
+
+/* From the first timed fault to the end of the last, unless the options say otherwise. */
+static bool find_disturbance(const celslm_capacity_options *o, const celslm_faults_config *f,
+                             double *begin, double *end) {
+  *begin = o->disturbed_from, *end = o->disturbed_until;
+  for (int i = 0; isnan(o->disturbed_from) && i < f->n; i++)
+    if (!isnan(f->faults[i].at)) {
+      *begin = fmin(*begin, f->faults[i].at); /* NaN is no bound */
+      *end = fmax(*end, f->faults[i].at + f->faults[i].length);
+    }
+  return !isnan(*begin);
+}
+
+static steadiness steadiness_of(const celslm_capacity_options *o, watch *w) {
+  const celslm_scenario *s = w->scenario;
+  qsort(w->firsts, w->n, sizeof *w->firsts, by_arrival);
+  double *latencies = celslm_alloc(w->n + 1, sizeof *latencies), begin, end;
+  size_t n = 0;
+  for (size_t i = 0; i < w->n; i++)
+    if (w->firsts[i].arrival >= s->results.warmup) latencies[n++] = w->firsts[i].ttft;
+  steadiness out = {celslm_mean_jitter(latencies, n), NAN, NAN};
+  free(latencies);
+  if (!find_disturbance(o, &s->faults, &begin, &end)) return out;
+  celslm_recovery r = celslm_recovery_of(w->arrivals, w->ends, w->n, s->results.warmup, begin, end);
+  out.recovery = r.time;
+  out.peak = r.peak;
+  return out;
+}
 
 /* In a process of its own. */
 static void simulate(const celslm_capacity_options *o, int strategy, uint64_t seed, double load,
@@ -107,6 +151,7 @@ static void simulate(const celslm_capacity_options *o, int strategy, uint64_t se
                 change);
     status = CELSLM_BAD_INPUT;
   }
+  v->steady = steadiness_of(o, &w);
   v->stable = !celslm_drifts(w.arrivals, w.ends, w.n, s->results.warmup, last);
   v->good = w.late > 0 && (double)w.good >= o->share * (double)w.late;
   v->status = status;
@@ -140,6 +185,7 @@ typedef struct search {
   int strategy;
   uint64_t seed;
   verdict *shared;
+  steadiness steady; /* at the first load */
   struct tried {
     double load;
     bool stable, good;
@@ -152,6 +198,7 @@ static bool carries(search *s, double load, bool objectives, bool *yes, celslm_e
   while (i < s->n && s->tried[i].load != load) i++;
   if (i == s->n) {
     if (!judge(s->o, s->strategy, s->seed, load, s->shared, err)) return false;
+    if (load == s->o->start) s->steady = s->shared->steady;
     if (s->n < (int)(sizeof s->tried / sizeof *s->tried))
       s->n++;
     else
@@ -193,6 +240,7 @@ typedef struct task { /* in shared memory */
   pid_t pid;
   bool done;
   double good, stable;
+  steadiness steady;
   verdict now;
   celslm_error err;
 } task;
@@ -205,6 +253,7 @@ static void run_task(const celslm_scenario *s, const celslm_capacity_options *o,
   of->seed = s->seed + (uint64_t)(number % o->replications);
   of->shared = &t->now;
   t->done = find_limit(of, false, &t->stable, &t->err) && find_limit(of, true, &t->good, &t->err);
+  t->steady = of->steady;
 }
 
 static bool run_tasks(const celslm_scenario *s, const celslm_capacity_options *o, task *tasks,
@@ -267,6 +316,14 @@ static celslm_limit limit_of(const double *values, size_t n) {
   return (celslm_limit){exp(mean), exp(mean - half), exp(mean + half)};
 }
 
+static celslm_mean mean_of(const double *values, size_t n) {
+  double mean = gsl_stats_mean(values, 1, n), half = NAN;
+  if (n > 1 && isfinite(mean))
+    half = gsl_cdf_tdist_Pinv(0.975, (double)n - 1) * gsl_stats_sd_m(values, 1, n, mean) /
+           sqrt((double)n);
+  return (celslm_mean){mean, mean - half, mean + half};
+}
+
 bool celslm_capacity_find(const celslm_scenario *s, const celslm_capacity_options *o,
                           celslm_capacity *out, celslm_error *err) {
   int64_t n = s->n_strategies * o->replications;
@@ -280,7 +337,13 @@ bool celslm_capacity_find(const celslm_scenario *s, const celslm_capacity_option
       good[k] = tasks[(size_t)i * r + k].good;
       stable[k] = tasks[(size_t)i * r + k].stable;
     }
-    out[i] = (celslm_capacity){limit_of(good, r), limit_of(stable, r)};
+    out[i] = (celslm_capacity){.good = limit_of(good, r), .stable = limit_of(stable, r)};
+    for (size_t k = 0; k < r; k++) good[k] = tasks[(size_t)i * r + k].steady.jitter;
+    out[i].jitter = mean_of(good, r);
+    for (size_t k = 0; k < r; k++) good[k] = tasks[(size_t)i * r + k].steady.recovery;
+    out[i].recovery = mean_of(good, r);
+    for (size_t k = 0; k < r; k++) good[k] = tasks[(size_t)i * r + k].steady.peak;
+    out[i].peak = mean_of(good, r);
   }
   free(good), free(stable);
   munmap(tasks, size);

@@ -12,7 +12,12 @@
  *               arrival, has no drift: the least-squares slope through its means over 20 equal
  *               windows is not significantly above 0 (one-sided t-test, 1 %), or it adds up to less
  *               than 5 % of the requests that arrived in that time. Both bounds are our choice: the
- *               windows are correlated, so significance alone would see drift in every queue. */
+ *               windows are correlated, so significance alone would see drift in every queue.
+ *
+ * How steady it is besides, at the first value of the load (the scenario's own): the jitter of
+ * TTFT, and after a disturbance how long it takes to be as before, and how many were in the system
+ * meanwhile (recovery.h). What is disturbed is the time of the scenario's timed faults, or as
+ * asked. */
 #ifndef CELSLM_STUDY_CAPACITY_H
 #define CELSLM_STUDY_CAPACITY_H
 
@@ -30,8 +35,9 @@ typedef struct celslm_capacity_options {
   const char *unit; /* ... unit, as they are written: 2 and "/s" */
   int64_t requests; /* at the start; above it in proportion, so that runs cover the same time; 0: as
                        the scenario says */
-  double share;     /* of requests that must meet the objectives, 0..1 */
-  double tolerance; /* relative width of the last bracket */
+  double disturbed_from, disturbed_until; /* s: of a burst, say; NaN: timed faults, if any */
+  double share;                           /* of requests that must meet the objectives, 0..1 */
+  double tolerance;                       /* relative width of the last bracket */
   int64_t replications;
   long jobs;
   bool progress;
@@ -42,9 +48,15 @@ typedef struct celslm_limit {
   double mean, low, high; /* geometric, over the replications; 95 % interval, NaN with one */
 } celslm_limit;
 
+typedef struct celslm_mean { /* over the replications; 95 % interval; NaN: not known */
+  double mean, low, high;
+} celslm_mean;
+
 typedef struct celslm_capacity {
-  celslm_limit good;   /* stable and within the objectives */
-  celslm_limit stable; /* only stable */
+  celslm_limit good;          /* stable and within the objectives */
+  celslm_limit stable;        /* only stable */
+  celslm_mean jitter;         /* of TTFT, s */
+  celslm_mean recovery, peak; /* s; requests in the system. INFINITY: some did not recover */
 } celslm_capacity;
 
 /* Fills out[s] for every strategy of the scenario `s`, which is the one of the options. A limit of

@@ -1,5 +1,7 @@
 #include "world/books.h"
 
+#include "base/version.h"
+
 #include "record/radio.h"
 #include "world/accounting.h"
 #include "world/recovery.h"
@@ -69,8 +71,8 @@ static bool write_provenance(celslm_books *b, celslm_error *err) {
   char *libraries = celslm_world_libraries();
   bool ok = celslm_results_provenance(b->results, "name", s->name, err) &&
             celslm_results_provenance(b->results, "seed", seed, err) &&
-            celslm_results_provenance(b->results, "version", CELSLM_VERSION, err) &&
-            celslm_results_provenance(b->results, "commit", CELSLM_COMMIT, err) &&
+            celslm_results_provenance(b->results, "version", celslm_version, err) &&
+            celslm_results_provenance(b->results, "commit", celslm_commit, err) &&
             celslm_results_provenance(b->results, "libraries", libraries, err) &&
             celslm_results_provenance(b->results, "scenario", s->text, err) &&
             celslm_results_provenance(b->results, "platform", s->platform->text, err);
