@@ -47,7 +47,7 @@ static void caches(void) {
 }
 
 static void placements(void) {
-  for (const celslm_placing *const *p = celslm_placings; *p; p++)
+  for (const celslm_edge_choice *const *p = celslm_edge_choices; *p; p++)
     printf("%-16s %s (%s)\n", (*p)->name, (*p)->summary, (*p)->source);
 }
 

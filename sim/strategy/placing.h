@@ -21,16 +21,17 @@ typedef struct celslm_candidate {
   bool has;         /* the context, whole; also if the request has none */
 } celslm_candidate;
 
-typedef struct celslm_placing {
+typedef struct celslm_edge_choice {
   const char *name, *summary, *source;
   int (*place)(const celslm_candidate *c, int n, int context); /* c[0] is the user's own edge */
-} celslm_placing;
+} celslm_edge_choice;
 
-extern const celslm_placing *const celslm_placings[]; /* NULL-terminated; first: the default */
+extern const celslm_edge_choice
+    *const celslm_edge_choices[]; /* NULL-terminated; first: the default */
 
 /* What a strategy has of it. */
 typedef struct celslm_neighbourhood {
-  const celslm_placing *policy;
+  const celslm_edge_choice *policy;
   celslm_directory *directory; /* NULL: edges know of no neighbours */
 } celslm_neighbourhood;
 

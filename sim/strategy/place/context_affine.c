@@ -20,8 +20,8 @@ static int place(const celslm_candidate *c, int n, int context) {
   return best;
 }
 
-extern const celslm_placing celslm_placing_context_affine;
-const celslm_placing celslm_placing_context_affine = {
+extern const celslm_edge_choice celslm_edge_choice_context_affine;
+const celslm_edge_choice celslm_edge_choice_context_affine = {
     .name = "context-affine",
     .summary =
         "the nearest edge that is said to have the context, else the one that its name draws",

@@ -9,8 +9,8 @@ static int place(const celslm_candidate *c, int n, int context) {
   return best;
 }
 
-extern const celslm_placing celslm_placing_least_loaded;
-const celslm_placing celslm_placing_least_loaded = {
+extern const celslm_edge_choice celslm_edge_choice_least_loaded;
+const celslm_edge_choice celslm_edge_choice_least_loaded = {
     .name = "least-loaded",
     .summary = "the edge with the fewest jobs, by what neighbours last told",
     .source =

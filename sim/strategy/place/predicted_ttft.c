@@ -15,8 +15,8 @@ static int place(const celslm_candidate *c, int n, int context) {
   return best;
 }
 
-extern const celslm_placing celslm_placing_predicted_ttft;
-const celslm_placing celslm_placing_predicted_ttft = {
+extern const celslm_edge_choice celslm_edge_choice_predicted_ttft;
+const celslm_edge_choice celslm_edge_choice_predicted_ttft = {
     .name = "predicted-ttft",
     .summary = "least way + (jobs + 1) x mean iteration + time to have the context",
     .source = "ours",
