@@ -7,7 +7,7 @@
 #include "share/cache.h"
 #include "share/codec.h"
 #include "strategy/outage.h"
-#include "strategy/placement.h"
+#include "strategy/placing.h"
 
 #include <glob.h>
 #include <math.h>
@@ -47,7 +47,7 @@ static void caches(void) {
 }
 
 static void placements(void) {
-  for (const celslm_placement *const *p = celslm_placements; *p; p++)
+  for (const celslm_edge_choice *const *p = celslm_edge_choices; *p; p++)
     printf("%-16s %s (%s)\n", (*p)->name, (*p)->summary, (*p)->source);
 }
 

@@ -6,14 +6,14 @@
  * "no" (the ablation) they wait for the last one. A context that the edge's store has no room for
  * (everything in it is in use) is recomputed at the edge as part of the prompt.
  *
- * Which edge serves a request: placement.h. From where a context comes: gather.h. What is done
+ * Which edge serves a request: placing.h. From where a context comes: gather.h. What is done
  * while the cloud is out of reach: outage.h. */
 #include "share/alignment.h"
 #include "share/fetch.h"
 #include "strategy/at_site.h"
 #include "strategy/gather.h"
 #include "strategy/outage.h"
-#include "strategy/placement.h"
+#include "strategy/placing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -435,7 +435,7 @@ static double miss(const celslm_request *r, const celslm_site *site) {
 static void arrive(const void *o, celslm_request *r) {
   const options *opt = o;
   r->without = opt->outage ? without : NULL;
-  celslm_upload(r, celslm_place(&opt->neighbourhood, r, miss), at_edge);
+  celslm_upload(r, celslm_place_request(&opt->neighbourhood, r, miss), at_edge);
 }
 
 const celslm_strategy celslm_strategy_ce_lslm = {

@@ -2,7 +2,7 @@
  * `placement` says so, a neighbour; edges have the contexts' texts and compute their KV themselves.
  */
 #include "strategy/at_site.h"
-#include "strategy/placement.h"
+#include "strategy/placing.h"
 
 typedef struct options {
   celslm_at_site_options at_site;
@@ -30,7 +30,7 @@ static double miss(const celslm_request *r, const celslm_site *site) {
 
 static void arrive(const void *o, celslm_request *r) {
   const options *opt = o;
-  celslm_at_site(&opt->at_site, r, celslm_place(&opt->neighbourhood, r, miss));
+  celslm_at_site(&opt->at_site, r, celslm_place_request(&opt->neighbourhood, r, miss));
 }
 
 const celslm_strategy celslm_strategy_edge_only = {

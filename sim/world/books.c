@@ -35,7 +35,7 @@ struct celslm_books {
   double user_bytes, kv_bytes;
   double quality; /* of the engines, summed over the completed requests */
   celslm_ns window_from, window_to;
-  celslm_recovery recovery;
+  celslm_run_recovery recovery;
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */

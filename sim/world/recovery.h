@@ -11,7 +11,7 @@
 
 #include "net/clock.h"
 
-typedef struct celslm_recovery {
+typedef struct celslm_run_recovery {
   int64_t present, most; /* requests; the most since the first fault */
   int broken;            /* things that are not at their full speed now */
   bool ever, waiting;    /* there was a fault; the last one is not got over */
@@ -20,14 +20,14 @@ typedef struct celslm_recovery {
   double usual;          /* once there was a fault */
   celslm_ns over;        /* when the last fault ended; CELSLM_NEVER: it lasts */
   celslm_ns longest;     /* recovery so far; negative: none */
-} celslm_recovery;
+} celslm_run_recovery;
 
-void celslm_recovery_init(celslm_recovery *r);
-void celslm_recovery_present(celslm_recovery *r, celslm_ns now, int change); /* +1, -1 */
+void celslm_recovery_init(celslm_run_recovery *r);
+void celslm_recovery_present(celslm_run_recovery *r, celslm_ns now, int change); /* +1, -1 */
 /* Something's share of its full speed changes. */
-void celslm_recovery_fault(celslm_recovery *r, celslm_ns now, double before, double speed);
+void celslm_recovery_fault(celslm_run_recovery *r, celslm_ns now, double before, double speed);
 /* s; NaN: no fault, or not recovered at the end. */
-double celslm_recovery_time(const celslm_recovery *r);
-double celslm_recovery_backlog(const celslm_recovery *r); /* NaN: no fault */
+double celslm_recovery_time(const celslm_run_recovery *r);
+double celslm_recovery_backlog(const celslm_run_recovery *r); /* NaN: no fault */
 
 #endif

@@ -1,7 +1,7 @@
 /* context_affine.c - an edge that has the context; where none is known, one and the same edge for
  * each context, drawn by highest random weight, so that a neighbourhood keeps every context once.
  */
-#include "strategy/placement.h"
+#include "strategy/placing.h"
 
 /* splitmix64 (Steele, Lea and Flood, OOPSLA 2014) of context and site. */
 static uint64_t weight(int context, int site) {
@@ -20,8 +20,8 @@ static int place(const celslm_candidate *c, int n, int context) {
   return best;
 }
 
-extern const celslm_placement celslm_placement_context_affine;
-const celslm_placement celslm_placement_context_affine = {
+extern const celslm_edge_choice celslm_edge_choice_context_affine;
+const celslm_edge_choice celslm_edge_choice_context_affine = {
     .name = "context-affine",
     .summary =
         "the nearest edge that is said to have the context, else the one that its name draws",

@@ -1,5 +1,5 @@
 /* least_loaded.c - the fewest jobs, as far as is known; of equals the nearest. */
-#include "strategy/placement.h"
+#include "strategy/placing.h"
 
 static int place(const celslm_candidate *c, int n, int context) {
   (void)context;
@@ -9,8 +9,8 @@ static int place(const celslm_candidate *c, int n, int context) {
   return best;
 }
 
-extern const celslm_placement celslm_placement_least_loaded;
-const celslm_placement celslm_placement_least_loaded = {
+extern const celslm_edge_choice celslm_edge_choice_least_loaded;
+const celslm_edge_choice celslm_edge_choice_least_loaded = {
     .name = "least-loaded",
     .summary = "the edge with the fewest jobs, by what neighbours last told",
     .source =

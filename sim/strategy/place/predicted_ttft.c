@@ -1,7 +1,7 @@
 /* predicted_ttft.c - the way there and back, an iteration for each job that is there and one for
  * itself, and the time to have the context. A rough prediction: it is to rank edges, not to be
  * right. */
-#include "strategy/placement.h"
+#include "strategy/placing.h"
 
 static double predicted(const celslm_candidate *c) {
   return c->way + (c->present + 1) * c->iteration + c->miss;
@@ -15,8 +15,8 @@ static int place(const celslm_candidate *c, int n, int context) {
   return best;
 }
 
-extern const celslm_placement celslm_placement_predicted_ttft;
-const celslm_placement celslm_placement_predicted_ttft = {
+extern const celslm_edge_choice celslm_edge_choice_predicted_ttft;
+const celslm_edge_choice celslm_edge_choice_predicted_ttft = {
     .name = "predicted-ttft",
     .summary = "least way + (jobs + 1) x mean iteration + time to have the context",
     .source = "ours",

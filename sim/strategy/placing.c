@@ -1,16 +1,16 @@
-#include "strategy/placement.h"
+#include "strategy/placing.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-extern const celslm_placement celslm_placement_nearest, celslm_placement_least_loaded,
-    celslm_placement_context_affine, celslm_placement_predicted_ttft;
+extern const celslm_edge_choice celslm_edge_choice_nearest, celslm_edge_choice_least_loaded,
+    celslm_edge_choice_context_affine, celslm_edge_choice_predicted_ttft;
 
-const celslm_placement *const celslm_placements[] = {
-    &celslm_placement_nearest,
-    &celslm_placement_least_loaded,
-    &celslm_placement_context_affine,
-    &celslm_placement_predicted_ttft,
+const celslm_edge_choice *const celslm_edge_choices[] = {
+    &celslm_edge_choice_nearest,
+    &celslm_edge_choice_least_loaded,
+    &celslm_edge_choice_context_affine,
+    &celslm_edge_choice_predicted_ttft,
     NULL,
 };
 
@@ -49,7 +49,7 @@ static bool open_directory(celslm_neighbourhood *n, const celslm_system *s, cons
 bool celslm_neighbourhood_open(celslm_neighbourhood *n, const celslm_system *s,
                                const celslm_element *e, celslm_error *err) {
   const char *names[16] = {NULL};
-  for (int i = 0; celslm_placements[i]; i++) names[i] = celslm_placements[i]->name;
+  for (int i = 0; celslm_edge_choices[i]; i++) names[i] = celslm_edge_choices[i]->name;
   int policy;
   int64_t peers, uploads;
   double period;
@@ -58,7 +58,7 @@ bool celslm_neighbourhood_open(celslm_neighbourhood *n, const celslm_system *s,
       !celslm_element_integer(e, "peer_uploads", 0, 1 << 20, 4, &uploads, err) ||
       !celslm_element_quantity(e, "peer_period", CELSLM_UNIT_TIME, 1e-3, 1e6, 1, &period, err))
     return false;
-  n->policy = celslm_placements[policy];
+  n->policy = celslm_edge_choices[policy];
   if (peers) {
     for (int i = 0; i < s->scenario->n_engines; i++) s->sites[i].most_uploads = (int)uploads;
     return open_directory(n, s, e, (int)peers, period, err);
@@ -95,8 +95,8 @@ static celslm_candidate here(const celslm_request *r, int site) {
   return c;
 }
 
-int celslm_place(const celslm_neighbourhood *n, const celslm_request *r,
-                 double (*miss)(const celslm_request *r, const celslm_site *site)) {
+int celslm_place_request(const celslm_neighbourhood *n, const celslm_request *r,
+                         double (*miss)(const celslm_request *r, const celslm_site *site)) {
   const celslm_system *s = r->system;
   int own = s->users[r->user].site, known, many = 0;
   if (!n->policy->place) return own;
