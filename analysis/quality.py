@@ -161,7 +161,7 @@ def draw_similarity(path_in, path):
         for spine in axes.spines.values():
             spine.set_visible(False)
     grid[0].set_ylabel("cloud layer")
-    figure.text(0.01, 0.01, "Red: the layer map that was chosen, by whole maps' effect on predictions. "
+    figure.text(0.01, 0.01, "Red: the layer map that was chosen, monotone, with the largest sum. "
                 f"Pair {results.provenance['pair']}.", fontsize=6.5, color=style.QUIET)
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(path)

@@ -1,5 +1,7 @@
 /* bench_serve.c - how fast the serving engine is simulated: one 8B-model engine under a fixed load
- * of 10,000 requests (log-normal lengths, means 850 prompt and 230 output tokens). */
+ * of 10,000 requests (log-normal lengths, means 850 prompt and 230 output tokens); eight of them
+ * under a thousand to a million; shared contexts at an edge; ten to ten thousand hosts. */
+#include "base/version.h"
 #include "cmd/bench.h"
 #include "world/world.h"
 
@@ -41,9 +43,32 @@ static const char scenario_text[] =
     "<strategy><cloud-only/></strategy>"
     "</scenario>";
 
+static const char sharing_text[] =
+    "<scenario name=\"bench-sharing\" seed=\"1\">"
+    "<platform file=\"platforms/bench_net.xml\"/>"
+    "<models><model file=\"platforms/models/llama-3.1-8b.xml\"/></models>"
+    "<engines><engine name=\"cloud\" host=\"cloud\" model=\"Llama-3.1-8B\" "
+    "fixed_iteration=\"20us\" context_memory=\"20GiB\"/>"
+    "<engine name=\"edge\" host=\"edge\" model=\"Llama-3.1-8B\" fixed_iteration=\"20us\" "
+    "context_memory=\"%s\"/></engines>"
+    "<contexts><population name=\"c\" count=\"%d\" tokens=\"64\"/></contexts>"
+    "<workload requests=\"%d\"><arrivals><poisson rate=\"50/s\"/></arrivals>"
+    "<prompt><fixed tokens=\"200\"/></prompt><output><fixed tokens=\"1\"/></output>"
+    "<popularity><uniform/></popularity></workload>"
+    "<strategy><ce-lslm cloud_warm=\"yes\"/></strategy></scenario>";
+
+static const char hosts_text[] =
+    "<scenario name=\"bench-hosts\" seed=\"1\"><platform file=\"%s\"/>"
+    "<models><model file=\"%s/platforms/models/llama-3.1-8b.xml\"/></models>"
+    "<engines>%s</engines><workload requests=\"%d\">"
+    "<arrivals><poisson rate=\"64/s\"/></arrivals>"
+    "<prompt><lognormal mean=\"850\" cv=\"1\" min=\"1\" max=\"8192\"/></prompt>"
+    "<output><lognormal mean=\"230\" cv=\"1\" min=\"1\" max=\"2048\"/></output></workload>"
+    "<strategy><edge-only/></strategy></scenario>";
+
 typedef struct measurement {
   double seconds;
-  int64_t iterations, completed;
+  int64_t iterations, completed, fetches, hits;
   double mean_batch;
   long rss; /* KiB */
 } measurement;
@@ -62,7 +87,7 @@ static bool measure(const char *text, bool step, measurement *m, celslm_error *e
   pid_t pid = fork();
   if (pid == 0) {
     celslm_summary_row row = {0};
-    char *base = celslm_format("%s/bench-serve.xml", CELSLM_SOURCE_DIR);
+    char *base = celslm_format("%s/bench-serve.xml", celslm_home);
     celslm_scenario *s = celslm_scenario_parse(text, base, NULL, err);
     double begun = wall();
     celslm_outcome outcome =
@@ -77,6 +102,8 @@ static bool measure(const char *text, bool step, measurement *m, celslm_error *e
     m->rss = usage.ru_maxrss;
     m->completed = row.completed;
     m->iterations = row.iterations;
+    m->fetches = row.fetches;
+    m->hits = row.hits;
     m->mean_batch = row.token_throughput * row.duration / (double)row.iterations;
     _exit(write(ends[1], m, sizeof *m) == (ssize_t)sizeof *m ? 0 : 1);
   }
@@ -94,10 +121,8 @@ static int by_seconds(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* So many requests through eight engines; the runs in order of their times. */
-static bool measure_often(const char *engines, long long requests, int repeats, measurement *m,
-                          celslm_error *err) {
-  char *text = celslm_format(scale_text, engines, requests);
+/* Jumping; the runs in order of their times. Frees the text. */
+static bool measure_often(char *text, int repeats, measurement *m, celslm_error *err) {
   bool ok = true;
   for (int i = 0; ok && i < repeats; i++) ok = measure(text, false, &m[i], err);
   free(text);
@@ -114,27 +139,111 @@ static bool scale(bool json, celslm_error *err) {
     free(engines);
     engines = more;
   }
-  double first = NAN;
+  double first = NAN, all_first = NAN;
   bool ok;
   measurement m[REPEATS];
-  ok = measure_often(engines, 1, REPEATS, m, err);
+  ok = measure_often(celslm_format(scale_text, engines, 1LL), REPEATS, m, err);
   double setup = m[REPEATS / 2].seconds; /* what a run costs before its first request */
   if (ok) celslm_bench_report(json, "8 engines: set-up", setup * 1e3, "ms", NULL, NAN, NAN);
   for (long long n = 1000; ok && n <= 1000000; n *= 10) {
     char name[64];
     int repeats = n < 1000000 ? REPEATS : 1;
-    ok = measure_often(engines, n, repeats, m, err);
+    ok = measure_often(celslm_format(scale_text, engines, n), repeats, m, err);
     if (!ok) break;
     const measurement *middle = &m[repeats / 2];
     double each = (middle->seconds - setup) / (double)n;
-    if (n == 1000) first = each;
+    double with_setup = middle->seconds / (double)n;
+    if (n == 1000) first = each, all_first = with_setup;
     snprintf(name, sizeof name, "8 engines, %lld requests: per request", n);
     celslm_bench_report(json, name, each * 1e6, "us", "1,000 requests", each / first, NAN);
+    snprintf(name, sizeof name, "8 engines, %lld requests: set-up included", n);
+    celslm_bench_report(json, name, with_setup * 1e6, "us", "1,000 requests",
+                        with_setup / all_first, NAN);
     snprintf(name, sizeof name, "8 engines, %lld requests: peak memory", n);
     celslm_bench_report(json, name, (double)middle->rss / 1024, "MiB", NULL, NAN, NAN);
   }
   free(engines);
   return ok;
+}
+
+/* Contexts at an edge: each request fetches 32 layers, or nine of ten find theirs. */
+static bool sharing(bool json, celslm_error *err) {
+  static const struct {
+    const char *name, *memory;
+    int contexts, requests;
+    double required;
+  } kinds[] = {{"32 layers to nearly each", "64MiB", 500, 5000, 5000},
+               {"nine of ten at the edge", "20GiB", 2000, 20000, 30000}};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    measurement m[REPEATS];
+    const measurement *middle = &m[REPEATS / 2];
+    char name[64];
+    if (!measure_often(
+            celslm_format(sharing_text, kinds[i].memory, kinds[i].contexts, kinds[i].requests),
+            REPEATS, m, err))
+      return false;
+    snprintf(name, sizeof name, "%s: simulated requests", kinds[i].name);
+    celslm_bench_report(json, name, (double)middle->completed / middle->seconds, "requests/s", NULL,
+                        NAN, kinds[i].required);
+    snprintf(name, sizeof name, "%s: hits", kinds[i].name);
+    celslm_bench_report(json, name, (double)middle->hits / (double)middle->completed, "of 1", NULL,
+                        NAN, NAN);
+  }
+  return true;
+}
+
+/* A switch with so many GPU servers, in a file of its own; *engines: one on each. */
+static bool write_hosts(FILE *f, int hosts, char **engines) {
+  size_t size = 0;
+  FILE *e = open_memstream(engines, &size);
+  fputs("<?xml version=\"1.0\"?><platform version=\"4.1\">"
+        "<zone id=\"bench\" routing=\"DijkstraCache\">",
+        f);
+  for (int i = 0; i < hosts; i++)
+    fprintf(f,
+            "<host id=\"h%d\" speed=\"1Gf\"><prop id=\"celslm.role\" value=\"edge\"/>"
+            "<prop id=\"celslm.profile\" value=\"h100-sxm\"/></host>",
+            i);
+  fputs("<router id=\"switch\"/>", f);
+  for (int i = 0; i < hosts; i++)
+    fprintf(f, "<link id=\"p%d\" bandwidth=\"100Gbps\" latency=\"5us\"/>", i);
+  for (int i = 0; i < hosts; i++)
+    fprintf(f, "<route src=\"h%d\" dst=\"switch\"><link_ctn id=\"p%d\"/></route>", i, i);
+  fputs("</zone></platform>", f);
+  for (int i = 0; i < hosts; i++)
+    fprintf(e, "<engine name=\"e%d\" host=\"h%d\" model=\"Llama-3.1-8B\"/>", i, i);
+  bool ok = fclose(e) == 0;
+  return fclose(f) == 0 && ok;
+}
+
+/* The same load on more and more hosts: a request costs the same. */
+static bool hosts(bool json, celslm_error *err) {
+  double first = NAN;
+  for (int n = 10; n <= 10000; n *= 10) {
+    char *file = celslm_format("%s/platforms/bench-XXXXXX", celslm_home), *engines = NULL;
+    int fd = mkstemp(file);
+    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+    measurement one[REPEATS], all[REPEATS];
+    bool ok = (f && write_hosts(f, n, &engines)) ||
+              celslm_fail(err, file, 0, "cannot be written; give a folder that can");
+    ok = ok &&
+         measure_often(celslm_format(hosts_text, file, celslm_home, engines, 1), REPEATS, one,
+                       err) &&
+         measure_often(celslm_format(hosts_text, file, celslm_home, engines, 2 * REQUESTS),
+                       REPEATS, all, err);
+    if (fd >= 0) unlink(file);
+    free(file), free(engines);
+    if (!ok) return false;
+    double setup = one[REPEATS / 2].seconds;
+    double each = (all[REPEATS / 2].seconds - setup) / (2 * REQUESTS);
+    char name[64];
+    if (n == 10) first = each;
+    snprintf(name, sizeof name, "%d hosts: set-up", n);
+    celslm_bench_report(json, name, setup * 1e3, "ms", NULL, NAN, NAN);
+    snprintf(name, sizeof name, "%d hosts: per request", n);
+    celslm_bench_report(json, name, each * 1e6, "us", "10 hosts", each / first, NAN);
+  }
+  return true;
 }
 
 int celslm_bench_serve(bool json) {
@@ -176,7 +285,7 @@ int celslm_bench_serve(bool json) {
     REPORT("peak memory", (double)jump->rss / 1024, "MiB", NULL, NAN, NAN);
 #undef REPORT
   }
-  if (scale(json, &err)) return 0;
+  if (scale(json, &err) && sharing(json, &err) && hosts(json, &err)) return 0;
   fprintf(stderr, "%s\n", err.text);
   return 2;
 }

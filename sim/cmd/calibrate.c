@@ -1,5 +1,6 @@
 /* calibrate.c - celslm calibrate: measures this machine's kernels, fits their cost curves, prints
  * both and writes the device profile. */
+#include "base/version.h"
 #include "cmd/commands.h"
 #include "cost/calibration.h"
 
@@ -106,7 +107,7 @@ static bool load_models(const arguments *a, celslm_model *models, int *n, celslm
     char *file = celslm_format("platforms/models/%s", usual[i]);
     if (access(file, R_OK) != 0) {
       free(file);
-      file = celslm_format("%s/platforms/models/%s", CELSLM_SOURCE_DIR, usual[i]);
+      file = celslm_format("%s/platforms/models/%s", celslm_home, usual[i]);
     }
     bool ok = celslm_model_load(file, &models[*n], err);
     free(file);

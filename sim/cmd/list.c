@@ -1,4 +1,5 @@
 /* list.c - celslm list: what can be named in a scenario. */
+#include "base/version.h"
 #include "cmd/commands.h"
 #include "load/load.h"
 #include "net/radio/channel.h"
@@ -97,7 +98,7 @@ static void loads(void) {
 /* Files below platforms/ of the current folder, or else of the source tree. */
 static void each_file(const char *pattern, void (*print)(const char *file)) {
   glob_t found = {0};
-  char *there = celslm_format("%s/%s", CELSLM_SOURCE_DIR, pattern);
+  char *there = celslm_format("%s/%s", celslm_home, pattern);
   if (glob(pattern, 0, NULL, &found) != 0) glob(there, 0, NULL, &found);
   for (size_t i = 0; i < found.gl_pathc; i++) print(found.gl_pathv[i]);
   globfree(&found);

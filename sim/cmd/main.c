@@ -1,6 +1,8 @@
 /* main.c - celslm COMMAND ... */
 #include "cmd/commands.h"
 
+#include "base/version.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +29,7 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (strcmp(argv[1], "--version") == 0) {
-    puts("celslm " CELSLM_VERSION);
+    printf("celslm %s\n", celslm_version);
     return 0;
   }
   for (const celslm_command *c = celslm_commands; c->name; c++)

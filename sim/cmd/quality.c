@@ -2,19 +2,19 @@
  * stands on keys and values that were mapped from the other. */
 #include "share/quality.h"
 #include "cmd/commands.h"
-#include "share/layer_search.h"
 #include "share/quality_table.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char help[] =
     "usage: celslm quality [--quick] [--cloud FILE] [--edge FILE] [--text FILE] [--other FILE]\n"
     "                      [--held-out BOOKS] [-o TABLE.csv] [--comparisons FILE.csv]\n"
-    "                      [--map MAP.h5]\n"
+    "                      [--map MAP.h5] [-j N]\n"
     "\n"
     "Reads a text through two models with one tokenizer (bytes), fits the maps from the cloud\n"
     "model's layers to the edge model's keys and values, and measures on text that neither model\n"
@@ -30,17 +30,21 @@ static const char help[] =
     "  --comparisons F  by how much mapped KV is better than no context, mean KV and uniform "
     "maps,\n"
     "                   window by window (CSV)\n"
+    "  -j N             measure N parts at a time, each on one thread (default 1)\n"
     "  --map MAP.h5     the map and the layers' similarities\n";
 
 typedef struct arguments {
   bool quick;
+  long jobs;
   const char *cloud, *edge, *text, *other, *held_out, *table, *comparisons, *map;
 } arguments;
 
 static bool read_arguments(int argc, char **argv, arguments *a, celslm_error *err) {
   *a = (arguments){.cloud = CELSLM_SOURCE_DIR "/tools/models/cloud.bin",
                    .edge = CELSLM_SOURCE_DIR "/tools/models/edge.bin",
-                   .held_out = CELSLM_HELD_OUT_BOOKS};
+                   .held_out = CELSLM_HELD_OUT_BOOKS,
+                   .jobs = 1};
+  const char *jobs = NULL;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--quick") == 0)
       a->quick = true;
@@ -51,43 +55,37 @@ static bool read_arguments(int argc, char **argv, arguments *a, celslm_error *er
              !celslm_option(argc, argv, &i, "--held-out", NULL, &a->held_out, err) &&
              !celslm_option(argc, argv, &i, "--output", "-o", &a->table, err) &&
              !celslm_option(argc, argv, &i, "--comparisons", NULL, &a->comparisons, err) &&
+             !celslm_option(argc, argv, &i, "--jobs", "-j", &jobs, err) &&
              !celslm_option(argc, argv, &i, "--map", NULL, &a->map, err))
       return celslm_fail(err, NULL, 0, "%s is no option of celslm quality; see --help", argv[i]);
     if (err->text[0]) return false;
   }
-  return true;
+  return !jobs || celslm_read_jobs(jobs, &a->jobs, err);
 }
 
 /* ---- the maps that are compared -------------------------------------------------------------- */
 
-/* How the layer map is chosen. */
-typedef enum criterion {
-  SEARCHED, /* moves predictions least (layer_search.h): what we use */
-  BY_R2,    /* explains most variance */
-  EVENLY,   /* stretched */
-  CRITERIA
-} criterion;
-static const char *const criteria[CRITERIA] = {"aligned", "by R2", "uniform"};
-
+/* Layer maps: by the largest sum of R2, or evenly stretched. */
 static const struct {
-  criterion by;
+  bool uniform;
   celslm_source source;
   int reach;
-} kinds[] = {{SEARCHED, CELSLM_SOURCE_NORMED, 1},
-             {SEARCHED, CELSLM_SOURCE_NORMED, 0},
-             {BY_R2, CELSLM_SOURCE_NORMED, 1},
-             {BY_R2, CELSLM_SOURCE_NORMED, 0},
-             {EVENLY, CELSLM_SOURCE_NORMED, 1},
-             {EVENLY, CELSLM_SOURCE_NORMED, 0},
-             {BY_R2, CELSLM_SOURCE_RESIDUAL, 1},
-             {EVENLY, CELSLM_SOURCE_RESIDUAL, 1},
-             {BY_R2, CELSLM_SOURCE_KV, 1},
-             {BY_R2, CELSLM_SOURCE_KV, 0},
-             {EVENLY, CELSLM_SOURCE_KV, 1},
-             {EVENLY, CELSLM_SOURCE_KV, 0},
-             {EVENLY, CELSLM_SOURCE_NORMED, CELSLM_ALL_LAYERS},
-             {EVENLY, CELSLM_SOURCE_KV, CELSLM_ALL_LAYERS}};
+} kinds[] = {{false, CELSLM_SOURCE_NORMED, 1},
+             {false, CELSLM_SOURCE_NORMED, 0},
+             {false, CELSLM_SOURCE_NORMED, CELSLM_ALL_LAYERS},
+             {true, CELSLM_SOURCE_NORMED, 1},
+             {true, CELSLM_SOURCE_NORMED, 0},
+             {false, CELSLM_SOURCE_RESIDUAL, 1},
+             {false, CELSLM_SOURCE_KV, 1},
+             {false, CELSLM_SOURCE_KV, 0},
+             {false, CELSLM_SOURCE_KV, CELSLM_ALL_LAYERS},
+             {true, CELSLM_SOURCE_KV, 1},
+             {true, CELSLM_SOURCE_KV, 0}};
 enum { MAPS = sizeof kinds / sizeof *kinds, MAIN = 0 };
+static const char *map_name(int kind) {
+  return kinds[kind].uniform ? "uniform" : "aligned";
+}
+
 /* Ridge, relative to the sources' mean variance (assumption). */
 static const double lambda = 1e-4;
 
@@ -104,7 +102,7 @@ typedef struct study {
 
 static bool stream(study *s, celslm_pair_moments *moments[CELSLM_SOURCES], celslm_error *err) {
   int64_t length = s->a.quick ? 512 : 1024;
-  int pieces = s->a.quick ? 16 : 32;
+  int pieces = s->a.quick ? 16 : 24;
   int most_cloud = celslm_transformer_shape_of(s->cloud)->max_tokens,
       most_edge = celslm_transformer_shape_of(s->edge)->max_tokens;
   if (length > most_cloud) length = most_cloud;
@@ -123,37 +121,6 @@ static bool stream(study *s, celslm_pair_moments *moments[CELSLM_SOURCES], celsl
   return true;
 }
 
-static celslm_quality_plan plan_of(const study *s, const celslm_condition *c, int n,
-                                   int64_t context, int windows) {
-  return (celslm_quality_plan){.cloud = s->cloud,
-                               .edge = s->edge,
-                               .maps = s->maps,
-                               .conditions = c,
-                               .n_conditions = n,
-                               .context = context,
-                               .continuation = 64,
-                               .windows = windows,
-                               .seed = 1};
-}
-
-/* The layer map of one kind. */
-static bool choose_layers(const study *s, const celslm_pair_moments *p, int kind, int *layer,
-                          celslm_error *err) {
-  int even[CELSLM_MOST_LAYERS];
-  celslm_layer_map_uniform(p->from, p->to, kinds[kind].by == EVENLY ? layer : even);
-  if (kinds[kind].by == EVENLY) return true;
-  celslm_layer_map(p->from, p->to, s->similarity[p->source].r2, layer);
-  if (kinds[kind].by == BY_R2) return true;
-  celslm_quality_plan q = plan_of(s, NULL, 0, 256, s->a.quick ? 32 : 64);
-  celslm_layer_search found;
-  if (!celslm_layer_search_run(p, kinds[kind].reach, lambda, &q, &s->known, even, layer, &found,
-                               err))
-    return false;
-  printf("search on calibration text: KL from %.5f to %.5f bit/byte in %d rounds\n", found.kl_first,
-         found.kl, found.rounds);
-  return true;
-}
-
 static bool fit_maps(study *s, celslm_error *err) {
   celslm_pair_moments *moments[CELSLM_SOURCES];
   for (int k = 0; k < CELSLM_SOURCES; k++)
@@ -164,11 +131,14 @@ static bool fit_maps(study *s, celslm_error *err) {
   int layer[CELSLM_MOST_LAYERS];
   for (int i = 0; ok && i < MAPS; i++) {
     const celslm_pair_moments *p = moments[kinds[i].source];
-    ok = choose_layers(s, p, i, layer, err) &&
-         celslm_mapping_fit(p, layer, kinds[i].reach, lambda, &s->maps[i], err);
+    if (kinds[i].uniform)
+      celslm_layer_map_uniform(p->from, p->to, layer);
+    else
+      celslm_layer_map(p->from, p->to, s->similarity[kinds[i].source].r2, layer);
+    ok = celslm_mapping_fit(p, layer, kinds[i].reach, lambda, &s->maps[i], err);
     if (!ok || kinds[i].reach == CELSLM_ALL_LAYERS) continue;
     printf("layer map from %-8s of %d, %-7s:", celslm_source_names[kinds[i].source],
-           2 * kinds[i].reach + 1, criteria[kinds[i].by]);
+           2 * kinds[i].reach + 1, map_name(i));
     for (int j = 0; j < s->layers; j++) printf(" %d (R2 %.3f)", layer[j], s->maps[i].layers[j].r2);
     printf("\n");
     fflush(stdout);
@@ -238,7 +208,7 @@ static void write_rows(const study *s, const char *text, int64_t context, int wi
     bool mapped = c->way == CELSLM_WAY_MAPPED;
     fprintf(s->table, "%s,%s,%lld,%s,%s,%s,", s->pair, text, (long long)context,
             celslm_way_names[c->way], mapped ? celslm_source_names[kinds[c->map].source] : "",
-            mapped ? criteria[kinds[c->map].by] : "");
+            mapped ? map_name(c->map) : "");
     if (mapped && kinds[c->map].reach < CELSLM_ALL_LAYERS)
       fprintf(s->table, "%d,", 2 * kinds[c->map].reach + 1);
     else
@@ -271,9 +241,22 @@ static void name_way(const celslm_condition *c, char *name, size_t size) {
   if (kinds[c->map].reach < CELSLM_ALL_LAYERS)
     snprintf(window, sizeof window, "%d", 2 * kinds[c->map].reach + 1);
   int n = snprintf(name, size, "mapped from %s %s of %s", celslm_source_names[kinds[c->map].source],
-                   criteria[kinds[c->map].by], window);
+                   map_name(c->map), window);
   if (c->rank) n += snprintf(name + n, size - (size_t)n, " rank %d", c->rank);
   if (c->codec) snprintf(name + n, size - (size_t)n, " %s", celslm_wire_names[c->codec]);
+}
+
+static celslm_quality_plan plan_of(const study *s, const celslm_condition *c, int n,
+                                   int64_t context, int windows) {
+  return (celslm_quality_plan){.cloud = s->cloud,
+                               .edge = s->edge,
+                               .maps = s->maps,
+                               .conditions = c,
+                               .n_conditions = n,
+                               .context = context,
+                               .continuation = 64,
+                               .windows = windows,
+                               .seed = 1};
 }
 
 static void print_score(const celslm_score *x) {
@@ -376,11 +359,11 @@ static bool measure_comparisons(const study *s, const celslm_text *text, const c
          name, (long long)context, q.windows);
   for (int i = NONE; i < CLOUD; i++) compare(s, name, &q, &score[MAP + MAIN], &score[i]);
   for (int i = 0; i < MAPS; i++) /* one layer, uniformly: what one would try first */
-    if (kinds[i].by == EVENLY && kinds[i].source == kinds[MAIN].source && kinds[i].reach == 0)
+    if (kinds[i].uniform && kinds[i].source == kinds[MAIN].source && kinds[i].reach == 0)
       compare(s, name, &q, &score[MAP + MAIN], &score[MAP + i]);
   for (int m = 0; m < MAPS; m++)
     for (int u = 0; u < MAPS; u++)
-      if (kinds[m].by < kinds[u].by && kinds[m].source == kinds[u].source &&
+      if (!kinds[m].uniform && kinds[u].uniform && kinds[m].source == kinds[u].source &&
           kinds[m].reach == kinds[u].reach)
         compare(s, name, &q, &score[MAP + m], &score[MAP + u]);
   for (int i = 1; i < RANKS; i++)
@@ -393,21 +376,95 @@ static bool measure_comparisons(const study *s, const celslm_text *text, const c
   return true;
 }
 
-static bool measure_all(const study *s, celslm_error *err) {
+/* What is measured, in the order of the output: the table's rows, then the comparisons. */
+typedef struct task {
+  bool other, compares, grid; /* on text of another kind */
+  int64_t context;
+  int windows;
+} task;
+
+static bool perform(const study *s, const task *t, celslm_error *err) {
+  const celslm_text *text = t->other ? &s->other : &s->unknown;
+  const char *name = t->other ? "other" : "same";
+  return t->compares ? measure_comparisons(s, text, name, t->context, t->windows, err)
+                     : measure(s, text, name, t->context, t->windows, t->grid, err);
+}
+
+static int list_tasks(const study *s, task *list) {
   static const int64_t contexts[] = {128, 256, 512, 1024};
-  if (s->a.quick)
-    return measure(s, &s->unknown, "same", 256, 8, false, err) &&
-           measure_comparisons(s, &s->unknown, "same", 256, 48, err) &&
-           (!s->other.n || (measure(s, &s->other, "other", 256, 8, false, err) &&
-                            measure_comparisons(s, &s->other, "other", 256, 48, err)));
-  for (int i = 0; i < 4; i++) /* the other kind at every second length */
-    if (!measure(s, &s->unknown, "same", contexts[i], 48, true, err) ||
-        !measure_comparisons(s, &s->unknown, "same", contexts[i], 128, err) ||
-        (s->other.n && i % 2 == 1 &&
-         (!measure(s, &s->other, "other", contexts[i], 48, false, err) ||
-          !measure_comparisons(s, &s->other, "other", contexts[i], 128, err))))
-      return false;
-  return true;
+  int n = 0;
+  for (int i = 0; i < 4; i++)
+    for (int other = 0; other < (s->other.n ? 2 : 1); other++) {
+      if (s->a.quick ? i != 1 : other && i % 2 == 0) continue; /* the other kind: every second */
+      bool quick = s->a.quick;
+      list[n++] = (task){other, false, !quick && !other, contexts[i], quick ? 8 : 48};
+      if (i < (other ? 2 : 3)) /* at 1,024 the table has to do: its windows cost the most */
+        list[n++] = (task){other, true, false, contexts[i], quick ? 48 : 128};
+    }
+  return n;
+}
+
+/* A task's outputs on the way to the parent. */
+enum { SCREEN, TABLE, COMPARISONS, OUTPUTS };
+
+typedef struct child {
+  pid_t pid;
+  FILE *out[OUTPUTS];
+} child;
+
+static bool start(const study *s, const task *t, child *c, celslm_error *err) {
+  for (int i = 0; i < OUTPUTS; i++)
+    if (!(c->out[i] = tmpfile())) return celslm_fail(err, NULL, 0, "no room for a file");
+  fflush(NULL);
+  if ((c->pid = fork()) < 0) return celslm_fail(err, NULL, 0, "fork: %s", strerror(errno));
+  if (c->pid > 0) return true;
+  study own = *s;
+  celslm_error why = {0};
+  if (own.table) own.table = c->out[TABLE];
+  if (own.comparisons) own.comparisons = c->out[COMPARISONS];
+  bool ok = dup2(fileno(c->out[SCREEN]), STDOUT_FILENO) >= 0 && perform(&own, t, &why);
+  if (!ok) fprintf(stderr, "celslm: %s\n", why.text);
+  ok = fflush(NULL) == 0 && ok;
+  _exit(ok ? 0 : 1);
+}
+
+static void pass_on(FILE *from, FILE *to) {
+  char block[4096];
+  rewind(from);
+  for (size_t n; to && (n = fread(block, 1, sizeof block, from)) > 0;) fwrite(block, 1, n, to);
+  fclose(from);
+}
+
+static bool finish(const study *s, child *c, celslm_error *err) {
+  int status = 0;
+  bool ok = waitpid(c->pid, &status, 0) == c->pid && status == 0;
+  FILE *to[OUTPUTS] = {stdout, s->table, s->comparisons};
+  for (int i = 0; i < OUTPUTS; i++) pass_on(c->out[i], to[i]);
+  fflush(stdout);
+  return ok || celslm_fail(err, NULL, 0, "a part of the measurement failed");
+}
+
+/* `jobs` tasks at a time, each in a process of its own, which a team of OpenMP threads would not
+ * survive: on one thread. The output is the same for any number. */
+static bool measure_all(const study *s, celslm_error *err) {
+  enum { MOST = 16 };
+  task list[MOST];
+  child children[MOST];
+  int n = list_tasks(s, list), started = 0, finished = 0;
+  bool ok = true;
+  if (s->a.jobs == 1) {
+    while (ok && started < n) ok = perform(s, &list[started++], err);
+    return ok;
+  }
+  while (finished < started || (ok && started < n)) {
+    if (ok && started < n && started - finished < s->a.jobs) {
+      ok = start(s, &list[started], &children[started], err);
+      started += ok;
+    } else {
+      ok = finish(s, &children[finished++], ok ? err : &(celslm_error){0}) && ok;
+    }
+  }
+  return ok;
 }
 
 /* A table is written beside its name and moved there when whole. NULL: none is wanted. */
@@ -462,6 +519,7 @@ static bool run(study *s, celslm_error *err) {
     end(s->a.table, s->table, false, err);
     return false;
   }
+  if (s->a.jobs > 1) celslm_threads_set(1);
   bool ok = fit_maps(s, err) && measure_all(s, err);
   ok = end(s->a.table, s->table, ok, err);
   ok = end(s->a.comparisons, s->comparisons, ok, err);

@@ -1,6 +1,8 @@
 /* devices.c - datasheets, profiles and models that published rows name (see devices.h). */
 #include "cost/devices.h"
 
+#include "base/version.h"
+
 #include <ctype.h>
 #include <glob.h>
 #include <math.h>
@@ -144,8 +146,7 @@ static bool read_sheets(celslm_devices *d, const char *file, celslm_error *err) 
 }
 
 static char *folder_of(const char *here) {
-  return access(here, F_OK) == 0 ? celslm_strdup(here)
-                                 : celslm_format("%s/%s", CELSLM_SOURCE_DIR, here);
+  return access(here, F_OK) == 0 ? celslm_strdup(here) : celslm_format("%s/%s", celslm_home, here);
 }
 
 static bool read_profiles(celslm_devices *d, const char *folder, celslm_error *err) {

@@ -52,8 +52,8 @@ static bool set_popularity(celslm_source *w, celslm_error *err) {
 
 static void set_classes(celslm_source *w) {
   int n = w->config->n_classes;
-  w->kinds = stream(w, "class");
   if (n == 1) return;
+  w->kinds = stream(w, "class");
   double *weights = celslm_alloc((unsigned long)n, sizeof *weights);
   for (int k = 0; k < n; k++) weights[k] = w->scenario->classes[w->config->first_class + k].share;
   w->classes = gsl_ran_discrete_preproc((size_t)n, weights);
@@ -134,7 +134,7 @@ bool celslm_source_open(celslm_source *w, const celslm_scenario *s, int index, c
   w->index = (uint32_t)index;
   w->left = w->config->requests;
   w->places = stream(w, "place");
-  w->predictions = stream(w, "prediction");
+  if (w->config->prediction_error > 0) w->predictions = stream(w, "prediction");
   set_classes(w);
   return (w->config->trace ? set_trace(w, w->config->trace, err) : set_arrivals(w, err)) &&
          set_popularity(w, err);

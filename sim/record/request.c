@@ -163,6 +163,7 @@ const celslm_column celslm_context_columns[] = {
     CONTEXT(refused, "1", "times the store's admission did not let it in"),
     CONTEXT(partial_hits, "1", "loads that found its first layers still there"),
     CONTEXT(spills, "1", "times it was written to the host's disk"),
+    CONTEXT(outdated, "1", "times what it held was dropped because the context had changed"),
     CONTEXT(bytes_fetched, "B", "KV moved to the engine over the network"),
     CONTEXT(bytes, "B", "its KV, when all of it is in the store"),
     CONTEXT(capacity, "B", "the engine's context_memory"),
@@ -250,8 +251,13 @@ const celslm_column celslm_class_columns[] = {
 const size_t celslm_class_n_columns = LENGTH(celslm_class_columns);
 
 #define SUMMARY(field, units, description) COLUMN(celslm_summary_row, field, units, description)
+static const char *const layer_maps[] = {"none", "uniform", "measured", NULL};
+
 const celslm_column celslm_summary_columns[] = {
     SUMMARY(strategy, "1", strategy),
+    NAMED(celslm_summary_row, layer_map, "1", layer_maps,
+          "how the layers of an edge's model are made of the cloud's: they are not, or it is the "
+          "same model; stretched evenly (uniform); by measured similarities"),
     SUMMARY(arrived, "1", "requests that arrived"),
     SUMMARY(completed, "1", "requests that got all their tokens"),
     SUMMARY(rejected, "1", "requests turned away at arrival"),

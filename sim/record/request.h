@@ -101,7 +101,7 @@ extern const size_t celslm_host_n_columns;
 typedef struct celslm_context_row {
   uint8_t strategy;
   uint32_t engine, context, tokens;
-  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills;
+  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills, outdated;
   double bytes_fetched, bytes, capacity;
 } celslm_context_row;
 extern const celslm_column celslm_context_columns[];
@@ -150,7 +150,7 @@ extern const size_t celslm_class_n_columns;
 
 /* One row per strategy: /summary */
 typedef struct celslm_summary_row {
-  uint8_t strategy;
+  uint8_t strategy, layer_map;
   int64_t arrived, completed, rejected, dropped, in_flight;
   double duration;   /* s from 0 to the last event */
   double throughput, token_throughput; /* completed requests, output tokens per s */

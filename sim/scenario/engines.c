@@ -145,9 +145,11 @@ static bool check_memory(const celslm_scenario *s, const celslm_element *e,
   const celslm_host *h = &s->platform->hosts[c->host];
   const double GB = 1e9;
   int64_t layers = s->models[c->model].layers;
-  for (int k = 0; c->n_stages > 1 && k < c->n_stages; k++) {
+  /* where they are placed by prediction, the placement sees to it */
+  bool placed = c->placement != CELSLM_PLACE_EVEN;
+  for (int k = 0; c->n_stages > 1 && !placed && k < c->n_stages; k++) {
     const celslm_host *stage = &s->platform->hosts[c->stages[k]];
-    double part = (double)celslm_stage_layers(layers, c->n_stages, k) / (double)layers;
+    double part = (double)celslm_stage_layers(c, layers, k) / (double)layers;
     double has = celslm_engine_memory(s, c, k);
     double needs = part * (celslm_engine_weight_bytes(s, c) +
                            (double)(c->kv_blocks ? c->kv_blocks : c->n_stages) *
@@ -237,6 +239,45 @@ static bool read_pipeline(const celslm_scenario *s, const celslm_element *e,
   return true;
 }
 
+/* "none": a request must find a place in the batch. */
+static bool read_max_queue(const celslm_element *e, int64_t most, int64_t *max_queue,
+                           celslm_error *err) {
+  const char *text = celslm_element_attribute(e, "max_queue");
+  if (!text || strcmp(text, "none"))
+    return celslm_element_integer(e, "max_queue", 0, most, 0, max_queue, err);
+  *max_queue = -1;
+  return true;
+}
+
+/* How many layers each host of the pipeline has. */
+static bool read_placement(const celslm_scenario *s, const celslm_element *e,
+                           celslm_engine_config *c, celslm_error *err) {
+  static const char *const names[] = {"even", "latency", "throughput", NULL};
+  const char *given = celslm_element_attribute(e, "stage_layers");
+  int placement;
+  if (!celslm_element_choice(e, "placement", names, CELSLM_PLACE_EVEN, &placement, err))
+    return false;
+  c->placement = (celslm_placing)placement;
+  if (!given) return true;
+  int64_t sum = 0, layers = s->models[c->model].layers;
+  int n = 0;
+  bool ok = !placement;
+  c->stage_layers = celslm_alloc((unsigned long)c->n_stages, sizeof *c->stage_layers);
+  for (const char *at = given; ok && *at;) {
+    char *end;
+    long long own = strtoll(at, &end, 10);
+    ok = end > at && own >= 1 && own <= layers && n < c->n_stages;
+    if (ok) sum += c->stage_layers[n++] = own;
+    for (at = end; *at == ' ';) at++;
+  }
+  return (ok && n == c->n_stages && sum == layers) ||
+         celslm_element_fail(e, err,
+                             "<engine> \"%s\": stage_layers \"%s\" are not the layers of its "
+                             "hosts; give %d numbers of at least 1 with the sum %lld, and no "
+                             "other placement",
+                             c->name, given, c->n_stages, (long long)layers);
+}
+
 /* What happens when KV blocks or places in the queue are short. swap_memory as vLLM v0's
  * --swap-space. */
 static bool read_limits(const celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,
@@ -251,7 +292,7 @@ static bool read_limits(const celslm_scenario *s, const celslm_element *e, celsl
       !celslm_element_quantity(e, "swap_memory", CELSLM_UNIT_BYTES, 0, INFINITY, 4294967296.0,
                                &c->swap_memory, err) ||
       !celslm_element_integer(e, "max_model_len", 0, most, 0, &c->max_model_len, err) ||
-      !celslm_element_integer(e, "max_queue", 0, most, 0, &c->max_queue, err) ||
+      !read_max_queue(e, most, &c->max_queue, err) ||
       !celslm_element_quantity(e, "rate_limit", CELSLM_UNIT_COUNTS, 0, 1e9, 0, &c->rate_limit,
                                err) ||
       !celslm_element_integer(e, "rate_burst", 1, most, 1, &c->rate_burst, err) ||
@@ -341,8 +382,8 @@ static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engi
                                c->name, (long long)c->max_num_batched_tokens,
                                (long long)c->max_num_seqs);
   return read_parallelism(s, e, c, err) && read_pipeline(s, e, c, err) &&
-         read_limits(s, e, c, err) && read_cache(e, c, err) && check_precision(s, e, c, err) &&
-         check_memory(s, e, c, err);
+         read_placement(s, e, c, err) && read_limits(s, e, c, err) && read_cache(e, c, err) &&
+         check_precision(s, e, c, err) && check_memory(s, e, c, err);
 }
 
 /* A host of a pipeline serves nobody else. */

@@ -479,7 +479,9 @@ static char *normalise(const celslm_platform *p, const celslm_topology *t,
     fputs(">", f);
     free(name);
     for (int k = 0; k < e->n_children; k++) {
-      char *id = celslm_xml_escape(celslm_element_attribute(&e->children[k], "id"));
+      const char *property = celslm_element_attribute(&e->children[k], "id");
+      if (strncmp(property, "celslm.", 7) == 0) continue; /* ours: SimGrid has no use for it */
+      char *id = celslm_xml_escape(property);
       char *value = celslm_xml_escape(celslm_element_attribute(&e->children[k], "value"));
       fprintf(f, "<prop id=\"%s\" value=\"%s\"/>", id, value);
       free(id);

@@ -213,6 +213,7 @@ void celslm_scenario_free(celslm_scenario *s) {
   for (int i = 0; i < s->n_engines; i++) {
     free(s->engines[i].name);
     free(s->engines[i].stages);
+    free(s->engines[i].stage_layers);
   }
   for (int i = 0; i < s->n_contexts; i++) free(s->contexts[i].name);
   for (int i = 0; i < s->n_classes; i++) free(s->classes[i].name);

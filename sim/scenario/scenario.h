@@ -16,6 +16,13 @@
 #include "scenario/radio.h"
 #include "scenario/upkeep.h"
 
+/* Who says how many layers each host of a pipeline has. */
+typedef enum celslm_placing {
+  CELSLM_PLACE_EVEN,
+  CELSLM_PLACE_LATENCY,
+  CELSLM_PLACE_THROUGHPUT
+} celslm_placing;
+
 /* One model served on one host. */
 typedef struct celslm_engine_config {
   char *name;
@@ -30,13 +37,15 @@ typedef struct celslm_engine_config {
   double context_memory; /* B of it kept for shared contexts */
   int tensor_parallel;   /* accelerators of the host that it is split over */
   int *stages, n_stages; /* hosts that its layers are split over, in order; the first is `host` */
+  celslm_placing placement; /* serve/placement.h; EVEN also where stage_layers are given */
+  int64_t *stage_layers;    /* by stage; NULL: as even as can be, the first ones have one more */
   bool prefix_caching;   /* full KV blocks are found again by what is in them */
   bool chunk_admission;  /* a request needs blocks for its first chunk only, not its whole prompt */
   double watermark;      /* share of the KV blocks that an admission leaves free */
   int swap_host;         /* where preempted sequences are swapped to; -1: they are recomputed */
   double swap_memory;    /* B there */
   int64_t max_model_len; /* most tokens of prompt and output; 0: what fits */
-  int64_t max_queue;     /* most requests waiting, more are rejected; 0: no limit */
+  int64_t max_queue;     /* most requests waiting, more are rejected; 0: no limit; -1: nobody waits */
   double rate_limit;     /* requests per s that are let in; 0: no limit */
   int64_t rate_burst;    /* that may come at once, >= 1 */
   bool rate_rejects;     /* what exceeds the limit is rejected; else it waits for its turn */
@@ -115,6 +124,7 @@ typedef struct celslm_scenario {
   int n_engines;
   celslm_context_config *contexts;
   int n_contexts;
+  double context_changes; /* of each of them, per s */
   celslm_radio_config radio;
   celslm_workload_config *workloads; /* at least one; their requests are mixed */
   int n_workloads;
@@ -163,9 +173,10 @@ celslm_scenario *celslm_scenario_parse(const char *text, const char *base,
                                        const celslm_scenario_options *options, celslm_error *err);
 void celslm_scenario_free(celslm_scenario *s);
 
-/* Layers of stage k of n: as even as can be, the first ones have one more. */
-static inline int64_t celslm_stage_layers(int64_t layers, int n, int k) {
-  return layers / n + (k < layers % n);
+/* Layers of stage k, of so many in all. */
+static inline int64_t celslm_stage_layers(const celslm_engine_config *c, int64_t layers, int k) {
+  if (c->stage_layers) return c->stage_layers[k];
+  return layers / c->n_stages + (k < layers % c->n_stages);
 }
 
 /* B of memory that an engine may use on the host of a stage (0: its own host); of its weights; of

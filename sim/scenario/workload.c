@@ -112,6 +112,9 @@ static bool add_population(celslm_scenario *s, celslm_index *names, const celslm
 
 bool celslm_read_contexts(celslm_scenario *s, const celslm_element *contexts, celslm_error *err) {
   int64_t total = 0;
+  if (!celslm_element_quantity(contexts, "changes", CELSLM_UNIT_COUNTS, 0, 1e6, 0,
+                               &s->context_changes, err))
+    return false;
   for (int i = 0; i < contexts->n_children; i++) {
     const celslm_element *e = &contexts->children[i];
     int64_t count = 1;
@@ -170,7 +173,8 @@ static bool check_cells(const celslm_scenario *s, const celslm_element *e, celsl
 static const struct {
   const char *name;
   bool cloud, edge;
-} needs[] = {{"cloud-only", true, false}, {"edge-only", false, true}, {"ce-lslm", true, true}};
+} needs[] = {{"cloud-only", true, false}, {"edge-only", false, true}, {"ce-lslm", true, true},
+             {"speculative", true, true}, {"early-exit", true, true}, {"sketch", true, true}};
 
 static bool check_strategy(const celslm_scenario *s, const celslm_element *e, celslm_error *err) {
   bool cloud = false, edge = false;

@@ -8,6 +8,7 @@
 static celslm_job *chain_before(celslm_job *j, celslm_job *chain) {
   if (j->state == CELSLM_JOB_DECODE && j->shared) j->shared->decoding = 0;
   celslm_held_clear(&j->held);
+  j->idle = false;
   j->state = CELSLM_JOB_ENDED;
   j->after = chain;
   return j;
@@ -40,15 +41,16 @@ static celslm_job *take_waiting(celslm_engine *e, celslm_job *chain) {
   return chain;
 }
 
-/* What is done is not aborted: its owner has been told, and learns from the network that its KV
- * cannot be read any more. */
-static void drop_kept(celslm_engine *e) {
+/* What is done is not aborted, unless it is to go on: its owner has been told, and learns from the
+ * network that its KV cannot be read any more. */
+static celslm_job *take_kept(celslm_engine *e, celslm_job *chain) {
   while (e->kept.last) {
     celslm_job *j = e->kept.last;
     celslm_list_remove(&e->kept, j);
-    celslm_held_clear(&j->held);
-    j->state = CELSLM_JOB_ENDED;
+    celslm_job *more = chain_before(j, chain);
+    if (j->goes_on) chain = more;
   }
+  return chain;
 }
 
 void celslm_engine_abort(celslm_engine *e) {
@@ -62,11 +64,11 @@ void celslm_engine_abort(celslm_engine *e) {
   if (e->busy && e->shares_host && !e->moving && !e->pipeline)
     celslm_net_withdraw(e->net, &e->exec);
   celslm_engine_flush_span(e);
-  celslm_job *chain = take_all(e, &e->held, NULL); /* those that run first, as admitted */
+  celslm_job *chain = take_kept(e, NULL); /* those that run first, as admitted */
+  chain = take_all(e, &e->held, chain);
   chain = take_waiting(e, chain);
   chain = take_all(e, &e->running, take_all(e, &e->swapped, chain));
-  drop_kept(e);
-  e->prefill_first = e->prefill_last = e->resumed = NULL;
+  e->prefill_first = e->prefill_last = e->resumed = e->idle_first = e->idle_last = NULL;
   e->decodes = e->attended = e->read = e->n_resumed = 0;
   memset(e->decodes_of, 0, (size_t)e->n_classes * sizeof *e->decodes_of);
   memset(e->phase, 0, (size_t)e->block * sizeof *e->phase);
@@ -77,6 +79,7 @@ void celslm_engine_abort(celslm_engine *e) {
   e->swap_room = e->swap_blocks;
   e->n_longest = 0;
   e->late = 0;
+  e->passed = e->upto = 0;
   e->batch_tokens = 0;
   e->crashed = e->busy =
       e->moving > 0 || passes; /* what moves must end before anything can begin */
@@ -99,6 +102,7 @@ void celslm_engine_withdraw(celslm_engine *e, celslm_job *j) {
     celslm_list_remove(&e->held, j);
   } else if (j->state == CELSLM_JOB_WAITING) {
     celslm_waiting_withdraw(&e->queue, j);
+    if (j->idle) celslm_kept_give_up(e, j);
   } else {
     celslm_pool_release(&e->pool, &j->content, &j->held, j->computed,
                         celslm_blocks_of_chunk(e, j, j->chunk), false);

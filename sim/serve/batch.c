@@ -58,7 +58,7 @@ static void preempt(celslm_engine *e, celslm_job *j, bool all_took) {
   }
   celslm_list_remove(&e->running, j);
   celslm_pool_release(&e->pool, &j->content, &j->held, computed, beyond, !swaps);
-  j->computed = j->chunk = 0;
+  j->computed = j->chunk = j->past = 0;
   j->layer = j->until = 0;
   j->preemptions++;
   if (swaps) {
@@ -89,6 +89,7 @@ static bool make_room(celslm_engine *e, int64_t blocks, const celslm_job *self, 
 /* Decodes of the next step take their blocks. True: all could, without preemption. */
 static bool take_decode_blocks(celslm_engine *e) {
   int64_t opened = celslm_blocks_opened(e, e->step, 1);
+  if (opened > e->pool.free) celslm_idle_evict(e, opened, NULL, true);
   if (opened <= e->pool.free) {
     celslm_pool_take(&e->pool, opened);
     return true;
@@ -109,12 +110,13 @@ static bool take_decode_blocks(celslm_engine *e) {
 static bool take_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
   int64_t ready = j->stream ? j->stream->ready : celslm_layers_of(e, j);
   bool enough = true;
-  if (!j->chunk) j->layer = 0;
+  if (!j->chunk) j->layer = j->skip;
   j->until = j->layer;
   if (ready <= j->layer || *room <= 0 || j->chunk > *room) return true;
   if (!j->chunk) {
     int64_t left = j->need - j->computed, chunk = left < *room ? left : *room;
     int64_t more = celslm_blocks_of_chunk(e, j, chunk);
+    if (more > e->pool.free) celslm_idle_evict(e, more, NULL, true);
     if (more > e->pool.free) {
       enough = false;
       if (!make_room(e, more, j, room)) return false;
@@ -143,6 +145,13 @@ static bool take_prefills(celslm_engine *e, int64_t *room) {
 /* Blocks that may be taken by whoever comes new: all but the watermark, unless nobody runs. */
 static int64_t available(const celslm_engine *e) {
   return e->pool.free - (e->running.n ? e->reserved : 0);
+}
+
+/* Whether so many blocks may be taken for a job, from idle ones if need be. */
+static bool has_room(celslm_engine *e, const celslm_job *j, int64_t blocks) {
+  int64_t left = e->running.n ? e->reserved : 0;
+  if (blocks > available(e)) celslm_idle_evict(e, blocks + left, j, e->running.n == 0);
+  return blocks <= available(e);
 }
 
 static void run(celslm_engine *e, celslm_job *j) {
@@ -177,7 +186,7 @@ static void resume(celslm_engine *e, celslm_job *j) {
 static void swap_in(celslm_engine *e, int64_t *room) {
   for (celslm_job *j; (j = e->swapped.first); --*room) {
     if (*room <= 0 || e->running.n >= e->config->max_num_seqs ||
-        celslm_blocks_of(e, j->need + 1) > available(e))
+        !has_room(e, j, celslm_blocks_of(e, j->need + 1)))
       return;
     celslm_list_remove(&e->swapped, j);
     int64_t blocks = celslm_blocks_of(e, j->need);
@@ -188,18 +197,36 @@ static void swap_in(celslm_engine *e, int64_t *room) {
   }
 }
 
-static bool admit_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
-  int64_t revived, hit = celslm_pool_lookup(&e->pool, &j->content, &j->held, j->need, &revived);
+/* What a prefill begins with: KV that it still has, or finds. `blocks`: that it has to take. */
+static int64_t start_of(const celslm_engine *e, const celslm_job *j, int64_t room,
+                        int64_t *blocks) {
+  int64_t revived = 0, hit = j->computed, valid = j->going ? j->going + 1 : j->need;
+  if (!j->idle) hit = celslm_pool_lookup(&e->pool, &j->content, &j->held, valid, &revived);
   int64_t tokens = j->need; /* its whole prompt must fit, or its first chunk */
-  if (e->config->chunk_admission && tokens > hit + *room) tokens = hit + *room;
-  if (celslm_blocks_of(e, tokens) - hit / e->block + revived > available(e)) return false;
+  if (e->config->chunk_admission && tokens > hit + room) tokens = hit + room;
+  *blocks = celslm_blocks_of(e, tokens) - celslm_blocks_of(e, hit) + revived;
+  return hit;
+}
+
+static bool admit_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
+  int64_t blocks, hit = start_of(e, j, *room, &blocks);
+  while (blocks > available(e)) {
+    if (!has_room(e, j, blocks)) return false;
+    hit = start_of(e, j, *room, &blocks); /* what idle ones shared with it is free, to be revived */
+  }
   celslm_waiting_remove(&e->queue, j, e->step);
   if (j->scheduled < 0) j->cached = (int32_t)hit;
-  e->cache.asked += j->need;
-  e->cache.found += hit;
   run(e, j);
-  celslm_pool_adopt(&e->pool, &j->content, &j->held, hit);
-  j->computed = (int32_t)hit;
+  if (j->idle) {
+    celslm_idle_end(e, j);
+    j->past = j->computed;
+  } else {
+    e->cache.asked += j->need;
+    e->cache.found += hit;
+    celslm_pool_adopt(&e->pool, &j->content, &j->held, hit);
+    j->computed = (int32_t)hit;
+  }
+  j->going = 0;
   j->state = CELSLM_JOB_PREFILL;
   celslm_prefill_append(e, j);
   take_prefill(e, j, room);
@@ -209,7 +236,7 @@ static bool admit_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
 }
 
 static bool admit_given(celslm_engine *e, celslm_job *j, int64_t *room) {
-  if (celslm_blocks_of(e, j->need + 1) > available(e)) return false;
+  if (!has_room(e, j, celslm_blocks_of(e, j->need + 1))) return false;
   celslm_waiting_remove(&e->queue, j, e->step);
   resume(e, j);
   --*room;
@@ -234,14 +261,56 @@ static celslm_batch count_prefills(celslm_engine *e) {
     if (j->until <= j->layer) continue;
     b.members++;
     e->batch_tokens += j->chunk;
-    if (j->layer == 0) b.begun++, b.tokens += j->chunk;
+    if (j->layer == 0) b.tokens += j->chunk;
+    b.begun += j->layer == j->skip;
     if (j->layer > 0 || j->until < e->layers) e->partial = true;
-    if (j->until == e->layers && j->computed + j->chunk == j->need && j->output > 0) b.outputs++;
+    if (j->until == e->layers && j->computed + j->chunk == j->need && j->output > 0)
+      b.outputs += j->rows < 1 ? 1 : j->rows < j->chunk ? j->rows : j->chunk;
   }
   return b;
 }
 
+/* Layers that all of a pass that has done `from` of them may go on to. */
+static int64_t layers_there(const celslm_engine *e, int64_t from) {
+  int64_t least = e->layers;
+  for (const celslm_job *j = e->prefill_first; j; j = j->prefill_after)
+    if (j->chunk && j->layer == from && j->stalls && j->stream && j->stream->ready < least)
+      least = j->stream->ready;
+  return least;
+}
+
+/* The part of a pass up to layer `upto` is the next iteration. False: nobody is left in it. */
+static bool form_part(celslm_engine *e, int64_t upto) {
+  for (celslm_job *j = e->prefill_first; j; j = j->prefill_after) {
+    int64_t until = upto < celslm_layers_of(e, j) ? upto : celslm_layers_of(e, j);
+    j->until = j->chunk && j->layer == e->passed ? (int16_t)until : j->layer;
+  }
+  e->upto = upto;
+  celslm_batch b = count_prefills(e);
+  if (!e->decodes && !b.members) return false;
+  celslm_batch_price(e, &b);
+  e->count = 1;
+  return true;
+}
+
+/* Nothing can be done now: no layer of a prefill, and nobody waits for an empty engine. */
+static void check_idle(const celslm_engine *e) {
+#ifndef NDEBUG
+  for (const celslm_job *j = e->prefill_first; j; j = j->prefill_after)
+    assert((j->stream ? j->stream->ready : celslm_layers_of(e, j)) <= j->layer);
+  assert(e->running.n || e->kept.n || (!e->queue.n && !e->swapped.first));
+#endif
+  (void)e;
+}
+
 bool celslm_batch_form(celslm_engine *e) {
+  if (e->passed) {
+    int64_t there = layers_there(e, e->passed);
+    e->swap_out = e->swap_in = 0;
+    if (there <= e->passed) return false;
+    if (form_part(e, there)) return true;
+    e->passed = e->upto = 0; /* all have been taken back */
+  }
   e->resumed = NULL;
   e->published = false;
   e->n_resumed = e->swap_out = e->swap_in = 0;
@@ -254,7 +323,11 @@ bool celslm_batch_form(celslm_engine *e) {
   e->batch_tokens = 0;
   e->partial = false;
   if (e->prefill_first) b = count_prefills(e);
-  if (!e->decodes && !b.members) return false;
+  if (!e->decodes && !b.members) {
+    check_idle(e);
+    return false;
+  }
+  if (b.members && layers_there(e, 0) < e->layers) return form_part(e, layers_there(e, 0));
   celslm_batch_price(e, &b);
   e->count = 1;
   if (!e->stepping && !b.members && !preempted && !e->n_resumed) {
@@ -287,7 +360,14 @@ void celslm_batch_check(const celslm_engine *e) {
     }
   }
   for (const celslm_job *j = e->kept.first; j; j = j->after) {
-    used += celslm_blocks_of(e, j->need) - j->held.n;
+    assert(j->idle == (j->goes_on && j->computed > 0));
+    used += celslm_blocks_of(e, j->computed) - j->held.n;
+    shared += celslm_held_share(&j->held);
+  }
+  for (const celslm_job *j = e->idle_first; j; j = j->prefill_after) {
+    assert(j->idle && j->computed > 0);
+    if (j->state != CELSLM_JOB_WAITING) continue;
+    used += celslm_blocks_of(e, j->computed) - j->held.n;
     shared += celslm_held_share(&j->held);
   }
   used += (int64_t)(shared + 0.5);

@@ -156,15 +156,27 @@ static celslm_ns advance(celslm_engine *e, int64_t k) {
   if (e->hooks.iteration) {
     for (int64_t i = 0; i < k; i++)
       e->hooks.iteration(e->hooks.self, e->index, celslm_boundary(e, i + 1),
-                         celslm_tick_seconds(celslm_ramp_at(&e->ramp, i)), e->decodes,
-                         e->batch_tokens);
+                         celslm_tick_seconds(celslm_ramp_at(&e->ramp, i)),
+                         e->upto && e->upto < e->layers ? 0 : e->decodes, e->batch_tokens);
   }
   celslm_ticks length = celslm_ramp_sum(&e->ramp, k), ticks = e->fraction + length;
   celslm_ns begun = e->start;
   draw_span(e, e->start + (celslm_ns)(ticks / TICKS_PER_NS));
+  bool part = e->upto > 0;
+  if (part && !e->passed) {
+    e->opened = e->start;
+    e->opened_fraction = e->fraction;
+  }
+  if (part && e->upto == e->layers) /* for the decodes it was one long iteration */
+    e->late += (e->start - e->opened) * TICKS_PER_NS + e->fraction - e->opened_fraction;
   e->start += (celslm_ns)(ticks / TICKS_PER_NS);
   e->fraction = (int64_t)(ticks % TICKS_PER_NS);
   e->busy_ticks += length;
+  if (part && e->upto < e->layers) {
+    e->passed = e->upto;
+    return begun;
+  }
+  e->passed = e->upto = 0;
   e->iterations += k;
   if (e->decodes) {
     count_gaps(e, k);
@@ -215,30 +227,13 @@ void celslm_count_gone(celslm_engine *e, const celslm_job *j) {
   e->sojourns += e->counted - j->queued;
 }
 
-static void give_up(celslm_engine *e, celslm_job *j, int64_t tokens) {
-  celslm_pool_release(&e->pool, &j->content, &j->held, tokens, 0, false);
-  celslm_held_clear(&j->held);
-  j->state = CELSLM_JOB_ENDED;
-}
-
 /* `tokens`: with KV. */
 static void leave(celslm_engine *e, celslm_job *j, int64_t tokens) {
   celslm_count_gone(e, j);
   celslm_list_remove(&e->running, j);
-  if (j->keeps) {
-    celslm_list_append(&e->kept, j);
-    j->state = CELSLM_JOB_KEPT;
-  } else {
-    give_up(e, j, tokens);
-  }
+  celslm_kept_add(e, j, tokens);
+  if (!j->keeps && !j->goes_on) celslm_kept_give_up(e, j);
   j->owner->done(j);
-}
-
-void celslm_engine_let_go(celslm_engine *e, celslm_job *j) {
-  e = j->engine;
-  celslm_list_remove(&e->kept, j);
-  give_up(e, j, j->need);
-  celslm_engine_poke(e);
 }
 
 /* Decodes that have all their tokens go. */
@@ -259,10 +254,11 @@ static void finish_decodes(celslm_engine *e, int64_t upto) {
 /* A prompt (or what a preempted job had) is all computed: the next token is there. */
 static void finish_prefill(celslm_engine *e, celslm_job *j) {
   celslm_prefill_remove(e, j);
-  e->prompt_tokens += j->need;
+  e->prompt_tokens += j->need - j->past;
   if (j->output > 0) {
     j->generated++;
     e->output_tokens++;
+    celslm_waiting_token(&e->queue, j);
     if (j->first_token < 0) {
       j->first_token = e->start;
     } else { /* the gap that the preemption made */
@@ -338,7 +334,7 @@ void celslm_engine_poke(celslm_engine *e) {
   }
 }
 
-static void enqueue(celslm_engine *e, celslm_job *j) {
+void celslm_engine_enqueue(celslm_engine *e, celslm_job *j) {
   j->state = CELSLM_JOB_WAITING;
   bool only = !e->queue.n;
   celslm_waiting_add(&e->queue, j, decode_step(e));
@@ -356,10 +352,10 @@ void celslm_on_release(void *self) {
   celslm_list_remove(&e->held, j);
   e->rate_due += e->rate_interval;
   if (e->held.first) celslm_net_at(e->net, &e->release, e->rate_due - e->rate_tolerance);
-  enqueue(e, j);
+  celslm_engine_enqueue(e, j);
 }
 
-static bool too_long(const celslm_engine *e, const celslm_job *j) {
+bool celslm_engine_too_long(const celslm_engine *e, const celslm_job *j) {
   int64_t total = (int64_t)j->prompt + j->output, kv = j->output > 0 ? total - 1 : total;
   return celslm_blocks_of(e, kv) > e->pool.total ||
          (!j->unlimited && e->config->max_model_len && total > e->config->max_model_len);
@@ -379,20 +375,27 @@ int64_t celslm_engine_present(const celslm_engine *e) {
   return n;
 }
 
+/* A place in the batch that is free now counts as soon as nobody else is to have it. */
+static bool queue_full(const celslm_engine *e) {
+  int64_t most = e->config->max_queue;
+  if (most < 0) return celslm_present(e) >= e->config->max_num_seqs;
+  return most > 0 && e->queue.n + e->held.n >= most;
+}
+
 celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
   e = j->engine = lane_of(e);
   const celslm_engine_config *c = e->config;
   celslm_ns now = celslm_net_now(e->net);
-  if (too_long(e, j)) return CELSLM_TOO_LONG;
+  if (celslm_engine_too_long(e, j)) return CELSLM_TOO_LONG;
   bool limited = !j->unlimited && e->rate_interval;
-  if (!j->unlimited && c->max_queue && e->queue.n + e->held.n >= c->max_queue)
-    return CELSLM_QUEUE_FULL;
+  if (!j->unlimited && queue_full(e)) return CELSLM_QUEUE_FULL;
   bool early = limited && (e->held.first || now < e->rate_due - e->rate_tolerance);
   if (early && c->rate_rejects) return CELSLM_RATE_EXCEEDED;
   j->need = j->prompt;
   j->generated = j->given;
-  j->computed = j->chunk = 0;
+  j->computed = j->chunk = j->past = j->going = 0;
   j->layer = j->until = 0;
+  j->idle = false;
   j->preemptions = 0;
   j->cached = 0;
   j->itl_max = 0;
@@ -410,6 +413,6 @@ celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *j) {
     return CELSLM_SUBMITTED;
   }
   if (limited) e->rate_due = (now > e->rate_due ? now : e->rate_due) + e->rate_interval;
-  enqueue(e, j);
+  celslm_engine_enqueue(e, j);
   return CELSLM_SUBMITTED;
 }

@@ -15,7 +15,18 @@
  * A job may stand on a shared context whose KV cache lives outside of its own blocks (`shared`): it
  * is attended by every sequence and read once per iteration for all that share it. If that cache is
  * still being loaded (`stream`), the job runs in the lane: each iteration carries the decodes and
- * those layers of the job's prefill for which KV is there; nobody waits for a missing layer.
+ * those layers of the job's prefill for which KV is there; nobody waits for a missing layer. A job
+ * that `stalls` takes the batch with it instead, as layer-wise connectors of real servers do: from
+ * its first layer on all go through the layers together, and wait together for a missing one.
+ *
+ * A sequence may be kept (`keeps`, `goes_on`): when it is done its KV blocks stay, so that others
+ * can read them, or so that it can go on: a sequence that goes on (celslm_engine_continue) has some
+ * tokens appended, which are prefilled over those it has, and generates a few more. It may be
+ * shortened first: what a verification has rejected gives its KV back. What goes on waits in the
+ * queue like any other, but keeps its blocks meanwhile; blocks of sequences that do not run are a
+ * cache: if blocks are short, who has not run for longest loses all of its own, before anybody who
+ * runs is preempted, and computes all its tokens again when it goes on (as a session whose prefix
+ * has been evicted does in vLLM).
  *
  * Time. An iteration costs what the op list of its batch costs, rounded once to ticks of 2^-20 ns;
  * while only decodes run, its length is affine in the step index (with one break, where attention
@@ -31,8 +42,10 @@
  *
  * Invariants, checked in debug builds at every iteration:
  *   blocks used = sum over running jobs of ceil(own KV tokens / block size) <= blocks, a block that
- *   several jobs share counted once
+ *   several jobs share counted once; plus those of kept and of waiting ones
  *   attended, read = the sums over the decoding jobs they stand for
+ *   an engine does not idle while it has work that it may do: layers of a prefill that are there
+ *   (unless a pass waits for others), or a job that waits while nobody runs
  *   at most max_num_seqs jobs run; the queue never loses or doubles a job. */
 #ifndef CELSLM_SERVE_ENGINE_H
 #define CELSLM_SERVE_ENGINE_H
@@ -58,6 +71,11 @@ typedef struct celslm_shared {
 typedef struct celslm_stream {
   int64_t ready;      /* layers 0..ready-1 are there */
   celslm_ns complete; /* when the last one came; CELSLM_NEVER before */
+  int64_t local;      /* of these, 0..local-1 are computed on the engine that waits for them: who
+                         waits must not be in its way */
+  celslm_ns first; /* when the first that were missing came, and how many there were then; 0: none
+                      has come */
+  int64_t base;
 } celslm_stream;
 
 typedef enum celslm_job_state {
@@ -97,7 +115,12 @@ typedef struct celslm_job {
   int32_t output;              /* tokens to generate; 0: prefill only */
   celslm_shared *shared;       /* NULL: none */
   const celslm_stream *stream; /* NULL: the context is all there */
+  bool stalls;                 /* the batch waits with it for a layer of its stream */
   int16_t layers;              /* computes only so many, the first ones; output 0. 0: all */
+  int16_t skip; /* computes all but so many, the first ones: hidden states come instead of tokens;
+                   output <= 1. Its blocks count in full. Not in a pipeline */
+  int32_t rows; /* logits are wanted of the last so many tokens of its prompt (of its last chunk);
+                   0: of the last one */
   const celslm_job_owner *owner;
   void *self;               /* the owner's */
   int32_t cls;              /* class of requests: its inter-token times are counted by it */
@@ -106,6 +129,8 @@ typedef struct celslm_job {
   celslm_ns deadline;       /* CELSLM_NEVER: none */
   celslm_content content;   /* of its tokens, for prefix caching; zero: nobody shares them */
   bool keeps;               /* its KV blocks stay taken after `done`, until celslm_engine_let_go */
+  bool goes_on;   /* they stay after `done` while there is room, for celslm_engine_continue; its
+                     content must be known no further than its first prompt */
   bool given;     /* its prompt's KV comes with it and it has its first token: the caller has set
                      first_token and last_token; output >= 2 */
   bool unlimited; /* computes a shared context: max_model_len, max_queue and rate_limit are for
@@ -126,7 +151,10 @@ typedef struct celslm_job {
   int64_t took;         /* decode step for which it took a block while blocks were short */
   int32_t generated;    /* tokens, at the last change of state */
   int32_t need;         /* own tokens to have KV for before the next token: prompt + generated */
-  int32_t computed;     /* of them done */
+  int32_t computed;     /* of them done; KV that it has */
+  int32_t past;         /* of `need`, what it had when it went on */
+  int32_t going;        /* it goes on over so many; 0: not */
+  bool idle;            /* does not run, has blocks, and may lose them */
   int32_t chunk;        /* tokens in the chunk under way; 0: none */
   int16_t layer, until; /* layers done of this chunk; of them in this iteration: layer..until-1 */
   int64_t joined;       /* decode step at which it joined */
@@ -154,19 +182,35 @@ void celslm_engine_free(celslm_engine *e);
 
 /* Queues a job now, or says why not (and does nothing). */
 celslm_submission celslm_engine_submit(celslm_engine *e, celslm_job *job);
-/* Frees the blocks of a job that is done and keeps them. */
+/* Frees the blocks of a job that is done and kept. */
 void celslm_engine_let_go(celslm_engine *e, celslm_job *job);
+/* A job that is done and goes on keeps its first `tokens` tokens only, at least those of its first
+ * prompt: the blocks beyond are free at once. */
+void celslm_engine_shorten(celslm_engine *e, celslm_job *job, int32_t tokens);
+/* Tokens of a job that is done and goes on which have KV, or would if its blocks had not been
+ * taken: the last one it generated has none yet. */
+int32_t celslm_engine_tokens(const celslm_job *job);
+/* It goes on: `tokens` more (>= 1, the last one generated among them if it is to stay), then
+ * `output` generated ones; `rows` as the job says now. first_token (for output > 0) and done are
+ * called as for a new job; times of its first token and of when it was scheduled stay those of the
+ * first round, the rest of what can be read adds up. Limits of queue and rate do not hold. Only
+ * CELSLM_TOO_LONG refuses it; then it stays as it was. */
+celslm_submission celslm_engine_continue(celslm_engine *e, celslm_job *job, int32_t tokens,
+                                         int32_t output);
 int64_t celslm_engine_present(const celslm_engine *e); /* jobs waiting or running */
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
 
-/* A crash: every job is aborted, waiting or running; what they had is lost. The engine is as new
- * and could go on at once: that nobody submits while its host is down is the callers' business. */
+/* A crash: every job is aborted, waiting, running or to go on; what they had is lost. The engine is
+ * as new and could go on at once: that nobody submits while its host is down is the callers'
+ * business. */
 void celslm_engine_abort(celslm_engine *e);
 /* Takes back one job that waits or prefills, which is told nothing: the context it streams will not
  * come. An iteration that it takes part in lasts as long as planned. */
 void celslm_engine_withdraw(celslm_engine *e, celslm_job *job);
 
+/* s to prefill so many tokens over so many in an empty batch. */
+double celslm_engine_prefill_seconds(const celslm_engine *e, int64_t tokens, int64_t past);
 const celslm_engine_config *celslm_engine_configuration(const celslm_engine *e);
 /* What its passes cost; of a pipeline, what they would on its first host alone. */
 const celslm_cost *celslm_engine_cost(const celslm_engine *e);

@@ -42,6 +42,10 @@ const celslm_sketch *celslm_engine_itl(const celslm_engine *e, int cls) {
   return e->itl[cls];
 }
 
+double celslm_engine_prefill_seconds(const celslm_engine *e, int64_t tokens, int64_t past) {
+  return celslm_cost_prefill_pass(&e->stages[0]->cost, (double)tokens, (double)past);
+}
+
 static void observe(const celslm_engine *e, celslm_engine_row *row) {
   celslm_ns now = celslm_net_now(e->net);
   int64_t done = celslm_steps_over(e);

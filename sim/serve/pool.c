@@ -174,6 +174,22 @@ void celslm_pool_release(celslm_pool *p, const celslm_content *c, celslm_held *h
   }
 }
 
+void celslm_pool_shorten(celslm_pool *p, celslm_held *h, int64_t had, int64_t tokens) {
+  int64_t blocks = celslm_pool_blocks_of(p, had) - celslm_pool_blocks_of(p, tokens);
+  assert(h->n <= celslm_pool_blocks_of(p, tokens));
+  if (p->caching)
+    append_nameless(p, blocks);
+  else
+    p->free += blocks;
+  (void)h;
+}
+
+int64_t celslm_pool_alone(const celslm_pool *p, const celslm_held *h, int64_t tokens) {
+  int64_t blocks = celslm_pool_blocks_of(p, tokens) - h->n;
+  for (int32_t i = 0; i < h->n; i++) blocks += h->shared[i]->references == 1;
+  return blocks;
+}
+
 int64_t celslm_pool_lookup(const celslm_pool *p, const celslm_content *c, const celslm_held *h,
                            int64_t need, int64_t *revived) {
   int64_t most = (need - 1) / p->block, shared = identified(p, c), n = 0;

@@ -61,6 +61,12 @@ static inline void celslm_pool_take(celslm_pool *p, int64_t n) {
 void celslm_pool_release(celslm_pool *p, const celslm_content *c, celslm_held *h, int64_t tokens,
                          int64_t more, bool again);
 
+/* Gives back the blocks beyond the first `tokens` of a job that holds KV of `had`; none of them may
+ * have an identity. */
+void celslm_pool_shorten(celslm_pool *p, celslm_held *h, int64_t had, int64_t tokens);
+/* Blocks that would be free if a job with KV of `tokens` tokens gave back all of its own. */
+int64_t celslm_pool_alone(const celslm_pool *p, const celslm_held *h, int64_t tokens);
+
 /* Tokens of a prompt of `need` that are there already, and how many of their blocks are free. */
 int64_t celslm_pool_lookup(const celslm_pool *p, const celslm_content *c, const celslm_held *h,
                            int64_t need, int64_t *revived);

@@ -16,6 +16,7 @@ static int64_t dense_layers(const celslm_engine *e, pricing *p) {
     int64_t tokens = e->decodes + e->batch_tokens;
     return p->layers * celslm_price_layer(p, tokens);
   }
+  if (e->upto) return (e->upto - e->passed) * celslm_price_layer(p, e->decodes + e->batch_tokens);
   int64_t total = 0;
   for (int64_t layer = 0, next; layer < e->layers; layer = next) {
     int64_t tokens = e->decodes;
@@ -33,11 +34,11 @@ static int64_t dense_layers(const celslm_engine *e, pricing *p) {
 /* Embedding, head, and overheads: a pass that goes on from layer to layer as they arrive is one
  * pass, it pays the step's overhead once. */
 static int64_t around_layers(const celslm_engine *e, pricing *p, const celslm_batch *b) {
-  int64_t ticks = 0;
-  if (p->first && e->decodes + b->begun > 0)
-    ticks += p->step + (e->decodes + b->begun) * p->sequence;
-  if (p->first) ticks += celslm_price_embed(p, e->decodes + b->tokens);
-  if (p->last) ticks += celslm_price_head(p, e->decodes + b->outputs);
+  bool begins = !e->passed, ends = !e->upto || e->upto == e->layers; /* or only a part of a pass */
+  int64_t ticks = 0, decodes = begins ? e->decodes : 0;
+  if (p->first && decodes + b->begun > 0) ticks += p->step + (decodes + b->begun) * p->sequence;
+  if (p->first) ticks += celslm_price_embed(p, decodes + b->tokens);
+  if (p->last) ticks += celslm_price_head(p, (ends ? e->decodes : 0) + b->outputs);
   return ticks;
 }
 
@@ -58,12 +59,18 @@ static celslm_ramp price(const celslm_engine *e, pricing *p, const celslm_batch 
     ramp.compute_slope = r->compute_slope * e->decodes;
     ramp.memory_slope = r->memory_slope * e->decodes;
   }
+  if (e->upto) { /* decode attention is of all layers, which are alike */
+    int64_t attention = celslm_ramp_at(&ramp, 0) - ramp.base;
+    ramp = (celslm_ramp){.base = ramp.base + attention / e->layers * (e->upto - e->passed)};
+  }
   return ramp;
 }
 
 void celslm_batch_price(celslm_engine *e, const celslm_batch *b) {
   if (e->n_stages == 1) {
-    e->ramp = e->fixed >= 0 ? (celslm_ramp){.base = e->fixed} : price(e, e->stages[0], b);
+    int64_t part = e->upto ? e->upto - e->passed : e->layers;
+    e->ramp = e->fixed >= 0 ? (celslm_ramp){.base = e->fixed * part / e->layers}
+                            : price(e, e->stages[0], b);
     return;
   }
   e->ramp = (celslm_ramp){0}; /* known when it has passed */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFILLS = 4096 }; /* a power of two */
+enum { PREFILLS = 2048 }; /* a power of two */
 
 struct celslm_prices {
   pricing *first;
@@ -52,7 +52,8 @@ static bool fill(pricing *p, celslm_error *err) {
   p->sequence = to_ticks(p->cost.sequence);
   p->layer = celslm_alloc((unsigned long)k->budget + 1, sizeof *p->layer);
   p->embed = celslm_alloc((unsigned long)k->budget + 1, sizeof *p->embed);
-  p->head = celslm_alloc((unsigned long)k->seqs + 1, sizeof *p->head);
+  /* a prefill may want logits of many tokens */
+  p->head = celslm_alloc((unsigned long)k->budget + 1, sizeof *p->head);
   p->decode = celslm_alloc((unsigned long)k->seqs + 1, sizeof *p->decode);
   p->prefill = celslm_alloc(PREFILLS, sizeof *p->prefill);
   p->pieces = celslm_cost_decode_pieces(&p->cost);
@@ -71,7 +72,7 @@ pricing *celslm_pricing_of(celslm_prices *all, const celslm_scenario *s,
   key.sequence_overhead = c->sequence_overhead;
   key.bandwidth = host->interconnect;
   key.latency = host->interconnect_latency;
-  key.layers = celslm_stage_layers(model->layers, c->n_stages, stage);
+  key.layers = celslm_stage_layers(c, model->layers, stage);
   key.budget = c->max_num_batched_tokens;
   key.seqs = c->max_num_seqs;
   key.weights = c->weights;
@@ -112,13 +113,11 @@ int64_t celslm_price_head(pricing *p, int64_t outputs) {
 }
 
 int64_t celslm_price_prefill(pricing *p, int64_t tokens, int64_t past) {
-  uint64_t hash = (uint64_t)tokens + (uint64_t)past * 0x9e3779b97f4a7c15u;
-  prefill_price *t = &p->prefill[(hash ^ hash >> 32) & (PREFILLS - 1)];
-  if (!t->ticks || t->tokens != tokens || t->past != past)
-    *t = (prefill_price){.tokens = tokens,
-                         .past = past,
-                         .ticks =
-                             to_ticks(celslm_cost_prefill(&p->cost, (double)tokens, (double)past))};
+  int64_t key = past * (p->key.budget + 1) + tokens;
+  prefill_price *t = &p->prefill[(key ^ key >> 16) & (PREFILLS - 1)];
+  if (!t->ticks || t->key != key)
+    *t =
+        (prefill_price){key, to_ticks(celslm_cost_prefill(&p->cost, (double)tokens, (double)past))};
   return t->ticks;
 }
 

@@ -15,8 +15,7 @@ typedef struct decode_piece {
 } decode_piece;
 
 typedef struct prefill_price {
-  int64_t past, ticks; /* 0 ticks: empty */
-  int64_t tokens;
+  int64_t key, ticks; /* key: past and tokens; 0 ticks: empty */
 } prefill_price;
 
 /* What makes two stages alike. Compared byte by byte: zeroed before it is filled. */
@@ -38,7 +37,7 @@ typedef struct pricing {
   /* one layer or one pass; 0: not known yet, or so small that it may be computed again */
   int64_t *layer;         /* [tokens] one layer's dense ops */
   int64_t *embed;         /* [tokens] */
-  int64_t *head;          /* [outputs] */
+  int64_t *head;          /* [outputs] at most one of each token */
   decode_piece **decode;  /* [sequences][pieces] attention of all layers; NULL: not yet */
   prefill_price *prefill; /* of one layer's attention: the last of each hash */
   int pieces;

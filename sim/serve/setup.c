@@ -1,4 +1,5 @@
 /* setup.c - an engine is built, from its settings and the host that it is on, and taken apart. */
+#include "serve/placement.h"
 #include "serve/state.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@ static int64_t kv_capacity(const celslm_scenario *s, const celslm_engine_config 
   int64_t layers = s->models[c->model].layers;
   double most = INFINITY; /* the stage with the least room for its layers decides */
   for (int k = 0; k < c->n_stages; k++) {
-    double part = (double)celslm_stage_layers(layers, c->n_stages, k) / (double)layers;
+    double part = (double)celslm_stage_layers(c, layers, k) / (double)layers;
     double left = celslm_engine_memory(s, c, k) - part * weights - c->context_memory;
     most = fmin(most, floor(left / (part * block)));
   }
@@ -94,7 +95,7 @@ static celslm_engine *new_lane(int index, const celslm_engine_config *config,
   return NULL;
 }
 
-celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
+static celslm_engine *new_engine(int index, const celslm_engine_config *config,
                                  const celslm_scenario *scenario, celslm_net *net,
                                  celslm_prices *prices, bool step, const celslm_engine_hooks *hooks,
                                  celslm_error *err) {
@@ -115,6 +116,24 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
   return e;
 }
 
+celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
+                                 const celslm_scenario *scenario, celslm_net *net,
+                                 celslm_prices *prices, bool step, const celslm_engine_hooks *hooks,
+                                 celslm_error *err) {
+  celslm_engine_config *placed = NULL;
+  if (config->placement != CELSLM_PLACE_EVEN) {
+    placed = celslm_placement_of(scenario, config, net, err);
+    if (!placed) return NULL;
+    config = placed;
+  }
+  celslm_engine *e = new_engine(index, config, scenario, net, prices, step, hooks, err);
+  if (e)
+    e->placed = placed;
+  else
+    celslm_placement_free(placed);
+  return e;
+}
+
 void celslm_engine_free(celslm_engine *e) {
   if (!e) return;
   if (e->lanes) celslm_pipeline_free(e->pipeline);
@@ -122,6 +141,7 @@ void celslm_engine_free(celslm_engine *e) {
     e->lanes[l]->n_classes = 0; /* the sketches are ours */
     celslm_engine_free(e->lanes[l]);
   }
+  celslm_placement_free(e->placed);
   free(e->lanes);
   free(e->stages);
   free(e->stage_ticks);

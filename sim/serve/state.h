@@ -24,6 +24,7 @@ typedef struct decode_entry {
 struct celslm_engine {
   int index;
   const celslm_engine_config *config;
+  celslm_engine_config *placed; /* owned: config, where layers were placed; NULL: config is lent */
   celslm_engine_hooks hooks;
   celslm_net *net;
   pricing **stages; /* one, or those of a pipeline; the run's */
@@ -46,10 +47,12 @@ struct celslm_engine {
 
   /* who is here */
   celslm_waiting queue;
-  job_list held;                            /* back by the rate limit, in order of arrival */
-  job_list swapped, running;                /* running: in order of admission */
-  job_list kept;                            /* done, but their KV is still being read */
-  celslm_job *cursor, *prefill_cursor;      /* next to be looked at while blocks are taken */
+  job_list held;                       /* back by the rate limit, in order of arrival */
+  job_list swapped, running;           /* running: in order of admission */
+  job_list kept;                       /* done, but their KV stays */
+  celslm_job *idle_first, *idle_last;  /* those with `idle`, kept or waiting, by prefill_after: who
+                                          has not run for longest first */
+  celslm_job *cursor, *prefill_cursor; /* next to be looked at while blocks are taken */
   celslm_job *prefill_first, *prefill_last; /* those of `running` that still prefill, in order */
   decode_entry *decoding;                   /* a heap on (finish, order); [0, decodes) */
   int64_t decodes, heap_size;
@@ -76,8 +79,13 @@ struct celslm_engine {
   celslm_ramp ramp;
   int64_t count;        /* how many end with the event */
   int64_t batch_tokens; /* prefill tokens in it */
-  bool partial;         /* some prefill did not span all layers */
-  celslm_job *resumed;  /* came back to decode with this iteration: chained by prefill_after */
+  /* A pass that waits for layers (celslm_job.stalls): a part of it, layers passed..upto-1, is one
+   * iteration; decodes get their tokens with the last. upto 0: no such pass. */
+  int64_t passed, upto;
+  celslm_ns opened; /* the pass: ns + fraction ticks */
+  int64_t opened_fraction;
+  bool partial;        /* some prefill did not span all layers */
+  celslm_job *resumed; /* came back to decode with this iteration: chained by prefill_after */
   int64_t n_resumed;
 
   /* blocks on their way to the swap host and back before the iteration begins */
@@ -117,6 +125,18 @@ struct celslm_engine {
   int n_classes;
 };
 
+/* engine.c: into the queue */
+void celslm_engine_enqueue(celslm_engine *e, celslm_job *j);
+bool celslm_engine_too_long(const celslm_engine *e, const celslm_job *j);
+/* kept.c: a job is done and kept, with KV of `tokens` tokens; it gives up what it holds and is
+ * forgotten (its place in a list is the caller's) */
+void celslm_kept_add(celslm_engine *e, celslm_job *j, int64_t tokens);
+void celslm_kept_give_up(celslm_engine *e, celslm_job *j);
+/* kept.c: an idle job is idle no more, and has its blocks */
+void celslm_idle_end(celslm_engine *e, celslm_job *j);
+/* kept.c: takes blocks from idle jobs but `self` until `blocks` are free, if that can be reached
+ * (or `at_any_rate`) */
+void celslm_idle_evict(celslm_engine *e, int64_t blocks, const celslm_job *self, bool at_any_rate);
 /* engine.c: what events call */
 void celslm_on_iterations_over(void *engine); /* the iterations under way */
 void celslm_on_wake(void *engine);            /* an idle engine begins */

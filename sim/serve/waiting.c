@@ -158,6 +158,10 @@ void celslm_waiting_decodes(celslm_waiting *q, const celslm_job *j, int64_t step
   t->decoding += sign;
 }
 
+void celslm_waiting_token(celslm_waiting *q, const celslm_job *j) {
+  if (q->policy->by_tenant) tenant_of(q, j)->served += units(q->weights.output, 1);
+}
+
 int64_t celslm_waiting_steady(const celslm_waiting *q, int64_t step, int64_t most) {
   if (!q->policy->by_tenant || !q->n) return most;
   const celslm_tenant *next = least_served(q, step);

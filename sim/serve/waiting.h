@@ -64,6 +64,8 @@ bool celslm_waiting_after(const celslm_job *a, const celslm_job *b);
 
 /* A tenant's job begins (sign 1) or ends (-1) to get a token per decode step. */
 void celslm_waiting_decodes(celslm_waiting *q, const celslm_job *j, int64_t step, int sign);
+/* A prefill of the job gave a token. */
+void celslm_waiting_token(celslm_waiting *q, const celslm_job *j);
 /* The decode steps from now for which the next one stays the next, at least 1. */
 int64_t celslm_waiting_steady(const celslm_waiting *q, int64_t step, int64_t most);
 

@@ -69,6 +69,10 @@ static double lowrank_bytes(const celslm_codec *c, double width, double tokens) 
   return c->precision->scores(fmin(c->parameter, 2 * width), tokens);
 }
 
+static double lowrank_left(const celslm_codec *c, double width, double tokens) {
+  return fmin(c->parameter, 2 * width) * tokens;
+}
+
 static double lowrank_flops(const celslm_codec *c, double width, double tokens) {
   return 2 * 2 * width * fmin(c->parameter, 2 * width) * tokens;
 }
@@ -79,6 +83,10 @@ static double tokens_bytes(const celslm_codec *c, double width, double tokens) {
   return c->precision->bytes(c, width, kept) + 4 * kept;
 }
 
+static double tokens_left(const celslm_codec *c, double width, double tokens) {
+  return 2 * width * ceil(c->parameter * tokens);
+}
+
 static const celslm_coding lowrank = {
     .name = "lowrank",
     .summary = "keys and values of a token projected to RANK numbers, and back at the edge",
@@ -87,6 +95,7 @@ static const celslm_coding lowrank = {
     .least = 1,
     .most = 9999,
     .bytes = lowrank_bytes,
+    .left = lowrank_left,
     .flops = lowrank_flops};
 static const celslm_coding tokens = {
     .name = "tokens",
@@ -95,7 +104,8 @@ static const celslm_coding tokens = {
     .parameter = "SHARE",
     .least = 1e-4,
     .most = 1,
-    .bytes = tokens_bytes};
+    .bytes = tokens_bytes,
+    .left = tokens_left};
 
 const celslm_coding *const celslm_codings[] = {&f16, &int8, &int4, &lowrank, &tokens, NULL};
 
@@ -154,6 +164,10 @@ double celslm_codec_layer_bytes(const celslm_codec *c, const celslm_model *m, do
 
 double celslm_codec_plain_bytes(const celslm_model *m, double n) {
   return f16_bytes(NULL, width_of(m), n);
+}
+
+double celslm_codec_left_bytes(const celslm_codec *c, const celslm_model *m, double n) {
+  return c->coding->left ? 2 * c->coding->left(c, width_of(m), n) : celslm_codec_plain_bytes(m, n);
 }
 
 double celslm_codec_flops(const celslm_codec *c, const celslm_model *m, double n) {

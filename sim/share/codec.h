@@ -24,6 +24,8 @@ typedef struct celslm_coding {
   double (*bytes)(const celslm_codec *c, double width, double tokens);
   /* FLOPs each way, besides the precision's; NULL: none. */
   double (*flops)(const celslm_codec *c, double width, double tokens);
+  /* How many numbers of the keys and values are left for the precision; NULL: all. */
+  double (*left)(const celslm_codec *c, double width, double tokens);
   /* Precisions: B of `columns` columns of scores, each scaled by itself. */
   double (*scores)(double columns, double tokens);
 } celslm_coding;
@@ -44,6 +46,9 @@ bool celslm_codec_read(const celslm_element *e, const char *attribute, celslm_co
 double celslm_codec_layer_bytes(const celslm_codec *c, const celslm_model *m, double tokens);
 /* The same at 16 bits, as engines hold it. */
 double celslm_codec_plain_bytes(const celslm_model *m, double tokens);
+/* B at 16 bits of the numbers that are left for the precision to code: fewer, but for precisions.
+ */
+double celslm_codec_left_bytes(const celslm_codec *c, const celslm_model *m, double tokens);
 /* FLOPs of projections, each way. */
 double celslm_codec_flops(const celslm_codec *c, const celslm_model *m, double tokens);
 /* Whether there is anything to code: 16-bit KV travels as it is. */

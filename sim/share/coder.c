@@ -67,18 +67,24 @@ void celslm_coder_submit(celslm_coder *c, celslm_coding_work *w) {
 
 /* ---- what it takes --------------------------------------------------------------------------- */
 
-/* Products of `flops` FLOPs over `rows` rows that move so many bytes, by the gemm curve. */
-static double product_seconds(const celslm_profile *p, double flops, double bytes, double rows) {
-  return flops > 0 ? celslm_curve_time(&p->curves[CELSLM_CURVE_GEMM], flops, bytes, rows) : 0;
+static double coding_seconds(const celslm_coder *c, const char *name, bool decode, double plain,
+                             double coded) {
+  return isfinite(c->rate) ? plain / c->rate
+                           : celslm_coding_seconds(c->profile, name, decode, plain, coded);
 }
 
 celslm_ns celslm_coder_time(const celslm_coder *c, bool decode, const celslm_codec *codec,
                             const celslm_model *m, double tokens, double flops) {
-  (void)decode; /* without a measured profile both ways take as long */
   double plain = celslm_codec_plain_bytes(m, tokens);
-  double coded = celslm_codec_layer_bytes(codec, m, tokens), seconds = 0;
-  if (!celslm_codec_plain(codec))
-    seconds += isfinite(c->rate) ? plain / c->rate : (plain + coded) / c->profile->bandwidth;
-  seconds += product_seconds(c->profile, flops, 0, tokens);
+  double left = celslm_codec_left_bytes(codec, m, tokens), seconds = 0;
+  if (flops > 0)
+    seconds +=
+        celslm_curve_time(&c->profile->curves[CELSLM_CURVE_GEMM], flops, plain + left, tokens);
+  if (codec->coding->parameter && !codec->coding->flops)
+    seconds += coding_seconds(c, codec->coding->name, decode, plain, left);
+  celslm_codec precision = {codec->precision, codec->precision, 0};
+  if (!celslm_codec_plain(&precision))
+    seconds += coding_seconds(c, codec->precision->name, decode, left,
+                              celslm_codec_layer_bytes(codec, m, tokens));
   return celslm_ns_of(seconds);
 }

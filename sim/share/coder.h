@@ -1,11 +1,10 @@
 /* coder.h - the cores of an engine's host that encode, decode and map context KV: k servers, one
  * queue, first come, first served.
  *
- * What a piece of work takes on one core: the bytes at 16 bits that go in (or come out) over the
- * codec's rate, and the FLOPs of projections and of the map over what the device's products reach
- * at so many rows. The rate is the scenario's (<engine codec_rate>) or else the device profile's;
- * a profile that does not state one is taken to be bound by its memory: bytes read and written over
- * its bandwidth. Coding is taken not to slow the engine's batches: an assumption.
+ * What a piece of work takes on one core: selecting tokens and coding them at a precision by their
+ * bytes at 16 bits, at the scenario's rate (<engine codec_rate>) or else as the device profile says
+ * or lets assume (celslm_coding_seconds); and the products of projections and of the map by the
+ * device's gemm curve. Coding is taken not to slow the engine's batches: an assumption.
  *
  * Work of no duration passes through at once, and does not queue. */
 #ifndef CELSLM_SHARE_CODER_H

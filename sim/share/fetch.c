@@ -5,8 +5,6 @@
  * has failed and awaits nothing. */
 #include "share/fetch.h"
 
-#include "share/align.h"
-
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -116,6 +114,15 @@ static void layers_there(fetch *f, int n) {
   f->missing -= n;
   while (*ready < f->plan.n && !f->left[*ready]) ++*ready;
   bool moved = *ready > before;
+  if (moved && !f->entry->stream.first) {
+    f->entry->stream.first = now_of(f);
+    f->entry->stream.base = *ready;
+  }
+  if (moved && f->missing) {
+    f->awaited++; /* while others are told */
+    celslm_store_layers(f->entry);
+    f->awaited--;
+  }
   settle(f);
   if (moved) celslm_engine_poke(engine);
 }
@@ -313,15 +320,10 @@ static void refused(void *self) {
     fail(f);
     return;
   }
-  int *map = celslm_alloc((unsigned long)f->plan.n, sizeof *map);
-  celslm_layer_map_uniform((int)cloud->model->layers, f->plan.n, map);
-  for (int k = 0; k < s->n; k++) {
-    celslm_layer_plan *l = &f->plan.layers[s->pieces[k].layer];
-    l->from = CELSLM_FROM_CLOUD;
-    l->site = cloud;
-    l->layer = (int16_t)map[s->pieces[k].layer];
-  }
-  free(map);
+  celslm_plan uniform = celslm_plan_from(f->to, cloud, f->plan.layers[s->pieces[0].layer].codec);
+  const celslm_layer_plan *as = f->plan.otherwise ? f->plan.otherwise : uniform.layers;
+  for (int k = 0; k < s->n; k++) f->plan.layers[s->pieces[k].layer] = as[s->pieces[k].layer];
+  celslm_plan_clear(&uniform);
   s->from = CELSLM_FROM_CLOUD;
   s->site = cloud;
   ask(s);
@@ -464,6 +466,7 @@ void celslm_fetch(celslm_site *to, int context, const celslm_plan *plan) {
                .plan = celslm_plan_copy(plan)};
   assert(!celslm_plan_fault(plan, (int)to->model->layers, plan->n));
   f->entry->computed_here = false;
+  f->entry->stream.local = celslm_plan_local(&f->plan);
   f->entry->fetches++;
   sort_layers(f);
   f->awaited++; /* this call */

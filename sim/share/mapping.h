@@ -1,7 +1,7 @@
 /* mapping.h - from a cloud model's layers to an edge model's keys and values.
  *
- * For each edge layer j a cloud layer m(j), found by a monotone map (align.h) over what explains
- * most variance, or by search (layer_search.h); the states of a window of layers around it, side by side, are the inputs of a
+ * For each edge layer j a cloud layer m(j), found by the monotone map that explains most variance
+ * on held-out text; the states of a window of layers around it, side by side, are the inputs of a
  * ridge map to the edge layer's keys (before rotation) and values, side by side. The edge rotates
  * the keys itself, so that a context may start at any position. The scheme and its evidence:
  * CE-LSLM (arXiv 2505.14085) names layer alignment and representation compression; that residual

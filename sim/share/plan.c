@@ -27,15 +27,42 @@ celslm_plan celslm_plan_from(celslm_site *to, celslm_site *from, const celslm_co
   return p;
 }
 
+void celslm_plan_align(celslm_plan *p, const celslm_model *to, const int *map, int32_t inputs,
+                       bool maps_here) {
+  for (int j = 0; j < p->n; j++) {
+    celslm_layer_plan *l = &p->layers[j];
+    if (l->from != CELSLM_FROM_CLOUD || l->site->model == to) continue;
+    l->layer = (int16_t)map[j];
+    l->inputs = inputs;
+    l->maps_here = maps_here;
+  }
+}
+
+static celslm_layer_plan *copy_of(const celslm_layer_plan *layers, int n) {
+  size_t size = (size_t)n * sizeof *layers;
+  return memcpy(celslm_alloc(1, size), layers, size);
+}
+
+void celslm_plan_otherwise(celslm_plan *p) {
+  free(p->otherwise);
+  p->otherwise = copy_of(p->layers, p->n);
+}
+
+void celslm_plan_compute(celslm_plan *p, int s, celslm_site *cloud) {
+  p->cloud = cloud;
+  for (int j = 0; j < s; j++) p->layers[j] = (celslm_layer_plan){.from = CELSLM_FROM_LOCAL};
+}
+
 void celslm_plan_clear(celslm_plan *p) {
   free(p->layers);
+  free(p->otherwise);
   *p = (celslm_plan){0};
 }
 
 celslm_plan celslm_plan_copy(const celslm_plan *p) {
   celslm_plan copy = *p;
-  copy.layers = celslm_alloc((unsigned long)p->n, sizeof *copy.layers);
-  memcpy(copy.layers, p->layers, (size_t)p->n * sizeof *copy.layers);
+  copy.layers = copy_of(p->layers, p->n);
+  if (p->otherwise) copy.otherwise = copy_of(p->otherwise, p->n);
   return copy;
 }
 

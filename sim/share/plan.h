@@ -43,9 +43,11 @@ typedef struct celslm_plan {
   int n; /* layers of the edge's model */
   celslm_layer_plan *layers;
   struct celslm_site
-      *cloud;    /* whom to ask for the context's tokens, if layers are computed here,
-                    and for a peer's layers if that says no; NULL: then the load fails */
-  int64_t chunk; /* tokens of a layer that travel together; 0: all of them */
+      *cloud; /* whom to ask for the context's tokens, if layers are computed here,
+                 and for a peer's layers if that says no; NULL: then the load fails */
+  celslm_layer_plan *otherwise; /* [n]: layers as the cloud has them, for a peer that says no; NULL:
+                                   mapped uniformly, at no cost */
+  int64_t chunk;                /* tokens of a layer that travel together; 0: all of them */
   bool streams;  /* a site that has yet to compute the context sends each piece as it is computed;
                     false: nothing before all is */
   bool overlaps; /* pieces are coded while others travel; false: all are encoded before the first
@@ -57,6 +59,14 @@ typedef struct celslm_plan {
  * can overlap does. */
 celslm_plan celslm_plan_from(struct celslm_site *to, struct celslm_site *from,
                              const celslm_codec *codec);
+/* Layers from sites of another model: of which they are made, from how many numbers of its states
+ * (0: at no cost), and where. */
+void celslm_plan_align(celslm_plan *p, const celslm_model *to, const int *map, int32_t inputs,
+                       bool maps_here);
+/* Keeps the layers as they are now, for what peers turn out not to have. */
+void celslm_plan_otherwise(celslm_plan *p);
+/* Computes the first s layers here; `cloud` has the context's tokens. */
+void celslm_plan_compute(celslm_plan *p, int s, struct celslm_site *cloud);
 void celslm_plan_clear(celslm_plan *p);
 celslm_plan celslm_plan_copy(const celslm_plan *p);
 /* Which invariant a plan breaks for a model of `layers` layers of which 0..here-1 are resident;

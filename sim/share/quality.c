@@ -51,11 +51,10 @@ static float *layer_kv(const window *w, const celslm_condition *c, int layer, do
   const celslm_states *e = &w->edge, *cloud = &w->cloud;
   int64_t n = w->plan->context;
   int p = e->kv_width;
-  int map = c->layers ? c->layers[layer] : c->map;
   bool shallow = c->way == CELSLM_WAY_MAPPED && layer < e->layers - c->deepest;
   if (c->way == CELSLM_WAY_NONE || (shallow && c->absent)) return NULL;
   float *kv = celslm_alloc((unsigned long)(n * 2 * p), sizeof *kv);
-  const celslm_layer_mapping *l = map >= 0 ? &w->plan->maps[map].layers[layer] : NULL;
+  const celslm_layer_mapping *l = c->map >= 0 ? &w->plan->maps[c->map].layers[layer] : NULL;
   for (int64_t i = 0; i < n; i++) {
     float *row = kv + i * 2 * p;
     if (c->way == CELSLM_WAY_FULL || shallow) {
@@ -68,7 +67,7 @@ static float *layer_kv(const window *w, const celslm_condition *c, int layer, do
       memcpy(row, cloud->keys + (l->layer * n + i) * q, (size_t)width * sizeof *kv);
       memcpy(row + p, cloud->values + (l->layer * n + i) * q, (size_t)width * sizeof *kv);
     } else {
-      memcpy(row, w->mapped[map * e->layers + layer] + i * 2 * p, (size_t)(2 * p) * sizeof *kv);
+      memcpy(row, w->mapped[c->map * e->layers + layer] + i * 2 * p, (size_t)(2 * p) * sizeof *kv);
     }
   }
   if (!shallow && c->way != CELSLM_WAY_MEAN)
@@ -143,11 +142,7 @@ static void measure_window(const celslm_quality_plan *plan, const int32_t *token
   w.edge = celslm_states_read(plan->edge, plan->context, tokens);
   int maps = 0;
   for (int i = 0; i < plan->n_conditions; i++)
-    for (int j = 0; j < e->layers; j++) {
-      const celslm_condition *k = &plan->conditions[i];
-      int map = k->layers ? k->layers[j] : k->map;
-      if (map >= maps) maps = map + 1;
-    }
+    if (plan->conditions[i].map >= maps) maps = plan->conditions[i].map + 1;
   w.mapped = celslm_alloc((unsigned long)(maps * e->layers + 1), sizeof *w.mapped);
   for (int i = 0; i < maps * e->layers; i++) {
     w.mapped[i] = celslm_alloc((unsigned long)(plan->context * 2 * w.edge.kv_width), sizeof(float));

@@ -28,11 +28,10 @@ extern const char *const celslm_way_names[]; /* NULL-terminated */
 
 typedef struct celslm_condition {
   celslm_context_way way;
-  int map;           /* which of the maps; -1: none */
-  const int *layers; /* by edge layer, which of the maps; NULL: `map` for all */
-  int deepest;       /* mapped layers, the deepest ones */
-  bool absent;       /* the shallower ones are not computed at the edge, but absent */
-  int rank;          /* 0: full */
+  int map;     /* which of the maps; -1: none */
+  int deepest; /* mapped layers, the deepest ones */
+  bool absent; /* the shallower ones are not computed at the edge, but absent */
+  int rank;    /* 0: full */
   celslm_wire_codec codec;
 } celslm_condition;
 

@@ -12,6 +12,7 @@ typedef struct computation {
   int context;
   celslm_entry *entry;
   celslm_waiter room, *waiter;
+  int crashes; /* of the host, when it began */
 } computation;
 
 static void computed(celslm_job *job) {
@@ -77,10 +78,31 @@ static void room_again(void *self, bool ok) {
   celslm_site_compute(site, context, w);
 }
 
+/* What the disk has is here again. */
+static void read_back(void *self, bool ok) {
+  computation *c = self;
+  celslm_site *site = c->site;
+  celslm_entry *e = c->entry;
+  bool same = ok && c->crashes == site->crashes;
+  free(c);
+  if (same) e->stream.ready = site->model->layers;
+  e->ready = celslm_net_now(site->net);
+  celslm_store_loaded(site->store, e, e->ready, same);
+}
+
+/* A shallow prefix that is held is read again: computing could not use it either. */
+static bool disk_is_faster(const celslm_site *site, const celslm_entry *e) {
+  if (!celslm_store_on_disk(site->store, e)) return false;
+  const celslm_disk *d = celslm_store_disk(site->store);
+  return celslm_disk_backlog(d) + e->bytes / celslm_disk_rate(d) <
+         celslm_engine_prefill_seconds(site->engine, e->shared.tokens, 0);
+}
+
 static void start_computation(celslm_site *site, int context, celslm_entry *e, celslm_waiter *w) {
   computation *c = celslm_alloc(1, sizeof *c);
-  *c = (computation){.site = site, .context = context, .entry = e, .waiter = w};
-  if (!celslm_store_claim(site->store, e)) {
+  *c = (computation){
+      .site = site, .context = context, .entry = e, .waiter = w, .crashes = site->crashes};
+  if (e->residence != CELSLM_ABSENT || !celslm_store_claim(site->store, e)) {
     c->room = (celslm_waiter){.then = room_again, .self = c};
     celslm_store_wait_for_room(site->store, &c->room);
     return;
@@ -89,6 +111,11 @@ static void start_computation(celslm_site *site, int context, celslm_entry *e, c
   e->computed_here = true;
   e->progress = (celslm_progress){.watchers = e->progress.watchers};
   celslm_store_wait(e, w);
+  if (disk_is_faster(site, e)) {
+    c->room = (celslm_waiter){.then = read_back, .self = c};
+    site->read_disk(site, context, e->bytes, &c->room);
+    return;
+  }
   c->job = (celslm_job){
       .prompt = (int32_t)e->shared.tokens, .owner = &owner, .self = c, .unlimited = true};
   if (celslm_engine_submit(site->engine, &c->job) == CELSLM_SUBMITTED) return;
@@ -100,7 +127,7 @@ void celslm_site_compute(celslm_site *site, int context, celslm_waiter *w) {
   celslm_entry *e = celslm_store_entry(site->store, context);
   if (site->down) {
     w->then(w->self, false);
-  } else if (e->residence == CELSLM_ABSENT) {
+  } else if (e->residence == CELSLM_ABSENT || e->doomed) {
     if (celslm_site_can_hold(site, context))
       start_computation(site, context, e, w);
     else

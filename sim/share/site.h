@@ -27,10 +27,11 @@ typedef struct celslm_site {
 } celslm_site;
 
 /* Has a context's KV computed here, if it is not here and not on its way: its prefill joins the
- * engine's batch as a job that yields no token. `w->then(self, ok)` is called when the entry is
- * resident, at once if it is already; the entry is pinned while `then` runs. If everything in the
- * store is in use the computation waits for room; ok is false (at once) only if the site could
- * never hold it. */
+ * engine's batch as a job that yields no token; or it is read back from the host's disk, if that
+ * has it and should be faster. What is here of an old version is waited out. `w->then(self, ok)` is
+ * called when the entry is resident, at once if it is already; the entry is pinned while `then`
+ * runs. If everything in the store is in use the computation waits for room; ok is false (at once)
+ * only if the site could never hold it. */
 void celslm_site_compute(celslm_site *site, int context, celslm_waiter *w);
 /* Tells `w` of the steps of an entry's computation: at once of those that are over or under way.
  */

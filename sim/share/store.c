@@ -157,7 +157,7 @@ bool celslm_store_claim(celslm_store *s, celslm_entry *e) {
   s->used += bytes;
   e->residence = CELSLM_LOADING;
   e->pins = 1;
-  e->stream = (celslm_stream){e->held, CELSLM_NEVER};
+  e->stream = (celslm_stream){.ready = e->held, .complete = CELSLM_NEVER};
   e->partial_hits += e->held > 0;
   e->asked = e->ready = CELSLM_NEVER;
   return true;
@@ -185,6 +185,7 @@ void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool o
     next = w->next;
     w->then(w->self, ok);
   }
+  celslm_store_layers(e);
   celslm_store_unpin(s, e);
 }
 
@@ -209,6 +210,19 @@ void celslm_store_unwait(celslm_entry *e, celslm_waiter *w) {
       return;
     }
     last = *at;
+  }
+}
+
+void celslm_store_watch(celslm_entry *e, celslm_waiter *w) {
+  append(&e->watching, &e->watching_last, w);
+}
+
+void celslm_store_layers(celslm_entry *e) {
+  celslm_waiter *w = e->watching;
+  e->watching = e->watching_last = NULL; /* who is not content watches again */
+  for (celslm_waiter *next; w; w = next) {
+    next = w->next;
+    w->then(w->self, true);
   }
 }
 
@@ -253,6 +267,7 @@ void celslm_store_clear(celslm_store *s) {
 
 void celslm_store_invalidate(celslm_store *s, celslm_entry *e) {
   if (s->disk) celslm_disk_drop(s->disk, (int)(e - s->entries));
+  if (e->residence != CELSLM_ABSENT || e->held) e->outdated++;
   if (e->residence == CELSLM_LOADING) e->held = 0;
   if (e->pins)
     e->doomed = true;

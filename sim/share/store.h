@@ -57,7 +57,8 @@ typedef struct celslm_entry {
   double fame;     /* how often requests wanted it; fades where the admission forgets */
   double seconds;  /* that its last load took; 0: it never was */
   celslm_waiter *waiting, *waiting_last;
-  int64_t hits, fetches, joins, evictions, requests, refused, spills, partial_hits;
+  celslm_waiter *watching, *watching_last; /* for the next layer, or the end of the load */
+  int64_t hits, fetches, joins, evictions, requests, refused, spills, partial_hits, outdated;
   double bytes_fetched;
 } celslm_entry;
 
@@ -86,6 +87,9 @@ bool celslm_store_claim(celslm_store *s, celslm_entry *e);
 void celslm_store_loaded(celslm_store *s, celslm_entry *e, celslm_ns now, bool ok);
 void celslm_store_wait(celslm_entry *e, celslm_waiter *w);
 void celslm_store_unwait(celslm_entry *e, celslm_waiter *w); /* no-op if it does not wait */
+/* Calls w->then(self, true) when the next layers of a load have come, or the load has ended. */
+void celslm_store_watch(celslm_entry *e, celslm_waiter *w);
+void celslm_store_layers(celslm_entry *e); /* layers have come */
 void celslm_store_pin(celslm_store *s, celslm_entry *e);
 void celslm_store_unpin(celslm_store *s, celslm_entry *e); /* the last pin: it comes to rest */
 /* Calls w->then when something has been unpinned, so that a claim that failed may succeed now. */

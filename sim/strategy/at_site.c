@@ -30,7 +30,7 @@ void celslm_serve_cached(celslm_request *r) {
   celslm_store *store = site_of(r)->store;
   celslm_entry *e = celslm_store_entry(store, r->context);
   celslm_store_request(store, e);
-  if (e->residence == CELSLM_ABSENT && !celslm_store_admits(store, e)) {
+  if (e->doomed || (e->residence == CELSLM_ABSENT && !celslm_store_admits(store, e))) {
     celslm_serve_recomputing(r);
     return;
   }

@@ -5,19 +5,80 @@
  * others join that fetch. With pipeline="yes" their prefills follow the layers as they arrive; with
  * "no" (the ablation) they wait for the last one. A context that the edge's store has no room for
  * (everything in it is in use) is recomputed at the edge as part of the prompt. */
+#include "share/alignment.h"
 #include "share/fetch.h"
 #include "strategy/at_site.h"
 #include "strategy/gather.h"
+
+#include <stdlib.h>
 
 typedef struct options {
   bool pipeline, cloud_warm;
   celslm_codec codec, plain; /* on the network; on disks */
   bool cloud_streaming, codec_overlap, whole;
   int64_t chunk;
+  int64_t local_layers;
+  int join;   /* celslm_join */
+  int map_at; /* MAP_AT_CLOUD ... */
+  int64_t map_window;
+  celslm_alignment *maps; /* by engine, of those at the edge */
+  int n_maps;
   int after_handover; /* FROM_CLOUD ... */
+  celslm_system *system;
+  celslm_event pushing;
+  int64_t push;     /* contexts */
+  celslm_ns period; /* 0: pushed at the start only */
 } options;
 
 enum { FROM_CLOUD, FROM_OLD_EDGE, MIGRATE };
+enum { MAP_AT_CLOUD, MAP_AT_EDGE, MAP_FREE };
+
+static void clear(void *o) {
+  options *opt = o;
+  for (int i = 0; i < opt->n_maps; i++) celslm_alignment_clear(&opt->maps[i]);
+  free(opt->maps);
+}
+
+/* A file is of all pairs of models, so one that is stretched evenly says that all are. */
+static uint8_t layer_map(const void *o) {
+  const options *opt = o;
+  celslm_map_kind kind = CELSLM_MAP_NONE;
+  for (int i = 0; i < opt->n_maps; i++)
+    if (opt->maps[i].kind != CELSLM_MAP_NONE) kind = opt->maps[i].kind;
+  return (uint8_t)kind;
+}
+
+/* Which cloud layers the layers of each edge's model are made of, and where they are mapped. */
+static bool read_map(options *opt, const celslm_system *s, const celslm_element *e,
+                     celslm_error *err) {
+  static const char *const places[] = {"cloud", "edge", "free", NULL};
+  const celslm_model *cloud = s->sites[s->cloud].model;
+  if (!celslm_element_choice(e, "map_at", places, MAP_AT_CLOUD, &opt->map_at, err) ||
+      !celslm_element_integer(e, "map_window", 1, 1 << 10, opt->map_at == MAP_AT_EDGE ? 1 : 3,
+                              &opt->map_window, err) ||
+      !celslm_element_integer(e, "local_layers", 0, 1 << 10, 0, &opt->local_layers, err))
+    return false;
+  if (opt->map_at == MAP_AT_EDGE && opt->map_window > 1)
+    return celslm_element_fail(e, err,
+                               "<ce-lslm> map_window %lld cannot be mapped at the edge, to which "
+                               "each layer's states travel once; allowed there: 1",
+                               (long long)opt->map_window);
+  char *file = celslm_element_path(e, "map");
+  bool ok = true;
+  opt->n_maps = s->scenario->n_engines;
+  opt->maps = celslm_alloc((unsigned long)opt->n_maps, sizeof *opt->maps);
+  for (int i = 0; ok && i < opt->n_maps; i++) {
+    bool edge = s->scenario->platform->hosts[s->sites[i].host].role != CELSLM_CLOUD;
+    const celslm_model *model = s->sites[i].model;
+    if (!edge) continue;
+    ok = celslm_alignment_init(&opt->maps[i], cloud, model, file, err);
+    if (ok && opt->local_layers > model->layers)
+      ok = celslm_element_fail(e, err, "<ce-lslm> local_layers %lld: %s has %lld",
+                               (long long)opt->local_layers, model->name, (long long)model->layers);
+  }
+  free(file);
+  return ok;
+}
 
 static bool configure(void *o, const celslm_system *s, const celslm_element *e, celslm_error *err) {
   options *opt = o;
@@ -34,9 +95,17 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
       !celslm_element_bool(e, "cloud_warm", false, &opt->cloud_warm, err))
     return false;
   opt->whole = transfer == 1;
+  static const char *const joins[] = {"lane", "stall", "admit", NULL};
+  if (!celslm_element_choice(e, "join", joins, CELSLM_JOIN_LANE, &opt->join, err)) return false;
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
+  double period;
+  if (!celslm_element_integer(e, "push", 0, 1 << 30, 0, &opt->push, err) ||
+      !celslm_element_quantity(e, "push_period", CELSLM_UNIT_TIME, 0, 1e9, 0, &period, err))
+    return false;
+  opt->period = celslm_ns_of(period);
+  if (!read_map(opt, s, e, err)) return false;
   for (int c = 0; c < s->scenario->n_contexts; c++)
     if (!celslm_site_can_hold(&s->sites[s->cloud], c))
       return celslm_element_fail(
@@ -72,7 +141,10 @@ static celslm_site *source_of(const options *opt, celslm_system *s, const celslm
 static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge,
                          celslm_site *source, int context) {
   celslm_plan plan = celslm_plan_from(edge, source, &opt->codec);
-  plan.cloud = &s->sites[s->cloud];
+  int64_t states = s->sites[s->cloud].model->hidden * opt->map_window;
+  celslm_plan_align(&plan, edge->model, opt->maps[edge->index].map,
+                    opt->map_at == MAP_FREE ? 0 : (int32_t)states, opt->map_at == MAP_AT_EDGE);
+  if (source == &s->sites[s->cloud]) celslm_plan_otherwise(&plan);
   plan.streams = opt->cloud_streaming;
   plan.overlaps = opt->codec_overlap;
   plan.whole = opt->whole;
@@ -84,10 +156,61 @@ static double fetch_from(const options *opt, celslm_system *s, celslm_site *edge
                                 .codec = &opt->codec,
                                 .plain = &opt->plain};
   celslm_gather(s, &gathering, &plan);
+  bool kept = celslm_store_entry(edge->store, context)->held >= opt->local_layers;
+  celslm_plan_compute(&plan, kept ? 0 : (int)opt->local_layers, &s->sites[s->cloud]);
   double bytes = celslm_plan_bytes(&plan, edge->model, s->scenario->contexts[context].tokens);
   celslm_fetch(edge, context, &plan);
   celslm_plan_clear(&plan);
   return bytes;
+}
+
+/* How often a context was asked for, at all edges. */
+static int64_t fame(const celslm_system *s, int context) {
+  int64_t n = 0;
+  for (int i = 0; i < s->scenario->n_engines; i++)
+    n += celslm_store_entry(s->sites[i].store, context)->requests;
+  return n;
+}
+
+typedef struct rank {
+  int64_t fame;
+  int context;
+} rank;
+
+static int more_famous(const void *a, const void *b) {
+  const rank *x = a, *y = b;
+  if (x->fame != y->fame) return x->fame < y->fame ? 1 : -1;
+  return x->context < y->context ? -1 : 1;
+}
+
+/* The edges fetch those contexts that are asked for most (counts are taken to be known), in that
+ * order, as far as they are not there and there is room. */
+static void push(void *self) {
+  options *opt = self;
+  celslm_system *s = opt->system;
+  int n = s->scenario->n_contexts;
+  rank *ranks = celslm_alloc((unsigned long)n, sizeof *ranks);
+  for (int c = 0; c < n; c++) ranks[c] = (rank){fame(s, c), c};
+  qsort(ranks, (size_t)n, sizeof *ranks, more_famous);
+  for (int k = 0; k < n && k < opt->push; k++)
+    for (int i = 0; i < s->scenario->n_engines; i++) {
+      celslm_site *edge = &s->sites[i];
+      if (s->scenario->platform->hosts[edge->host].role == CELSLM_CLOUD || edge->down) continue;
+      celslm_entry *e = celslm_store_entry(edge->store, ranks[k].context);
+      if (e->residence == CELSLM_ABSENT && celslm_store_claim(edge->store, e))
+        fetch_from(opt, s, edge, &s->sites[s->cloud], ranks[k].context);
+    }
+  free(ranks);
+  if (opt->period) celslm_net_at(s->net, &opt->pushing, celslm_net_now(s->net) + opt->period);
+}
+
+static void begin(void *o, celslm_system *s) {
+  options *opt = o;
+  if (!opt->push) return;
+  opt->system = s;
+  opt->pushing =
+      (celslm_event){.fire = push, .self = opt, .cls = CELSLM_AT_TIMER, .background = true};
+  celslm_net_at(s->net, &opt->pushing, 0);
 }
 
 /* The user's last context follows it, if the old edge has it and there is room. */
@@ -109,7 +232,12 @@ static void at_edge(celslm_request *r) {
     return;
   }
   celslm_entry *e = entry_of(r);
+  r->join = (uint8_t)opt->join;
   celslm_store_request(edge->store, e);
+  if (e->doomed) { /* an old version, in use */
+    celslm_serve_recomputing(r);
+    return;
+  }
   if (e->residence == CELSLM_RESIDENT) {
     r->source = CELSLM_CONTEXT_HIT;
     e->hits++;
@@ -151,6 +279,9 @@ const celslm_strategy celslm_strategy_ce_lslm = {
     .paper = "arXiv 2505.14085",
     .options_size = sizeof(options),
     .configure = configure,
+    .layer_map = layer_map,
+    .clear = clear,
+    .begin = begin,
     .arrive = arrive,
     .moved = moved,
 };

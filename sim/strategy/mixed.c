@@ -69,6 +69,12 @@ static void clear(void *options_) {
   free(o->of_class);
 }
 
+static void begin(void *options_, celslm_system *s) {
+  options *o = options_;
+  for (int i = 0; i < o->n_parts; i++)
+    if (o->parts[i].strategy->begin) o->parts[i].strategy->begin(o->parts[i].options, s);
+}
+
 static void arrive(const void *options_, celslm_request *r) {
   const options *o = options_;
   const part *p = &o->parts[o->of_class[r->demand.cls]];
@@ -90,6 +96,7 @@ const celslm_strategy celslm_strategy_mixed = {
     .options_size = sizeof(options),
     .configure = configure,
     .clear = clear,
+    .begin = begin,
     .arrive = arrive,
     .moved = moved,
 };

@@ -13,6 +13,10 @@
   X(routing)                                                                                       \
   X(cascade)                                                                                       \
   X(edge_cluster)                                                                                  \
+  X(speculative)                                                                                   \
+  X(early_exit)                                                                                    \
+  X(layer_split)                                                                                   \
+  X(sketch)                                                                                        \
   X(mixed)
 
 #define DECLARE(NAME) extern const celslm_strategy celslm_strategy_##NAME;

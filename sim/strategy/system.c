@@ -338,6 +338,35 @@ static void stream_over(void *self, bool ok) {
   celslm_serve_recomputing(r);
 }
 
+/* Whether what is still to come of its context is there before it is needed, if layers go on coming
+ * as they have: the last one behind the prompt's compute of all others. */
+static bool hidden_behind_compute(const celslm_request *r) {
+  const celslm_site *site = &r->system->sites[r->site];
+  const celslm_stream *s = &r->entry->stream;
+  int64_t layers = site->model->layers, left = layers - s->ready;
+  if (!left) return true;
+  if (!s->first || s->ready == s->base) return false; /* nobody knows how fast they come */
+  double each =
+      celslm_seconds(celslm_net_now(r->system->net) - s->first) / (double)(s->ready - s->base);
+  double compute =
+      celslm_engine_prefill_seconds(site->engine, r->job.prompt, r->entry->shared.tokens);
+  return (double)left * each <= compute * (double)(layers - 1) / (double)layers;
+}
+
+/* Or else it waits for layers before it is in the queue. */
+static bool may_join(const celslm_request *r) {
+  if (r->entry->residence != CELSLM_LOADING) return true;
+  return r->entry->stream.ready >= r->entry->stream.local &&
+         (r->join != CELSLM_JOIN_ADMIT || hidden_behind_compute(r));
+}
+
+static void submit(celslm_request *r);
+
+static void watched(void *self, bool more) {
+  (void)more;
+  submit(self);
+}
+
 static void submit(celslm_request *r) {
   celslm_site *site = &r->system->sites[r->site];
   if (site->down || r->failed_stream) {
@@ -348,6 +377,11 @@ static void submit(celslm_request *r) {
       celslm_serve_recomputing(r);
     else
       celslm_drop(r, CELSLM_REASON_HOST);
+    return;
+  }
+  if (r->job.stream && !may_join(r)) {
+    r->watcher = (celslm_waiter){.then = watched, .self = r};
+    celslm_store_watch(r->entry, &r->watcher);
     return;
   }
   if (celslm_engine_submit(site->engine, &r->job) == CELSLM_SUBMITTED) return;
@@ -382,6 +416,7 @@ static void prepare(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   r->job.output = r->output;
   r->job.shared = entry ? &entry->shared : NULL;
   r->job.stream = entry && entry->residence == CELSLM_LOADING ? &entry->stream : NULL;
+  r->job.stalls = r->join == CELSLM_JOIN_STALL;
   r->job.cls = r->demand.cls;
   r->job.tenant = r->demand.tenant;
   r->job.priority = r->demand.priority;
@@ -403,12 +438,19 @@ void celslm_serve(celslm_request *r, int32_t tokens, celslm_entry *entry) {
   queue(r);
 }
 
-void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *who) {
+void celslm_serve_with(celslm_request *r, int32_t tokens, int32_t output,
+                       const celslm_job_owner *who) {
   prepare(r, tokens, NULL);
   r->job.owner = who;
-  r->job.output = 1;
-  r->job.keeps = true;
+  r->job.output = output;
+  celslm_prefix *known = &r->job.content.prefix;
+  if (r->job.goes_on && known->tokens > tokens) known->tokens = tokens; /* see engine.h */
   queue(r);
+}
+
+void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *who) {
+  r->job.keeps = true;
+  celslm_serve_with(r, tokens, 1, who);
 }
 
 void celslm_reject(celslm_request *r) {

@@ -58,11 +58,20 @@ typedef struct celslm_request {
   celslm_ns before_all, before_cloud, before_edge; /* ns at those sites; of them computing */
   uint64_t to_cloud;                               /* B of user data that reached a cloud host */
   double kv_bytes;                                 /* fetched on this request's behalf */
+  uint8_t join;                                    /* celslm_join */
+  celslm_waiter watcher;                           /* of its context's layers, before it joins */
   void (*then)(struct celslm_request *r);
   celslm_waiter waiter;                  /* the strategy's, for waiting on an entry */
   void *handover;                        /* the strategy's */
   struct celslm_request *before, *after; /* among the live ones */
 } celslm_request;
+
+/* How a request whose context is on its way shares its engine. */
+typedef enum celslm_join {
+  CELSLM_JOIN_LANE,  /* iterations carry its layers that are there; nobody waits */
+  CELSLM_JOIN_STALL, /* the batch waits with it */
+  CELSLM_JOIN_ADMIT  /* it joins when the rest of the fetch hides behind its compute */
+} celslm_join;
 
 /* A way to serve requests: one file each, behind this table. */
 typedef struct celslm_strategy {
@@ -74,7 +83,8 @@ typedef struct celslm_strategy {
    * the engines which the strategy needs was checked when it was read (scenario/workload.c). */
   bool (*configure)(void *options, const celslm_system *s, const celslm_element *e,
                     celslm_error *err);
-  void (*clear)(void *options); /* frees what options own; NULL: nothing */
+  uint8_t (*layer_map)(const void *options); /* celslm_map_kind, for the summary; NULL: none */
+  void (*clear)(void *options);              /* frees what options own; NULL: nothing */
   void (*arrive)(const void *options, celslm_request *r); /* the user has sent it */
   /* All tokens are there: true, they are the answer; false, the strategy has sent the request to
    * another site (celslm_forward), whose tokens will be. NULL: they are. */
@@ -83,6 +93,7 @@ typedef struct celslm_strategy {
    * rejected. NULL: it is. */
   bool (*turned_away)(const void *options, celslm_request *r);
   void (*forget)(celslm_request *r); /* frees what it keeps for a request; NULL: nothing */
+  void (*begin)(void *options, celslm_system *s); /* the run begins; NULL: nothing */
   /* A user has come to another edge (user->before was its site). NULL: nothing is to be done. */
   void (*moved)(const void *options, celslm_system *s, const celslm_user *user);
 } celslm_strategy;
@@ -131,6 +142,10 @@ void celslm_drop(celslm_request *r, celslm_reason reason);
  * `owner` is told; it calls celslm_first_token, and celslm_answered once all tokens are there, with
  * r->site where the last one comes from. */
 void celslm_serve_prefill(celslm_request *r, int32_t tokens, const celslm_job_owner *owner);
+/* The same for so many output tokens; nothing is kept unless r->job.goes_on was set. Strategies of
+ * several jobs: `owner` sees to the rest. */
+void celslm_serve_with(celslm_request *r, int32_t tokens, int32_t output,
+                       const celslm_job_owner *owner);
 void celslm_first_token(celslm_job *job); /* job->self is the request */
 void celslm_answered(celslm_request *r);
 

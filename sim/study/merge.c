@@ -1,5 +1,7 @@
 #include "study/merge.h"
 
+#include "base/version.h"
+
 #include "record/arrays.h"
 
 #include <math.h>
@@ -80,8 +82,8 @@ static bool write_provenance(const celslm_study *s, celslm_results *r, celslm_er
        *digest = celslm_format("%016llx", (unsigned long long)s->digest);
   bool ok = celslm_results_provenance(r, "name", sc->name, err) &&
             celslm_results_provenance(r, "seed", seed, err) &&
-            celslm_results_provenance(r, "version", CELSLM_VERSION, err) &&
-            celslm_results_provenance(r, "commit", CELSLM_COMMIT, err) &&
+            celslm_results_provenance(r, "version", celslm_version, err) &&
+            celslm_results_provenance(r, "commit", celslm_commit, err) &&
             celslm_results_provenance(r, "libraries", libraries, err) &&
             celslm_results_provenance(r, "plan", digest, err) &&
             celslm_results_provenance(r, "scenario", sc->text, err) &&

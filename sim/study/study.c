@@ -1,5 +1,7 @@
 #include "study/study.h"
 
+#include "base/version.h"
+
 #include "study/carry_out.h"
 
 #include <dirent.h>
@@ -20,7 +22,7 @@ static char *identity_of(const celslm_study *s) {
   size_t size = 0;
   FILE *f = open_memstream(&text, &size);
   const celslm_design *p = s->design;
-  fprintf(f, "celslm study 1\nprogram %s %s\ncolumns", CELSLM_VERSION, CELSLM_COMMIT);
+  fprintf(f, "celslm study 1\nprogram %s %s\ncolumns", celslm_version, celslm_commit);
   for (size_t i = 0; i < celslm_summary_n_columns; i++)
     fprintf(f, " %s", celslm_summary_columns[i].name);
   fprintf(f, "\nrequests %s\nstep %s\nseed %llu\nreplications %lld\n",

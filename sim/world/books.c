@@ -1,5 +1,7 @@
 #include "world/books.h"
 
+#include "base/version.h"
+
 #include "record/radio.h"
 #include "world/accounting.h"
 #include "world/tally.h"
@@ -67,8 +69,8 @@ static bool write_provenance(celslm_books *b, celslm_error *err) {
   char *libraries = celslm_world_libraries();
   bool ok = celslm_results_provenance(b->results, "name", s->name, err) &&
             celslm_results_provenance(b->results, "seed", seed, err) &&
-            celslm_results_provenance(b->results, "version", CELSLM_VERSION, err) &&
-            celslm_results_provenance(b->results, "commit", CELSLM_COMMIT, err) &&
+            celslm_results_provenance(b->results, "version", celslm_version, err) &&
+            celslm_results_provenance(b->results, "commit", celslm_commit, err) &&
             celslm_results_provenance(b->results, "libraries", libraries, err) &&
             celslm_results_provenance(b->results, "scenario", s->text, err) &&
             celslm_results_provenance(b->results, "platform", s->platform->text, err);
@@ -369,6 +371,7 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
   }
   *row = (celslm_summary_row){
       .strategy = (uint8_t)b->options->strategy,
+      .layer_map = s->strategy->layer_map ? s->strategy->layer_map(s->options) : 0,
       .duration = duration,
       .throughput = (double)b->all.ends[CELSLM_COMPLETED] / duration,
       .token_throughput = (double)tokens / duration,
@@ -456,6 +459,7 @@ static void write_contexts(celslm_books *b, const celslm_system *s) {
                                 .refused = e->refused,
                                 .partial_hits = e->partial_hits,
                                 .spills = e->spills,
+                                .outdated = e->outdated,
                                 .bytes_fetched = e->bytes_fetched,
                                 .bytes = e->bytes,
                                 .capacity = celslm_store_capacity(s->sites[i].store)};

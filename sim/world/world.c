@@ -5,6 +5,7 @@
 #include "strategy/system.h"
 #include "world/books.h"
 #include "world/faults.h"
+#include "world/updates.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ typedef struct world {
   uint64_t live;
   celslm_books *books;
   celslm_breaker *breaker;
+  celslm_updates *updates;
   celslm_prices *prices;
 } world;
 
@@ -211,8 +213,7 @@ static bool build_sites(world *w, celslm_error *err) {
     site->engine = celslm_engine_new(i, c, sc, s->net, w->prices, w->options->step, &hooks, err);
     if (!site->engine) return false;
     const celslm_shape shape = celslm_shape_of(site->model, c->weights, c->kv);
-    site->coder =
-        celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
+    site->coder = celslm_coder_new(s->net, c, sc->platform->hosts[c->host].profile, (uint32_t)i);
     if (!celslm_site_open_store(site, sc, c, celslm_kv_bytes_per_token(&shape), err)) return false;
     if (s->cloud < 0 && sc->platform->hosts[c->host].role == CELSLM_CLOUD) s->cloud = i;
   }
@@ -259,6 +260,7 @@ static void destroy(world *w) {
   celslm_prices_free(w->prices);
   celslm_ran_free(s->ran);
   celslm_breaker_free(w->breaker);
+  celslm_updates_free(w->updates);
   celslm_system_free_messages(s);
   celslm_load_free(w->load);
   celslm_correctness_free(s->correctness);
@@ -315,6 +317,8 @@ static bool conserved(const world *w, celslm_error *err) {
 static celslm_outcome run(world *w, celslm_summary_row *summary, celslm_error *err) {
   celslm_system *s = &w->system;
   w->breaker = celslm_breaker_new(s, w->books);
+  w->updates = celslm_updates_new(s);
+  if (s->strategy->begin) s->strategy->begin(s->options, s);
   w->arrival = (celslm_event){.fire = arrive, .self = w, .cls = CELSLM_AT_ARRIVAL};
   w->sample = (celslm_event){.fire = take_sample, .self = w, .cls = CELSLM_AT_SAMPLE};
   schedule_arrival(w);

@@ -413,6 +413,9 @@ static const struct {
     {SCENARIO, "engine-admission",
      "bad/engine-admission.xml:6: <engine> admission \"all\" is not allowed; allowed: prompt, "
      "chunk"},
+    {SCENARIO, "engine-max-queue",
+     "bad/engine-max-queue.xml:6: <engine> max_queue \"-1\" is not allowed; give a whole number of "
+     "at least 0, or none"},
     {SCENARIO, "engine-rate-action",
      "bad/engine-rate-action.xml:6: <engine> rate_action \"drop\" is not allowed; allowed: wait, "
      "reject"},
@@ -426,7 +429,8 @@ static const struct {
      "bad/unknown-attribute.xml:6: <engine> has no attribute \"kvv\"; allowed: name, host, "
      "model, weights, kv, max_num_batched_tokens, max_num_seqs, block_size, kv_blocks, "
      "memory_share, context_memory, tensor_parallel, "
-     "pipeline, prefix_caching, admission, watermark, swap_to, swap_memory, codec_cores, "
+     "pipeline, placement, stage_layers, prefix_caching, admission, watermark, swap_to, "
+     "swap_memory, codec_cores, "
      "codec_rate, max_model_len, "
      "max_queue, "
      "rate_limit, rate_burst, rate_action, step_overhead, sequence_overhead, client_overhead, "
@@ -446,9 +450,17 @@ static const struct {
     {SCENARIO, "unknown-model",
      "bad/unknown-model.xml:6: <engine> model \"huge\" is not listed in <models>; listed: big, "
      "small"},
+    {SCENARIO, "speculative-message",
+     "bad/speculative-message.xml:16: <speculative> message \"all\" is not allowed; allowed: "
+     "tokens, "
+     "distributions, split"},
+    {SCENARIO, "stage-layers",
+     "bad/stage-layers.xml:6: <engine> \"cloud\": stage_layers \"3 4\" are not the layers of its "
+     "hosts; give 1 numbers of at least 1 with the sum 8, and no other placement"},
     {SCENARIO, "unknown-strategy",
      "bad/unknown-strategy.xml:16: <strategy> has no <oracle> in it; allowed: <cloud-only>, "
-     "<edge-only>, <ce-lslm>, <disaggregated>, <routing>, <cascade>, <edge-cluster>, <mixed>"},
+     "<edge-only>, <ce-lslm>, <disaggregated>, <routing>, <cascade>, <edge-cluster>, "
+     "<speculative>, <early-exit>, <layer-split>, <sketch>, <mixed>"},
     {SCENARIO, "unsupported-precision",
      "bad/unsupported-precision.xml:7: <engine> \"edge0\": this-machine does not support "
      "weights=\"fp8\"; allowed there: f32, bf16"},
@@ -589,6 +601,21 @@ static const struct {
     {SCENARIO, "codec-no-cores",
      "bad/codec-no-cores.xml:6: <engine> codec_cores \"0\" is not allowed; give a whole number of "
      "at least 1"},
+    {SCENARIO, "join-unknown",
+     "bad/join-unknown.xml:17: <ce-lslm> join \"late\" is not allowed; allowed: lane, stall, "
+     "admit"},
+    {SCENARIO, "transfer-unknown",
+     "bad/transfer-unknown.xml:17: <ce-lslm> transfer \"half\" is not allowed; allowed: layers, "
+     "whole"},
+    {SCENARIO, "chunk-of-part",
+     "bad/chunk-of-part.xml:17: <ce-lslm> chunk \"1.5\" is not allowed; give a whole number of at "
+     "least 0"},
+    {SCENARIO, "changes-without-unit",
+     "bad/changes-without-unit.xml:9: <contexts> changes \"3\": no unit; give a rate such as 8/s "
+     "(/s, /min, /h)"},
+    {SCENARIO, "push-period",
+     "bad/push-period.xml:17: <ce-lslm> push_period \"5\": no unit; give a time such as 5ms (ns, "
+     "us, ms, s, min, h, d)"},
     {PLATFORM, "platform-unknown-band",
      "bad/platform-unknown-band.xml:14: celslm.band \"fr9\": there is no "
      "profiles/../bands/fr9.xml; give the name of a file there, without .xml"},

@@ -65,6 +65,8 @@ static inline reference reference_of(const load *l, const observed *o) {
     q->predicted = m->predicted;
     q->deadline = m->deadline;
     q->given = m->given;
+    q->n_rounds = m->n_rounds;
+    memcpy(q->rounds, m->rounds, sizeof q->rounds);
     int n = m->known > m->skip ? (m->known - m->skip) / l->block_size : 0;
     int64_t *names = celslm_alloc((unsigned long)n, sizeof *names);
     for (int k = 0; k < n; k++) names[k] = name_of(l, i, k);
@@ -143,7 +145,7 @@ static inline void same_details(const reference *r, const observed *o, const cha
                   ms(q->longest), ms(want->longest));
     ck_assert_msg(q->compute == want->compute, "%s, request %d: prefills %.6f ms, not %.6f", which,
                   i, ms(q->compute), ms(want->compute));
-    sojourns += want->gone - want->queued;
+    sojourns += want->stayed;
   }
   ck_assert_msg(o->cache.asked == r->asked && o->cache.found == r->found,
                 "%s: %lld of %lld prompt tokens found, the reference: %lld of %lld", which,
@@ -159,17 +161,19 @@ static inline void same_details(const reference *r, const observed *o, const cha
 /* Running and waiting requests and blocks in use at every sample. A sample at the instant at which
  * an iteration is formed sees it formed. */
 static inline void same_samples(const reference *r, const observed *o, const char *which) {
-  int at = -1; /* the last iteration that has been formed */
+  int at = -1, used = -1; /* the last iteration that has been formed; change of blocks */
   for (int i = 0; i < o->n_samples; i++) {
     const observed_sample *s = &o->samples[i];
     while (at + 1 < r->n_iterations && r->iterations[at + 1].formed <= s->time) at++;
     bool idle = at < 0 || r->iterations[at].end <= s->time;
-    int running = idle ? 0 : r->iterations[at].running,
-        blocks = idle ? 0 : r->iterations[at].blocks;
+    int running = idle ? 0 : r->iterations[at].running, blocks = 0;
+    while (used + 1 < r->n_used && r->used[used + 1].time <= s->time) used++;
+    if (used >= 0) blocks = r->used[used].blocks;
     int waiting = -running;
     for (int k = 0; k < r->n_requests; k++) {
       const reference_request *q = &r->requests[k];
-      waiting += !q->rejected && q->queued <= s->time && q->gone > s->time;
+      for (int n = 0; !q->rejected && n <= q->round; n++)
+        waiting += q->came[n] <= s->time && q->went[n] > s->time;
     }
     ck_assert_msg(
         s->running == running && s->waiting == waiting && s->blocks == blocks &&

@@ -18,6 +18,8 @@ typedef struct demand {
   bool given;
   int skip, known; /* its sequence: a context of `skip` tokens, prompt, answer; `known` of them */
   int *tokens;     /* [known] */
+  reference_round rounds[REFERENCE_ROUNDS];
+  int n_rounds;
   uint64_t *chain; /* of their blocks of load.hash_block tokens: set by the driver */
 } demand;
 
@@ -203,8 +205,16 @@ typedef struct driver {
   observed seen[ENGINES];
   celslm_job *jobs[ENGINES];
   celslm_event *arrivals, sample;
-  int arrived, ended; /* ended: in both engines together */
+  int arrived, ended;                /* ended: in both engines together */
+  struct driver_back *back[ENGINES]; /* by job: when it goes on */
 } driver;
+
+struct driver_back {
+  celslm_event event;
+  driver *driver;
+  celslm_job *job;
+  int round;
+};
 
 static inline void driver_iteration(void *self, int engine, celslm_ns end, double duration,
                                     int64_t decodes, int64_t prefill_tokens) {
@@ -229,8 +239,39 @@ static inline void driver_first_token(celslm_job *job) {
   (void)job;
 }
 
+static inline void driver_over(driver *d, celslm_job *job) {
+  if (job->state == CELSLM_JOB_KEPT) celslm_engine_let_go(job->engine, job);
+  ++d->ended;
+}
+
+static inline struct driver_back *driver_back_of(driver *d, const celslm_job *job) {
+  int e = job >= d->jobs[STEPPING] && job < d->jobs[STEPPING] + d->load->n ? STEPPING : JUMPING;
+  return &d->back[e][job->id];
+}
+
+static inline void driver_back(void *self) {
+  struct driver_back *b = self;
+  const reference_round *r = &b->driver->load->demands[b->job->id].rounds[b->round++];
+  celslm_engine_shorten(b->job->engine, b->job, celslm_engine_tokens(b->job) - r->drop);
+  if (celslm_engine_continue(b->job->engine, b->job, r->tokens, r->output) != CELSLM_SUBMITTED)
+    driver_over(b->driver, b->job);
+}
+
 static inline void driver_done(celslm_job *job) {
-  ++((driver *)job->self)->ended;
+  driver *d = job->self;
+  const demand *m = d->load->demands ? &d->load->demands[job->id] : NULL;
+  struct driver_back *b = driver_back_of(d, job);
+  if (!m || b->round == m->n_rounds) {
+    driver_over(d, job);
+    return;
+  }
+  b->driver = d;
+  b->job = job;
+  b->event = (celslm_event){.fire = driver_back,
+                            .self = b,
+                            .cls = CELSLM_AT_ARRIVAL,
+                            .id = (uint32_t)d->load->n + job->id};
+  celslm_net_at(d->net, &b->event, celslm_net_now(d->net) + m->rounds[b->round].pause);
 }
 
 static const celslm_job_owner driver_owner = {.first_token = driver_first_token,
@@ -243,6 +284,7 @@ static inline void driver_demand(const load *l, celslm_job *j) {
   j->predicted = m->predicted;
   if (m->deadline) j->deadline = m->deadline;
   j->given = m->given;
+  j->goes_on = m->n_rounds > 0;
   if (m->given) j->first_token = j->last_token = l->times[j->id];
   if (m->known)
     j->content =
@@ -304,6 +346,7 @@ static inline void driver_run(driver *d) {
     d->engines[e] =
         celslm_engine_new(e, &s->engines[0], s, d->net, prices, e == STEPPING, &hooks, &err);
     d->jobs[e] = celslm_alloc((unsigned long)l->n, sizeof(celslm_job));
+    d->back[e] = celslm_alloc((unsigned long)l->n, sizeof *d->back[e]);
     d->seen[e].n = l->n;
     d->seen[e].requests = celslm_alloc((unsigned long)l->n, sizeof(observed_request));
   }
@@ -329,7 +372,8 @@ static inline void driver_run(driver *d) {
     for (int i = 0; i < l->n; i++) {
       const celslm_job *j = &d->jobs[e][i];
       observed_request *q = &d->seen[e].requests[i];
-      *q = (observed_request){.queued = q->rejected ? l->times[i] : j->queued,
+      bool again = l->demands && l->demands[i].n_rounds;
+      *q = (observed_request){.queued = q->rejected || again ? l->times[i] : j->queued,
                               .scheduled = j->scheduled,
                               .first = j->first_token,
                               .last = j->last_token,
@@ -343,6 +387,7 @@ static inline void driver_run(driver *d) {
     }
     celslm_engine_free(d->engines[e]);
     free(d->jobs[e]);
+    free(d->back[e]);
   }
   free(d->arrivals);
   celslm_prices_free(prices);

@@ -27,6 +27,11 @@
  *      the last one it leaves: first those that decode, then those that prefill, in order of
  *      admission. A `given` one brings the KV of its prompt and its first token, and decodes.
  *   7. Swapped KV is moved before the iteration begins, out and in at the same time.
+ *   8. A request that is to go on keeps its blocks when it has its last token, and while it waits
+ * in the queue again. Whenever blocks are missing, for rules 2 and 4 alike and before anybody is
+ *      preempted, they are taken from those that do not run, all that one has at a time, from the
+ *      one that has not run for longest; for rule 4 only if that is enough, or nobody runs. Who
+ *      lost them computes all its tokens again. Going on is no arrival: limits do not hold.
  * A prompt recomputed after a preemption includes the tokens generated so far.
  *
  * Every iteration takes the same time; the next one begins at once if anybody waits or runs, and
@@ -44,14 +49,6 @@ static inline int reference_blocks_for(const reference *r, int tokens) {
   return (tokens + r->block_size - 1) / r->block_size;
 }
 
-/* Gives `q` the blocks for `tokens` tokens in all, or none of them. */
-static inline bool reference_allocate(reference *r, reference_request *q, int tokens) {
-  int missing = reference_blocks_for(r, tokens) - q->n_table;
-  if (missing > r->blocks.n_free) return false;
-  for (; missing > 0; missing--) q->table[q->n_table++] = reference_pop(&r->blocks);
-  return true;
-}
-
 static inline void reference_release(reference *r, reference_request *q, bool forget_own) {
   while (q->n_table) {
     reference_block *b = q->table[--q->n_table];
@@ -59,6 +56,42 @@ static inline void reference_release(reference *r, reference_request *q, bool fo
     b->answer = false;
     reference_let_go(&r->blocks, b);
   }
+}
+
+static inline void reference_not_idle(reference *r, reference_request *q) {
+  int at = 0;
+  while (r->idle[at] != q) REFERENCE_MUST(++at < r->n_idle);
+  reference_take(r->idle, &r->n_idle, at);
+  q->idle = false;
+}
+
+/* Rule 8. */
+static inline void reference_take_idle(reference *r, int blocks, const reference_request *self,
+                                       bool at_any_rate) {
+  int could = r->blocks.n_free;
+  for (int i = 0; i < r->n_idle; i++)
+    for (int k = 0; k < r->idle[i]->n_table; k++)
+      could += r->idle[i] != self && r->idle[i]->table[k]->references == 1;
+  for (int i = 0; i < r->n_idle && r->blocks.n_free < blocks && (could >= blocks || at_any_rate);) {
+    reference_request *q = r->idle[i];
+    if (q == self) {
+      i++;
+      continue;
+    }
+    reference_not_idle(r, q);
+    reference_release(r, q, false);
+    q->computed = 0;
+    r->taken++;
+  }
+}
+
+/* Gives `q` the blocks for `tokens` tokens in all, or none of them. */
+static inline bool reference_allocate(reference *r, reference_request *q, int tokens) {
+  int missing = reference_blocks_for(r, tokens) - q->n_table;
+  if (missing > r->blocks.n_free) reference_take_idle(r, missing, q, true);
+  if (missing > r->blocks.n_free) return false;
+  for (; missing > 0; missing--) q->table[q->n_table++] = reference_pop(&r->blocks);
+  return true;
 }
 
 /* The name of a request's i-th block: the content's, or one of its own. */
@@ -89,7 +122,8 @@ static inline int reference_hit(reference *r, const reference_request *q, int *r
   int n = 0;
   *revived = 0;
   if (!r->caching) return 0;
-  for (; (n + 1) * r->block_size < reference_tokens(q); n++) {
+  int limit = q->past ? q->past + 1 : reference_tokens(q);
+  for (; (n + 1) * r->block_size < limit; n++) {
     const reference_block *b = reference_find(&r->blocks, reference_name_of(r, q, n));
     if (!b) break;
     r->raced += b->answer;
@@ -166,6 +200,12 @@ static inline int reference_available(const reference *r) {
   return r->blocks.n_free - (r->n_running ? r->reserve : 0);
 }
 
+static inline bool reference_room(reference *r, const reference_request *q, int blocks) {
+  if (blocks > reference_available(r))
+    reference_take_idle(r, blocks + (r->n_running ? r->reserve : 0), q, r->n_running == 0);
+  return blocks <= reference_available(r);
+}
+
 static inline void reference_start(reference *r, reference_request *q, int64_t now, int tokens,
                                    int *budget) {
   bool had = reference_allocate(r, q, q->computed + tokens);
@@ -181,7 +221,7 @@ static inline void reference_start(reference *r, reference_request *q, int64_t n
 static inline void reference_swap_in(reference *r, int64_t now, int *budget) {
   while (r->n_swapped && r->n_running<r->seqs && * budget> 0) {
     reference_request *q = r->swapped[0];
-    if (reference_blocks_for(r, q->computed + 1) > reference_available(r)) {
+    if (!reference_room(r, q, reference_blocks_for(r, q->computed + 1))) {
       r->reserved += reference_blocks_for(r, q->computed + 1) <= r->blocks.n_free;
       return;
     }
@@ -196,12 +236,14 @@ static inline void reference_swap_in(reference *r, int64_t now, int *budget) {
 /* Rule 4. False: it has to wait. */
 static inline bool reference_admit(reference *r, int at, int64_t now, int *budget) {
   reference_request *q = r->waiting[at];
-  int revived = 0, hit = q->given ? 0 : reference_hit(r, q, &revived);
-  int computed = q->given ? q->prompt : hit * r->block_size;
+  int revived = 0, hit = q->given || q->idle ? 0 : reference_hit(r, q, &revived);
+  int computed = q->given ? q->prompt : q->idle ? q->computed : hit * r->block_size;
   int tokens = reference_tokens(q) - computed, wanted = tokens;
   if (tokens > *budget) tokens = *budget;
   if (r->chunks) wanted = tokens;
-  int blocks = reference_blocks_for(r, computed + wanted) - hit + revived;
+  int blocks = reference_blocks_for(r, computed + wanted) - q->n_table - hit + revived;
+  if (blocks > reference_available(r) && reference_room(r, q, blocks))
+    return reference_admit(r, at, now, budget); /* what was taken may be found now */
   if (blocks > reference_available(r)) {
     r->reserved += blocks <= r->blocks.n_free;
     return false;
@@ -216,7 +258,10 @@ static inline bool reference_admit(reference *r, int at, int64_t now, int *budge
   }
   q->computed = computed;
   q->prefills = !q->given;
-  if (!q->given) {
+  q->past = 0;
+  if (q->idle) {
+    reference_not_idle(r, q);
+  } else if (!q->given) {
     if (!q->started) q->cached = computed;
     r->asked += reference_tokens(q);
     r->found += computed;
@@ -225,11 +270,57 @@ static inline bool reference_admit(reference *r, int at, int64_t now, int *budge
   return true;
 }
 
+/* Rule 8: it comes back. What it has had and lost since, it may find again, but not what it drops.
+ */
+static inline void reference_go_on(reference *r, reference_request *q, int64_t now) {
+  const reference_round *next = &q->rounds[q->round];
+  int had = q->prompt + q->generated - (q->generated > 0); /* the last token has no KV */
+  int stays = had - next->drop, prompt = q->prompt, output = q->output;
+  q->back = -1;
+  r->shortened += next->drop > 0;
+  while (q->n_table > reference_blocks_for(r, stays)) {
+    reference_block *b = q->table[--q->n_table];
+    b->name = 0;
+    reference_let_go(&r->blocks, b);
+  }
+  int whole = stays / r->block_size;
+  for (int i = whole; i < q->n_table; i++) q->table[i]->name = 0;
+  for (int i = 0; i < r->blocks.n; i++) {
+    reference_block *b = &r->blocks.all[i];
+    if (b->name < 0 && -b->name >> 32 == (int64_t)(q - r->requests) &&
+        (-b->name & 0xffffffff) > whole)
+      b->name = 0;
+  }
+  if (q->idle) q->computed = stays;
+  q->prompt = stays + next->tokens;
+  q->output = next->output;
+  if (!reference_fits(r, q)) {
+    q->prompt = prompt;
+    q->output = output;
+    if (q->idle) reference_not_idle(r, q);
+    reference_release(r, q, false);
+    r->ended++;
+    r->refused++;
+    reference_log(r, now);
+    return;
+  }
+  q->round++;
+  q->came[q->round] = now;
+  q->went[q->round] = INT64_MAX;
+  q->past = stays;
+  q->generated = 0;
+  q->given = false;
+  q->prefills = true;
+  r->went_on++;
+  reference_enqueue(r, q);
+  reference_log(r, now);
+}
+
 /* ---- one iteration --------------------------------------------------------------------------- */
 
 static inline void reference_token(reference_request *q, int64_t now) {
   if (q->last >= 0 && now - q->last > q->longest) q->longest = now - q->last;
-  if (++q->generated == 1) q->first = now;
+  if (++q->generated == 1 && q->first < 0) q->first = now;
   q->last = now;
 }
 
@@ -247,10 +338,18 @@ static inline void reference_finish(reference *r, int64_t now, bool prefills) {
     if (q->computed < reference_tokens(q)) continue;
     q->prefills = false;
     if (q->output > 0) reference_token(q, now);
+    if (q->output > 0 && prefills) r->served[q->tenant] += r->output_weight;
     if (q->generated < q->output) continue;
-    reference_release(r, q, false);
     reference_take(r->running, &r->n_running, i--);
-    q->gone = now;
+    q->stayed += now - q->came[q->round];
+    q->gone = q->went[q->round] = now;
+    if (q->round < q->n_rounds) {
+      q->back = now + q->rounds[q->round].pause;
+      q->idle = true;
+      reference_insert(r->idle, &r->n_idle, r->n_idle, q);
+      continue;
+    }
+    reference_release(r, q, false);
     r->ended++;
   }
 }
@@ -302,7 +401,7 @@ static inline void reference_step(reference *r, int64_t now, int64_t *end) {
 static inline void reference_run(reference *r) {
   size_t n = (size_t)r->n_requests;
   reference_blocks_init(&r->blocks, r->n_blocks);
-  reference_request ***lists[] = {&r->running, &r->waiting, &r->swapped, &r->held};
+  reference_request ***lists[] = {&r->running, &r->waiting, &r->swapped, &r->held, &r->idle};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     *lists[i] = calloc(n + 1, sizeof(reference_request *));
     REFERENCE_MUST(*lists[i]);
@@ -311,7 +410,8 @@ static inline void reference_run(reference *r) {
     reference_request *q = &r->requests[i];
     q->table = calloc((size_t)r->n_blocks, sizeof(reference_block *));
     REFERENCE_MUST(q->table);
-    q->scheduled = q->first = q->last = -1;
+    q->scheduled = q->first = q->last = q->back = -1;
+    q->went[0] = INT64_MAX;
   }
   r->swap_room = r->swap_blocks;
   r->bucket = r->rate_burst * r->rate_interval;
@@ -321,13 +421,16 @@ static inline void reference_run(reference *r) {
     reference_come(r, now);
     if (r->ended == r->n_requests) break;
     if (r->n_running + r->n_waiting + r->n_swapped == 0) {
+      REFERENCE_MUST(reference_next_coming(r) < INT64_MAX);
       now = reference_next_coming(r);
       continue;
     }
     reference_step(r, now, &now);
+    reference_log(r, r->iterations[r->n_iterations - 1].formed);
     reference_come(r, now); /* sees the iteration's tokens not counted yet */
     reference_finish(r, now, false);
     reference_finish(r, now, true);
+    reference_log(r, now);
   }
   REFERENCE_MUST(r->blocks.n_free == r->n_blocks && r->swap_room == r->swap_blocks);
 }
@@ -339,6 +442,8 @@ static inline void reference_free(reference *r) {
   free(r->waiting);
   free(r->swapped);
   free(r->held);
+  free(r->idle);
+  free(r->used);
   free(r->iterations);
 }
 

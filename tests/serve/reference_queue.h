@@ -3,7 +3,7 @@
  * Policies: first come, first served; urgency (the lowest number first, then the earliest), where
  * the number is the job's length, its class or its deadline; fair: the virtual token counter of
  * Sheng et al., arXiv 2401.00588, algorithm 2, where counters grow by prompt_weight x prompt when a
- * request is first admitted and by output_weight for every token that an iteration decodes.
+ * request is first admitted and by output_weight for every token that it is given.
  * A request that was preempted goes before all others of its kind (fcfs, fair), or where its
  * urgency puts it.
  *
@@ -30,6 +30,15 @@ typedef enum reference_policy {
   REFERENCE_POLICIES
 } reference_policy;
 
+/* A request may go on after its last token: `pause` later its last `drop` tokens with KV are taken
+ * back, `tokens` are appended, and it gets `output` more. */
+typedef struct reference_round {
+  int64_t pause; /* ns, > 0 */
+  int drop, tokens, output;
+} reference_round;
+
+enum { REFERENCE_ROUNDS = 8 };
+
 typedef struct reference_request {
   /* the caller's */
   int64_t queued;     /* ns */
@@ -37,6 +46,8 @@ typedef struct reference_request {
   int tenant, priority, predicted;
   int64_t deadline; /* ns; 0: none */
   bool given;
+  reference_round rounds[REFERENCE_ROUNDS];
+  int n_rounds;
   const int64_t *contents; /* of its blocks: names > 0; 0, and from n_contents on: its own */
   int n_contents;
   /* its state */
@@ -48,9 +59,15 @@ typedef struct reference_request {
   bool prefills; /* its prompt is being computed, for the first time or again */
   reference_block **table;
   int n_table;
+  int round;    /* next one */
+  int past;     /* tokens that it goes on over, while it waits for that */
+  bool idle;    /* does not run, but has blocks: they may be taken */
+  int64_t back; /* ns: it goes on; -1: not to */
+  int64_t came[REFERENCE_ROUNDS + 1], went[REFERENCE_ROUNDS + 1]; /* ns, by round */
   /* what became of it */
   bool rejected, started;
   int64_t scheduled, first, last; /* ns; -1: never */
+  int64_t stayed;                 /* ns in the engine, in all rounds */
   int64_t gone, longest, compute; /* ns: when it left; between two tokens; of its prefills */
   int preemptions, cached;
 } reference_request;
@@ -80,8 +97,8 @@ typedef struct reference {
   int n_requests;
   /* its state */
   reference_blocks blocks;
-  reference_request **running, **waiting, **swapped, **held;
-  int n_running, n_waiting, n_swapped, n_held, arrived, ended, places;
+  reference_request **running, **waiting, **swapped, **held, **idle;
+  int n_running, n_waiting, n_swapped, n_held, n_idle, arrived, ended, places;
   double served[REFERENCE_TENANTS];
   int left_last;
   int swap_room, moved_out, moved_in;
@@ -89,11 +106,16 @@ typedef struct reference {
   /* what happened */
   reference_iteration *iterations;
   int n_iterations, preemptions, swaps;
+  struct {
+    int64_t time;
+    int blocks; /* in use from then on */
+  } * used;
+  int n_used;
   int64_t asked, found;
   int raced; /* answers said elsewhere while they are generated: no load has that (prefix.h), and
                 the engine, which makes blocks known when somebody asks, may see other twins */
   /* how often the rules that are easily missed were met: the tests count them */
-  int found_own, urgent, reserved, chunked, lifted;
+  int found_own, urgent, reserved, chunked, lifted, went_on, taken, shortened, refused;
 } reference;
 
 static inline int reference_tokens(const reference_request *q) {
@@ -202,14 +224,25 @@ static inline bool reference_fits(const reference *r, const reference_request *q
          (!r->max_len || q->prompt + q->output <= r->max_len);
 }
 
+/* For samples: what is in use after whatever has just happened. */
+static inline void reference_log(reference *r, int64_t now) {
+  r->used = realloc(r->used, (size_t)(r->n_used + 1) * sizeof *r->used);
+  REFERENCE_MUST(r->used);
+  r->used[r->n_used].time = now;
+  r->used[r->n_used++].blocks = r->blocks.n - r->blocks.n_free;
+}
+
+static inline void reference_go_on(reference *r, reference_request *q, int64_t now);
+
 static inline void reference_arrive(reference *r, reference_request *q) {
   r->arrived++;
   bool full = r->max_queue && r->n_waiting + r->n_held >= r->max_queue;
   bool fits = reference_fits(r, q) && !full;
   bool now = fits && !r->n_held && reference_takes_token(r, q->queued);
   q->rejected = !fits || (!now && r->rate_rejects);
+  q->came[0] = q->queued;
   if (q->rejected) {
-    q->gone = q->queued;
+    q->gone = q->went[0] = q->queued;
     r->ended++;
     return;
   }
@@ -227,17 +260,36 @@ static inline int64_t reference_next_release(const reference *r) {
   return r->n_held ? r->bucket_at + (r->rate_interval - r->bucket) : INT64_MAX;
 }
 
+static inline int64_t reference_next_arrival(const reference *r) {
+  return r->arrived < r->n_requests ? r->requests[r->arrived].queued : INT64_MAX;
+}
+
+/* Who goes on next; NULL: nobody is known to. */
+static inline reference_request *reference_next_back(const reference *r) {
+  reference_request *next = NULL;
+  for (int i = 0; i < r->n_requests; i++) {
+    reference_request *q = &r->requests[i];
+    if (q->back >= 0 && (!next || q->back < next->back)) next = q;
+  }
+  return next;
+}
+
 static inline int64_t reference_next_coming(const reference *r) {
-  int64_t release = reference_next_release(r);
-  int64_t arrival = r->arrived < r->n_requests ? r->requests[r->arrived].queued : INT64_MAX;
+  int64_t release = reference_next_release(r), arrival = reference_next_arrival(r);
+  const reference_request *back = reference_next_back(r);
+  if (back && back->back < arrival) arrival = back->back;
   return release < arrival ? release : arrival;
 }
 
-/* Whoever comes until now, in order; those held back before those that arrive at that instant. */
+/* Whoever comes until now, in order; those held back before those that arrive at that instant, and
+ * these before those that go on. */
 static inline void reference_come(reference *r, int64_t now) {
   for (int64_t time; (time = reference_next_coming(r)) <= now;) {
     if (time < reference_next_release(r)) {
-      reference_arrive(r, &r->requests[r->arrived]);
+      if (time == reference_next_arrival(r))
+        reference_arrive(r, &r->requests[r->arrived]);
+      else
+        reference_go_on(r, reference_next_back(r), time);
       continue;
     }
     reference_request *q = r->held[0];

@@ -2,9 +2,7 @@
  * to them as one likes: c sequences at a time whose lengths are drawn from an exponential law and
  * are thousands of iterations, so that waiting for the next iteration is next to nothing. Means
  * come with 99 % intervals from independent replications.
- *
- * What is not tested: Erlang's loss formula. max_queue counts those who wait, and is one at least:
- * c servers and a place to wait are M/M/c/c+1. */
+ */
 #include "estimate.h"
 #include "support.h"
 
@@ -100,19 +98,22 @@ START_TEST(test_erlang_c) {
 }
 END_TEST
 
-/* M/M/c/K, K = c + max_queue: whoever finds K is turned away. */
+/* M/M/c/K, K = c + max_queue: whoever finds K is turned away; without a queue that is Erlang B, the
+ * loss formula. */
 START_TEST(test_bounded_queue) {
   static const struct {
     int c, queue;
     double load;
-  } cases[] = {{1, 1, 0.8}, {3, 1, 1}, {4, 3, 1.5}, {8, 2, 0.7}};
+  } cases[] = {{1, 1, 0.8}, {3, 1, 1}, {4, 3, 1.5}, {8, 2, 0.7},
+               {1, 0, 0.8}, {5, 0, 1}, {10, 0, 0.8}};
   double mean = 5000;
   char *file = exponential_lengths(&mean);
   char *output = celslm_format("<empirical file=\"%s\" column=\"tokens\"/>", file);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int c = cases[i].c, most = c + cases[i].queue, requests = 8000 * scale();
     double a = cases[i].load * c, rate = a / (mean * step);
-    char *limit = celslm_format("max_queue=\"%d\"", cases[i].queue);
+    char *limit = cases[i].queue ? celslm_format("max_queue=\"%d\"", cases[i].queue)
+                                 : celslm_strdup("max_queue=\"none\"");
     char *engine = celslm_format(servers, c, limit);
     estimate blocked = {0};
     for (int k = 0; k < RUNS; k++) {

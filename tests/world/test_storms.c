@@ -107,7 +107,7 @@ static char *random_text(const char *strategy) {
       "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s>%s</engine>"
       "<engine name=\"e1\" host=\"edge1\" model=\"small\" max_num_seqs=\"%d\" "
       "context_memory=\"%dMiB\" %s>%s</engine>%s</engines>"
-      "<contexts><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
+      "<contexts%s><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
       "</population></contexts>%s"
       "<workload requests=\"%d\"><arrivals><poisson rate=\"%.3f/s\"/></arrivals>"
       "<prompt><lognormal mean=\"50\" cv=\"1\" max=\"600\"/></prompt><output><lognormal "
@@ -118,8 +118,8 @@ static char *random_text(const char *strategy) {
       any(3, 60), any(0, 1) * 3000, pick(7, knobs), pick(5, caches), any(1, 32), any(3, 60),
       pick(7, knobs), pick(5, caches),
       any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), strategy, faults,
-      uniform(0.05, 1));
+      any(0, 2) ? "" : " changes=\"0.5/s\"", any(1, 10), radio, any(30, 150), exp(uniform(2, 5)),
+      any(5, 80), strategy, faults, uniform(0.05, 1));
   /* two engines on a host share its memory */
   char *at =
       strstr(text, "\"e2\"") ? strstr(text, "name=\"e1\" host=\"edge1\" model=\"small\"") : NULL;

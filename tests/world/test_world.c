@@ -282,7 +282,7 @@ END_TEST
  * max(C_(l-1), arrival_l) + c. */
 START_TEST(test_flow_shop) {
   celslm_error err = {0};
-  char *text = idle_text("small", "<ce-lslm cloud_warm=\"yes\"/>", 1000, 1, 1, 200);
+  char *text = idle_text("small", "<ce-lslm cloud_warm=\"yes\" map_at=\"free\"/>", 1000, 1, 1, 200);
   celslm_scenario *s = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
   ck_assert_msg(s != NULL, "%s", err.text);
   const celslm_engine_config *edge = &s->engines[1];
