@@ -1,13 +1,14 @@
 /* strategies.h - every strategy that property tests run: a new one is one line. They meet a cloud
- * with the engine "cloud" (model big), edges with "e0" and "e1" (model small), classes "a" and "b",
- * and the correctness below. */
+ * with the engine "cloud" (model big), edges with "e0" and "e1" (model small; part, of
+ * big's width, with early-exit; a pipeline that begins at e0 with layer-split), classes "a" and
+ * "b", and the correctness below. */
 #ifndef CELSLM_TESTS_STRATEGIES_H
 #define CELSLM_TESTS_STRATEGIES_H
 
 #define STORM_CORRECTNESS                                                                          \
   "<correctness correlation=\"0.6\" score=\"0.7\" confidence=\"0.8\"><of model=\"big\" "           \
   "accuracy=\"0.8\"/>"                                                                             \
-  "<of model=\"small\" accuracy=\"0.6\"/></correctness>"
+  "<of model=\"small\" accuracy=\"0.6\"/><of model=\"part\" accuracy=\"0.5\"/></correctness>"
 
 static const char *const every_strategy[] = {
     "<cloud-only/>",
@@ -29,6 +30,12 @@ static const char *const every_strategy[] = {
     "<speculative acceptance=\"0.8\" message=\"split\" adaptive=\"yes\"/>",
     "<sketch/>",
     "<layer-split engine=\"e0\"/>",
+    "<early-exit confidence=\"0.8\"/>",
+    "<early-exit confidence=\"0.5\" upload=\"on-demand\"/>",
+    "<mixed><for class=\"a\"><early-exit confidence=\"0.6\"/></for><for class=\"b\">"
+    "<ce-lslm join=\"stall\"/></for></mixed>",
+    "<mixed><for class=\"a\"><edge-cluster engines=\"e0 e1\"/></for>"
+    "<for class=\"b\"><layer-split engine=\"e0\"/></for></mixed>",
     "<routing policy=\"weighted\" edge_share=\"0.7\"/>",
     "<routing policy=\"threshold\" threshold=\"0.5\" prompt_cache=\"yes\"/>",
     "<routing policy=\"load-aware\"/>",

@@ -36,37 +36,51 @@ static celslm_ns later(const celslm_breaker *b, double s) {
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
+/* A pipeline is on all the hosts of its stages: if one of them is down, it is. */
+static bool is_on(const celslm_system *s, int engine, int host) {
+  const celslm_engine_config *c = celslm_engine_configuration(s->sites[engine].engine);
+  for (int k = 0; k < c->n_stages; k++)
+    if (c->stages[k] == host) return true;
+  return false;
+}
+
 static void crash(celslm_system *s, int host) {
   int n = s->scenario->n_engines;
   for (int i = 0; i < n; i++)
-    if (s->sites[i].host == host) s->sites[i].down = true, s->sites[i].crashes++;
+    if (is_on(s, i, host)) s->sites[i].down = true, s->sites[i].crashes++;
   for (int i = 0; i < n; i++)
-    if (s->sites[i].host == host) celslm_engine_abort(s->sites[i].engine);
+    if (is_on(s, i, host)) celslm_engine_abort(s->sites[i].engine);
   celslm_net_fail_host(s->net, host);
   for (int i = 0; i < n; i++)
     if (s->sites[i].host == host) celslm_store_clear(s->sites[i].store);
 }
 
-static void restart(celslm_system *s, int host) {
-  for (int i = 0; i < s->scenario->n_engines; i++)
-    if (s->sites[i].host == host) s->sites[i].down = false;
-}
-
 /* ---- faults ---------------------------------------------------------------------------------- */
 
 /* The least speed that the faults of a target leave it. */
-static double speed_of(const celslm_breaker *b, const celslm_fault *f) {
+static double speed_of(const celslm_breaker *b, celslm_fault_kind kind, int target) {
   const celslm_faults_config *c = &b->system->scenario->faults;
   double speed = 1;
   for (int i = 0; i < c->n; i++)
-    if (b->breakages[i].active && c->faults[i].kind == f->kind && c->faults[i].target == f->target)
+    if (b->breakages[i].active && c->faults[i].kind == kind && c->faults[i].target == target)
       speed = fmin(speed, c->faults[i].speed);
   return speed;
 }
 
+static void restart(celslm_breaker *b, int host) {
+  celslm_system *s = b->system;
+  for (int i = 0; i < s->scenario->n_engines; i++) {
+    if (!is_on(s, i, host)) continue;
+    const celslm_engine_config *c = celslm_engine_configuration(s->sites[i].engine);
+    s->sites[i].down = false;
+    for (int k = 0; k < c->n_stages; k++)
+      if (speed_of(b, CELSLM_FAULT_HOST, c->stages[k]) <= 0) s->sites[i].down = true;
+  }
+}
+
 static void apply(celslm_breaker *b, const celslm_fault *f, double before) {
   celslm_system *s = b->system;
-  double speed = speed_of(b, f);
+  double speed = speed_of(b, f->kind, f->target);
   if (speed == before) return;
   celslm_books_fault(b->books, (int)f->kind, f->target, before, speed);
   switch (f->kind) {
@@ -78,7 +92,7 @@ static void apply(celslm_breaker *b, const celslm_fault *f, double before) {
     break;
   case CELSLM_FAULT_HOST:
     if (speed > 0)
-      restart(s, f->target);
+      restart(b, f->target);
     else
       crash(s, f->target);
     break;
@@ -89,7 +103,7 @@ static void change(void *self) {
   breakage *k = self;
   celslm_breaker *b = k->owner;
   const celslm_fault *f = k->fault;
-  double before = speed_of(b, f);
+  double before = speed_of(b, f->kind, f->target);
   k->active = !k->active;
   apply(b, f, before);
   bool again = !isnan(f->mtbf);

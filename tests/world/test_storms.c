@@ -54,17 +54,20 @@ static char *random_radio(void) {
   return text;
 }
 
-/* Outages and degradations of every kind, once or again and again. */
-static char *random_faults(void) {
-  static const char *const links[] = {"wan", "metro0", "metro1", "site0", "site1"};
-  static const char *const hosts[] = {"cloud", "edge0", "edge1"};
+/* Outages and degradations of every kind, once or again and again; split: also of later stages. */
+static char *random_faults(bool split) {
+  static const char *const links[] = {"wan",   "metro0",   "metro1",     "site0",
+                                      "site1", "rack-wan", "cabin-metro"};
+  static const char *const hosts[] = {"cloud", "edge0", "edge1", "rack", "cabin"};
   static const char *const cells[] = {"gnb0", "gnb1"};
   static const char *const kinds[] = {"link", "cell", "host"};
   char *text = celslm_strdup("");
   int n = any(1, 6);
   for (int i = 0; i < n; i++) {
     int kind = any(0, 2);
-    const char *name = kind == 0 ? pick(5, links) : kind == 1 ? pick(2, cells) : pick(3, hosts);
+    const char *name = kind == 0   ? pick(split ? 7 : 5, links)
+                       : kind == 1 ? pick(2, cells)
+                                   : pick(split ? 5 : 3, hosts);
     char *when =
         any(0, 1)
             ? celslm_format("at=\"%.4fs\" for=\"%.4fs\"", uniform(0, 3), exp(uniform(-4, 2)))
@@ -97,15 +100,30 @@ static char *random_text(const char *strategy) {
       "<cache eviction=\"gds\" partial=\"yes\"/>",
       "<cache eviction=\"cost\" admission=\"tinylfu\"/>",
       "<cache partial=\"yes\" disk=\"20MiB\" disk_read=\"500MBps\" disk_write=\"200MBps\"/>"};
-  char *radio = random_radio(), *faults = random_faults();
+  /* later stages on hosts that crash; the two GPUs are alike: for latency all stays on the first */
+  static const char *const pipelines[] = {
+      "pipeline=\"rack\"",
+      "pipeline=\"cabin\"",
+      "pipeline=\"rack\" placement=\"latency\"",
+      "pipeline=\"rack\" placement=\"throughput\"",
+      "pipeline=\"cabin rack\" placement=\"throughput\" kv_blocks=\"360\"",
+      "pipeline=\"rack\" kv_blocks=\"180\" prefix_caching=\"yes\""};
+  static const char *const more_edges[] = {
+      "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
+      "<engine name=\"e2\" host=\"edge1\" model=\"part\" memory_share=\"0.3\"/>"};
+  bool split = strstr(strategy, "<layer-split") != NULL;
+  const char *edge = strstr(strategy, "<early-exit") ? "part" : "small";
+  char *radio = random_radio(), *faults = random_faults(split);
+  char *store = split ? celslm_strdup("") : celslm_format("context_memory=\"%dMiB\"", any(3, 60));
   char *text = celslm_format(
       "<scenario name=\"storm\" seed=\"%d\"%s><platform file=\"pair.xml\"/>"
-      "<models><model file=\"models/big.xml\"/><model file=\"models/small.xml\"/></models>"
+      "<models><model file=\"models/big.xml\"/><model file=\"models/small.xml\"/>"
+      "<model file=\"models/part.xml\"/></models>"
       "<engines><engine name=\"cloud\" host=\"cloud\" model=\"big\" max_num_seqs=\"%d\" "
       "context_memory=\"1GiB\" client_overhead=\"%dus\"/>"
-      "<engine name=\"e0\" host=\"edge0\" model=\"small\" max_num_seqs=\"%d\" "
-      "context_memory=\"%dMiB\" client_overhead=\"%dus\" %s>%s</engine>"
-      "<engine name=\"e1\" host=\"edge1\" model=\"small\" max_num_seqs=\"%d\" "
+      "<engine name=\"e0\" host=\"edge0\" model=\"%s\" max_num_seqs=\"%d\" "
+      "%s client_overhead=\"%dus\" %s>%s</engine>"
+      "<engine name=\"e1\" host=\"edge1\" model=\"%s\" max_num_seqs=\"%d\" "
       "context_memory=\"%dMiB\" %s>%s</engine>%s</engines>"
       "<contexts%s><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
       "</population></contexts>%s"
@@ -114,23 +132,22 @@ static char *random_text(const char *strategy) {
       "mean=\"%d\" cv=\"1\" max=\"300\"/></output><popularity><zipf s=\"0.8\"/></popularity>"
       "<class name=\"a\"/><class name=\"b\" share=\"2\"/></workload>" STORM_CORRECTNESS
       "<strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
-      any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, any(1, 32),
-      any(3, 60), any(0, 1) * 3000, pick(7, knobs), pick(5, caches), any(1, 32), any(3, 60),
-      pick(7, knobs), pick(5, caches),
-      any(0, 2) ? "" : "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
-      any(0, 2) ? "" : " changes=\"0.5/s\"", any(1, 10), radio, any(30, 150), exp(uniform(2, 5)),
-      any(5, 80), strategy, faults, uniform(0.05, 1));
+      any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, edge,
+      any(1, 32), store, any(0, 1) * 3000, split ? pick(6, pipelines) : pick(7, knobs),
+      split ? "" : pick(5, caches), edge, any(1, 32), any(3, 60), pick(7, knobs), pick(5, caches),
+      any(0, 2) ? "" : more_edges[strcmp(edge, "part") == 0], any(0, 2) ? "" : " changes=\"0.5/s\"",
+      any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), strategy, faults,
+      uniform(0.05, 1));
   /* two engines on a host share its memory */
-  char *at =
-      strstr(text, "\"e2\"") ? strstr(text, "name=\"e1\" host=\"edge1\" model=\"small\"") : NULL;
+  char *first = celslm_format("name=\"e1\" host=\"edge1\" model=\"%s\"", edge);
+  char *at = strstr(text, "\"e2\"") ? strstr(text, first) : NULL;
   if (at) {
-    char *more =
-        celslm_format("%.*s memory_share=\"0.4\"%s",
-                      (int)(at - text + (long)strlen("name=\"e1\" host=\"edge1\" model=\"small\"")),
-                      text, at + strlen("name=\"e1\" host=\"edge1\" model=\"small\""));
+    at += strlen(first);
+    char *more = celslm_format("%.*s memory_share=\"0.4\"%s", (int)(at - text), text, at);
     free(text);
     text = more;
   }
+  free(first), free(store);
   free(radio), free(faults);
   return text;
 }
@@ -252,6 +269,30 @@ START_TEST(test_crash_and_restart) {
 }
 END_TEST
 
+/* A pipeline is up while all its hosts are: the host of its later stage is down from 2.5 s to 5.5
+ * s, once more from 5 s to 6.5 s, and its first host from 7.5 s to 8.5 s. */
+START_TEST(test_crash_of_a_later_stage) {
+  const char *text =
+      "<scenario name=\"t\" seed=\"1\"><platform file=\"pair.xml\"/>"
+      "<models><model file=\"models/big.xml\"/></models>"
+      "<engines><engine name=\"e\" host=\"edge0\" model=\"big\" pipeline=\"cloud\"/></engines>"
+      "<workload requests=\"10\"><arrivals><deterministic interval=\"1s\"/></arrivals>"
+      "<prompt><fixed tokens=\"16\"/></prompt><output><fixed tokens=\"30\"/></output></workload>"
+      "<strategy><layer-split engine=\"e\"/></strategy>"
+      "<faults><host name=\"cloud\" at=\"2.5s\" for=\"3s\"/><host name=\"cloud\" at=\"5s\" "
+      "for=\"1.5s\"/><host name=\"edge0\" at=\"7.5s\" for=\"1s\"/></faults></scenario>";
+  simulation s = simulate_well(text, 0, false);
+  for (size_t i = 0; i < s.n; i++) {
+    double t = s.rows[i].arrival; /* served for 0.65 s: that of 2 s is under way when it crashes */
+    bool lost = (t > 1.9 && t < 6.5) || (t > 6.9 && t < 8.5);
+    ck_assert_msg(s.rows[i].end == (lost ? CELSLM_DROPPED : CELSLM_COMPLETED), "at %g s: %d", t,
+                  s.rows[i].end);
+  }
+  ck_assert_int_eq(s.summary.in_flight, 0);
+  free(s.rows);
+}
+END_TEST
+
 /* A cell is down for 2 s: a prompt sent meanwhile waits; beyond its patience it is given up. */
 START_TEST(test_cell_outage) {
   simulation whole = one("<edge-only/>", "", 1, "1s");
@@ -314,6 +355,7 @@ int main(void) {
   tcase_add_test(tcase, test_fetch_resumes);
   tcase_add_test(tcase, test_cold_context_without_backhaul);
   tcase_add_test(tcase, test_crash_and_restart);
+  tcase_add_test(tcase, test_crash_of_a_later_stage);
   tcase_add_test(tcase, test_cell_outage);
   tcase_add_test(tcase, test_context_after_handover);
   suite_add_tcase(suite, tcase);
