@@ -474,6 +474,7 @@ static void write_contexts(celslm_books *b, const celslm_system *s) {
                                 .partial_hits = e->partial_hits,
                                 .spills = e->spills,
                                 .outdated = e->outdated,
+                                .replans = e->replans,
                                 .bytes_fetched = e->bytes_fetched,
                                 .bytes = e->bytes,
                                 .capacity = celslm_store_capacity(s->sites[i].store)};

@@ -184,5 +184,162 @@ START_TEST(test_planning_anew) {
 }
 END_TEST
 
+/* ---- an oracle ------------------------------------------------------------------------------- */
+
+static const char three[] =
+    "<scenario name=\"t\" seed=\"%d\"><platform file=\"pair.xml\"/>"
+    "<models><model file=\"models/big.xml\"/><model file=\"models/small.xml\"/></models>"
+    "<engines><engine name=\"c\" host=\"cloud\" model=\"big\" context_memory=\"4GiB\"/>"
+    "<engine name=\"e\" host=\"edge0\" model=\"small\" context_memory=\"1GiB\"/></engines>"
+    "<contexts><population name=\"d\" count=\"50\"><uniform min=\"200\" max=\"3000\"/></population>"
+    "</contexts><workload requests=\"3\"><arrivals><deterministic interval=\"%dms\"/></arrivals>"
+    "<prompt><fixed tokens=\"60\"/></prompt><output><fixed tokens=\"4\"/></output>"
+    "<popularity><uniform/></popularity>"
+    "<class name=\"a\"/><class name=\"b\"/><class name=\"c\"/></workload>"
+    "<strategy>%s</strategy></scenario>";
+
+/* Whether the three requests are of three classes and ask for three contexts. */
+static bool all_differ(const simulation *s) {
+  for (size_t i = 0; i < s->n; i++)
+    for (size_t j = 0; j < i; j++)
+      if (s->rows[i].class == s->rows[j].class || s->rows[i].context == s->rows[j].context)
+        return false;
+  return s->n == 3;
+}
+
+/* Mean TTFT; below 0: the requests are too much alike. */
+static double three_requests(int seed, int interval, const char *strategy) {
+  char *text = celslm_format(three, seed, interval, strategy);
+  const char *fast[] = {"platform://link[@id=\"wan\"]/@bandwidth=5Gbps"};
+  simulation s = simulate_with(text, 0, false, &(celslm_scenario_options){.set = fast, .n_set = 1});
+  ck_assert_msg(s.status == 0, "%s", s.error);
+  double sum = 0;
+  for (size_t i = 0; i < s.n; i++) sum += s.rows[i].ttft / 3;
+  if (!all_differ(&s)) sum = -1;
+  free(s.rows);
+  free(text);
+  return sum;
+}
+
+/* Three requests that meet on the wire and in the engine: who tries all 125 assignments of local
+ * layers to them, and so knows the future, bounds the planner, which sees each as it comes. */
+START_TEST(test_oracle) {
+  double worst = 0, sum = 0;
+  int found = 0, unlike = 0;
+  for (int seed = 1; found < 5; seed++) {
+    int interval = 2 + 9 * (seed % 4);
+    double planned = three_requests(
+        seed, interval, "<ce-lslm cloud_warm=\"yes\"><planner codecs=\"int8\"/></ce-lslm>");
+    if (planned < 0) continue;
+    found++;
+    double best = INFINITY;
+    bool alike = true;
+    for (int k = 0; k < 125; k++) {
+      char *strategy =
+          celslm_format("<mixed><for class=\"a\"><ce-lslm cloud_warm=\"yes\" codec=\"int8\" "
+                        "local_layers=\"%d\"/></for><for class=\"b\"><ce-lslm codec=\"int8\" "
+                        "local_layers=\"%d\"/></for><for class=\"c\"><ce-lslm codec=\"int8\" "
+                        "local_layers=\"%d\"/></for></mixed>",
+                        k % 5, k / 5 % 5, k / 25);
+      double t = three_requests(seed, interval, strategy);
+      if (t < best) alike = k % 5 == k / 5 % 5 && k % 5 == k / 25;
+      best = fmin(best, t);
+      free(strategy);
+    }
+    unlike += !alike;
+    ck_assert_double_ge(planned, best * (1 - 1e-12));
+    worst = fmax(worst, planned / best - 1);
+    sum += planned / best;
+  }
+  printf("planned above an oracle of three requests that meet: mean %+.2f %%, worst %+.2f %%; its "
+         "plans are unlike in %d of %d\n",
+         100 * (sum / found - 1), 100 * worst, unlike, found);
+  ck_assert_int_gt(unlike, 0);
+}
+END_TEST
+
+/* ---- examples -------------------------------------------------------------------------------- */
+
+static char *with_strategy(const char *file, const char *strategy) {
+  char *name = celslm_format("%s/scenarios/%s.xml", CELSLM_SOURCE_DIR, file);
+  FILE *f = fopen(name, "r");
+  ck_assert_msg(f != NULL, "%s", name);
+  static char text[65536];
+  text[fread(text, 1, sizeof text - 1, f)] = 0;
+  fclose(f);
+  free(name);
+  char *first = strstr(text, "<strategy"), *rest = text;
+  for (char *at = text; (at = strstr(at, "</strategy>")); at++) rest = at + strlen("</strategy>");
+  *first = 0;
+  char *platform = strstr(text, "<platform file=\"../platforms/"), *models, *out;
+  ck_assert_ptr_nonnull(platform);
+  out = celslm_format("%s<strategy>%s</strategy>%s", text, strategy, rest);
+  for (const char *from = "=\"../platforms/"; (models = strstr(out, from));) {
+    *models = 0;
+    char *longer =
+        celslm_format("%s=\"%s/platforms/%s", out, CELSLM_SOURCE_DIR, models + strlen(from));
+    free(out);
+    out = longer;
+  }
+  return out;
+}
+
+static double example(const char *file, const char *strategy) {
+  char *text = with_strategy(file, strategy);
+  simulation s = simulate_well(text, 0, false);
+  double sum = 0;
+  size_t n = 0;
+  for (size_t i = 0; i < s.n; i++)
+    if (s.rows[i].end == CELSLM_COMPLETED) {
+      sum += s.rows[i].ttft;
+      n++;
+    }
+  free(s.rows);
+  free(text);
+  return sum / (double)n;
+}
+
+/* On four examples no fixed plan's mean TTFT is more than 5 % below the planner's. */
+START_TEST(test_example_scenarios) {
+  static const char *const files[] = {"pipelining", "codecs", "joining", "edge_caches"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    double planned = example(files[i], "<ce-lslm><planner/></ce-lslm>"), best = INFINITY;
+    for (int local = 0; local <= 28; local += 14)
+      for (int q = 0; q < (local == 28 ? 1 : CODECS); q++) {
+        char *fixed_one =
+            celslm_format("<ce-lslm codec=\"%s\" local_layers=\"%d\"/>", codecs[q], local);
+        best = fmin(best, example(files[i], fixed_one));
+        free(fixed_one);
+      }
+    printf("%s: planned %.4f s, the best fixed plan %.4f s\n", files[i], planned, best);
+    ck_assert_double_le(planned, 1.05 * best);
+  }
+}
+END_TEST
+
+/* ---- bad input ------------------------------------------------------------------------------- */
+
+START_TEST(test_bad_options) {
+  static const char *const bad[][2] = {
+      {"><planner codecs=\"f16 zip\"/>", "<planner> codecs \"zip\": "},
+      {"><planner codecs=\" \"/>", "<planner> codecs is empty"},
+      {"><planner replan=\"0.5\"/>", "<planner> replan 0.5 is not a factor; allowed are 0 (never)"},
+      {"><planner floor=\"0.9\"/>", "<planner> floor needs quality=\"FILE\""},
+      {"><planner floor=\"1.5\"/>", "floor"},
+      {"><planner quality=\"no-such.csv\"/>", "no-such.csv"},
+      {"codec=\"int8\"><planner/>", "codec and local_layers are the planner's choice"},
+      {"local_layers=\"2\"><planner/>", "codec and local_layers are the planner's choice"}};
+  gsl_rng *r = celslm_rng(5, "planning");
+  instance x = draw(r);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    simulation s = run(&x, bad[i][0], false);
+    ck_assert_msg(s.status == 2 && strstr(s.error, bad[i][1]) && !strchr(s.error, '\n'),
+                  "status %d: %s, not: %s", s.status, s.error, bad[i][1]);
+    free(s.rows);
+  }
+  gsl_rng_free(r);
+}
+END_TEST
+
 RUN_SUITE("planning", test_no_fixed_plan_is_better, test_under_load, test_repeats,
-          test_planning_anew)
+          test_planning_anew, test_oracle, test_example_scenarios, test_bad_options)
