@@ -164,6 +164,7 @@ const celslm_column celslm_context_columns[] = {
     CONTEXT(partial_hits, "1", "loads that found its first layers still there"),
     CONTEXT(spills, "1", "times it was written to the host's disk"),
     CONTEXT(outdated, "1", "times what it held was dropped because the context had changed"),
+    CONTEXT(replans, "1", "loads whose rest was planned anew on the way"),
     CONTEXT(bytes_fetched, "B", "KV moved to the engine over the network"),
     CONTEXT(bytes, "B", "its KV, when all of it is in the store"),
     CONTEXT(capacity, "B", "the engine's context_memory"),
@@ -290,9 +291,10 @@ const celslm_column celslm_summary_columns[] = {
     SUMMARY(preemptions, "1", "times a request's KV blocks were taken away"),
     SUMMARY(iterations, "1", "iterations of all engines"),
     SUMMARY(late, "1", "requests completed after the warm-up, but past their deadline"),
-    SUMMARY(recovery, "s",
-            "from the end of a fault until no more requests are present than usual, the longest; NaN: "
-            "no fault, or not recovered"),
+    SUMMARY(
+        recovery, "s",
+        "from the end of a fault until no more requests are present than usual, the longest; NaN: "
+        "no fault, or not recovered"),
     SUMMARY(backlog, "1",
             "requests present at most from the first fault on, above what is usual; NaN: no fault"),
     SUMMARY(fairness, "1",

@@ -101,7 +101,7 @@ extern const size_t celslm_host_n_columns;
 typedef struct celslm_context_row {
   uint8_t strategy;
   uint32_t engine, context, tokens;
-  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills, outdated;
+  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills, outdated, replans;
   double bytes_fetched, bytes, capacity;
 } celslm_context_row;
 extern const celslm_column celslm_context_columns[];

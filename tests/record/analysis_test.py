@@ -44,7 +44,7 @@ class Library(unittest.TestCase):
         self.assertEqual(results.strategies, ["cloud-only", "edge-only", "ce-lslm"])
         self.assertEqual(results.provenance["seed"], "42")
         requests = results.table("requests")
-        self.assertEqual(list(requests)[:4], ["strategy", "end", "context_source", "id"])
+        self.assertEqual(list(requests)[:5], ["strategy", "end", "context_source", "correct", "id"])
         self.assertEqual(requests.attrs["units"]["ttft"], "s")
         self.assertIn("time to first token", requests.attrs["descriptions"]["ttft"])
         self.assertEqual(set(requests.end), {"completed"})

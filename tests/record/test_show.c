@@ -158,7 +158,9 @@ START_TEST(for_programs) {
   write_summary("r.h5", 3);
   ck_assert_int_eq(SHOW("--json", "r.h5"), 0);
   char *out = slurp("out", NULL);
-  ck_assert(strncmp(out, "{\"strategy\": \"cloud-only\", \"arrived\": 1234567, ", 46) == 0);
+  ck_assert(
+      strncmp(out, "{\"strategy\": \"cloud-only\", \"layer_map\": \"none\", \"arrived\": 1234567, ",
+              67) == 0);
   ck_assert_ptr_nonnull(strstr(out, "\"duration\": 99.96, \"throughput\": 9.9951,"));
   ck_assert_ptr_nonnull(strstr(out, "\"e2e_mean\": null,"));
   ck_assert_ptr_nonnull(strstr(out, "\"energy\": 1234000, "));
