@@ -19,6 +19,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STATE_BYTES 2.0 /* f16, as CE-CoLLM uploads */
 #define TOKEN_BYTES 4.0
@@ -26,7 +27,12 @@
 typedef struct options {
   double confidence;
   bool parallel, keep;
+  int engine; /* with the partition, for all; -1: that of the user's edge */
 } options;
+
+static int exit_site(const options *o, int edge) {
+  return o->engine < 0 ? edge : o->engine;
+}
 
 static bool configure(void *to, const celslm_system *s, const celslm_element *e,
                       celslm_error *err) {
@@ -41,12 +47,21 @@ static bool configure(void *to, const celslm_system *s, const celslm_element *e,
     return false;
   o->parallel = upload == 0;
   o->keep = context == 0;
+  const celslm_scenario *sc = s->scenario;
+  const char *name = celslm_element_attribute(e, "engine");
+  o->engine = -1;
+  for (int i = 0; name && i < sc->n_engines; i++)
+    if (strcmp(sc->engines[i].name, name) == 0) o->engine = i;
+  if (name && (o->engine < 0 || sc->engines[o->engine].n_stages > 1))
+    return celslm_element_fail(
+        e, err, "<%s> engine \"%s\" is not an engine on one host; give a name of <engines>",
+        e->name, name);
   const celslm_model *whole = s->sites[s->cloud].model;
-  if (s->scenario->engines[s->cloud].n_stages > 1)
+  if (sc->engines[s->cloud].n_stages > 1)
     return celslm_element_fail(
         e, err, "<%s> the cloud's engine is a pipeline; it has to be on one host", e->name);
   for (int i = 0; i < s->n_users; i++) {
-    const celslm_model *part = s->sites[s->users[i].site].model;
+    const celslm_model *part = s->sites[exit_site(o, s->users[i].site)].model;
     if (part->layers >= whole->layers || part->hidden != whole->hidden)
       return celslm_element_fail(e, err,
                                  "<%s> %s (%lld layers, hidden %lld) is not the first layers of "
@@ -335,9 +350,8 @@ static void uploaded(celslm_request *r) {
   celslm_serve_with(r, tokens, next_run(r), &edge_owner);
 }
 
-static void arrive(const void *unused, celslm_request *r) {
-  (void)unused;
-  celslm_upload(r, r->system->users[r->user].site, uploaded);
+static void arrive(const void *o, celslm_request *r) {
+  celslm_upload(r, exit_site(o, r->system->users[r->user].site), uploaded);
 }
 
 const celslm_strategy celslm_strategy_early_exit = {
