@@ -2,6 +2,7 @@
  * stands on keys and values that were mapped from the other. */
 #include "share/quality.h"
 #include "cmd/commands.h"
+#include "share/comparison.h"
 #include "share/quality_table.h"
 
 #include <errno.h>
@@ -29,7 +30,8 @@ static const char help[] =
     "  -o TABLE.csv     the quality table, which scenarios use (docs/quality.md)\n"
     "  --comparisons F  by how much mapped KV is better than no context, mean KV and uniform "
     "maps,\n"
-    "                   window by window (CSV)\n"
+    "                   window by window, by length and for all together (CSV); without -o this\n"
+    "                   alone is measured\n"
     "  -j N             measure N parts at a time, each on one thread (default 1)\n"
     "  --map MAP.h5     the map and the layers' similarities\n";
 
@@ -97,7 +99,7 @@ typedef struct study {
   celslm_similarity similarity[CELSLM_SOURCES];
   celslm_mapping maps[MAPS];
   char pair[256];
-  FILE *table, *comparisons;
+  FILE *table, *comparisons, *kept; /* kept: comparisons by window, to be put together */
 } study;
 
 static bool stream(study *s, celslm_pair_moments *moments[CELSLM_SOURCES], celslm_error *err) {
@@ -305,20 +307,68 @@ static bool measure(const study *s, const celslm_text *text, const char *name, i
 
 /* ---- comparisons ----------------------------------------------------------------------------- */
 
-static void compare(const study *s, const char *text, const celslm_quality_plan *q,
-                    const celslm_score *better, const celslm_score *worse) {
-  celslm_difference loss = celslm_paired_difference(worse->losses, better->losses, q->windows,
-                                                    q->seed),
-                    kl = celslm_paired_difference(worse->kls, better->kls, q->windows, q->seed);
-  char a[96], b[96];
-  name_way(&better->condition, a, sizeof a), name_way(&worse->condition, b, sizeof b);
-  printf("  %-36s against %-36s: loss %+.4f [%+.4f, %+.4f]%s  KL %+.4f [%+.4f, %+.4f]%s\n", a, b,
-         loss.mean, loss.low, loss.high, loss.low > 0 ? " *" : "  ", kl.mean, kl.low, kl.high,
-         kl.low > 0 ? " *" : "");
+static void write_comparison(const study *s, const celslm_comparison *c, celslm_difference loss,
+                             celslm_difference kl) {
+  printf("  %-36s against %-36s: loss %+.4f [%+.4f, %+.4f]%s  KL %+.4f [%+.4f, %+.4f]%s\n",
+         c->better, c->worse, loss.mean, loss.low, loss.high, loss.low > 0 ? " *" : "  ", kl.mean,
+         kl.low, kl.high, kl.low > 0 ? " *" : "");
+  char context[24] = "all";
+  if (c->context) snprintf(context, sizeof context, "%lld", (long long)c->context);
   if (s->comparisons)
-    fprintf(s->comparisons, "%s,%s,%lld,%s,%s,%.5f,%.5f,%.5f,%.5f,%.5f,%.5f,%d\n", s->pair, text,
-            (long long)q->context, a, b, loss.mean, loss.low, loss.high, kl.mean, kl.low, kl.high,
-            q->windows);
+    fprintf(s->comparisons, "%s,%s,%s,%s,%s,%.5f,%.5f,%.5f,%.5f,%.5f,%.5f,%d\n", s->pair, c->text,
+            context, c->better, c->worse, loss.mean, loss.low, loss.high, kl.mean, kl.low, kl.high,
+            c->windows);
+}
+
+typedef struct place { /* where comparisons are made */
+  const study *s;
+  const celslm_quality_plan *q;
+  const char *name; /* of the text */
+  int64_t length;   /* of the text */
+} place;
+
+static void compare(const place *p, const celslm_score *better, const celslm_score *worse) {
+  int windows = p->q->windows;
+  uint64_t seed = p->q->seed;
+  celslm_comparison c = celslm_comparison_make(p->q, p->length, better, worse);
+  snprintf(c.text, sizeof c.text, "%s", p->name);
+  name_way(&better->condition, c.better, sizeof c.better);
+  name_way(&worse->condition, c.worse, sizeof c.worse);
+  write_comparison(p->s, &c, celslm_paired_difference(worse->losses, better->losses, windows, seed),
+                   celslm_paired_difference(worse->kls, better->kls, windows, seed));
+  celslm_comparison_send(&c, p->s->kept);
+  celslm_comparison_free(&c);
+}
+
+/* What all lengths of a context say together. */
+static void compare_together(const study *s) {
+  enum { MOST = 512 };
+  celslm_comparison c[MOST], pooled[MOST];
+  int n = 0;
+  rewind(s->kept);
+  while (n < MOST && celslm_comparison_receive(&c[n], s->kept)) n++;
+  int all = celslm_comparisons_pool(c, n, pooled);
+  if (all)
+    printf("\nall lengths together, by stretches of text (bit/byte; * with 95 %% confidence)\n");
+  for (int i = 0; i < all; i++) {
+    const celslm_comparison *p = &pooled[i];
+    write_comparison(s, p, celslm_stretched_difference(p->loss, p->stretch, p->windows, 1),
+                     celslm_stretched_difference(p->kl, p->stretch, p->windows, 1));
+    celslm_comparison_free(&pooled[i]);
+  }
+  for (int i = 0; i < n; i++) celslm_comparison_free(&c[i]);
+}
+
+/* Does m align layers as well as possible where u stretches them evenly, from the same states? */
+static bool are_rivals(int m, int u) {
+  return !kinds[m].uniform && kinds[u].uniform && kinds[m].source == kinds[u].source &&
+         kinds[m].reach == kinds[u].reach;
+}
+
+static bool has_rival(int map) {
+  for (int i = 0; i < MAPS; i++)
+    if (are_rivals(map, i) || are_rivals(i, map)) return true;
+  return false;
 }
 
 /* On many windows that do not overlap, the same for both sides, whose difference varies far less
@@ -348,30 +398,35 @@ static bool measure_comparisons(const study *s, const celslm_text *text, const c
   for (int i = 0; i < MAPS; i++) c[MAP + i].map = i;
   for (int i = 0; i < RANKS; i++) c[RANK + i].rank = rank_of(s, i);
   for (int i = 0; i < CELSLM_WIRE_CODECS; i++) c[CODEC + i].codec = (celslm_wire_codec)i;
-  celslm_quality_plan q = plan_of(s, c, ALL, context, most);
+  celslm_condition list[ALL]; /* what is the same, or compared with nothing, is left out */
+  int at[ALL], n = 0;
+  for (int i = 0; i < ALL; i++) {
+    at[i] = i == RANK || i == CODEC ? at[MAP + MAIN] : n;
+    if (at[i] == n && (i < MAP || i >= RANK || has_rival(i - MAP))) list[n++] = c[i];
+  }
+  celslm_quality_plan q = plan_of(s, list, n, context, most);
   if (!fits(s, &q)) return true;
   int64_t disjoint = text->n / (context + q.continuation);
   if (q.windows > disjoint) q.windows = (int)disjoint;
   celslm_score score[ALL];
+  place here = {s, &q, name, text->n};
   if (!celslm_quality_measure(&q, text, score, err)) return false;
   printf("\n%s text, context %lld, %d windows that do not overlap: by how much the first is better "
          "(bit/byte; * with 95 %% confidence)\n",
          name, (long long)context, q.windows);
-  for (int i = NONE; i < CLOUD; i++) compare(s, name, &q, &score[MAP + MAIN], &score[i]);
+  for (int i = NONE; i < CLOUD; i++) compare(&here, &score[at[MAP + MAIN]], &score[at[i]]);
   for (int i = 0; i < MAPS; i++) /* one layer, uniformly: what one would try first */
     if (kinds[i].uniform && kinds[i].source == kinds[MAIN].source && kinds[i].reach == 0)
-      compare(s, name, &q, &score[MAP + MAIN], &score[MAP + i]);
+      compare(&here, &score[at[MAP + MAIN]], &score[at[MAP + i]]);
   for (int m = 0; m < MAPS; m++)
     for (int u = 0; u < MAPS; u++)
-      if (!kinds[m].uniform && kinds[u].uniform && kinds[m].source == kinds[u].source &&
-          kinds[m].reach == kinds[u].reach)
-        compare(s, name, &q, &score[MAP + m], &score[MAP + u]);
+      if (are_rivals(m, u)) compare(&here, &score[at[MAP + m]], &score[at[MAP + u]]);
   for (int i = 1; i < RANKS; i++)
-    if (c[RANK + i].rank > 0) compare(s, name, &q, &score[RANK + i - 1], &score[RANK + i]);
+    if (c[RANK + i].rank > 0) compare(&here, &score[at[RANK + i - 1]], &score[at[RANK + i]]);
   for (int i = 1; i < CELSLM_WIRE_CODECS; i++)
-    compare(s, name, &q, &score[CODEC + i - 1], &score[CODEC + i]);
-  compare(s, name, &q, &score[CLOUD], &score[FULL]);
-  celslm_scores_free(score, ALL);
+    compare(&here, &score[at[CODEC + i - 1]], &score[at[CODEC + i]]);
+  compare(&here, &score[at[CLOUD]], &score[at[FULL]]);
+  celslm_scores_free(score, n);
   fflush(stdout);
   return true;
 }
@@ -392,20 +447,22 @@ static bool perform(const study *s, const task *t, celslm_error *err) {
 
 static int list_tasks(const study *s, task *list) {
   static const int64_t contexts[] = {128, 256, 512, 1024};
+  static const int most[] = {256, 256, 128}; /* windows to compare on: time is what limits them */
   int n = 0;
   for (int i = 0; i < 4; i++)
     for (int other = 0; other < (s->other.n ? 2 : 1); other++) {
       if (s->a.quick ? i != 1 : other && i % 2 == 0) continue; /* the other kind: every second */
       bool quick = s->a.quick;
-      list[n++] = (task){other, false, !quick && !other, contexts[i], quick ? 8 : 48};
+      if (s->a.table || !s->a.comparisons)
+        list[n++] = (task){other, false, !quick && !other, contexts[i], quick ? 8 : 48};
       if (i < (other ? 2 : 3)) /* at 1,024 the table has to do: its windows cost the most */
-        list[n++] = (task){other, true, false, contexts[i], quick ? 48 : 128};
+        list[n++] = (task){other, true, false, contexts[i], quick ? 48 : most[other ? 2 : i]};
     }
   return n;
 }
 
 /* A task's outputs on the way to the parent. */
-enum { SCREEN, TABLE, COMPARISONS, OUTPUTS };
+enum { SCREEN, TABLE, COMPARISONS, KEPT, OUTPUTS };
 
 typedef struct child {
   pid_t pid;
@@ -422,6 +479,7 @@ static bool start(const study *s, const task *t, child *c, celslm_error *err) {
   celslm_error why = {0};
   if (own.table) own.table = c->out[TABLE];
   if (own.comparisons) own.comparisons = c->out[COMPARISONS];
+  own.kept = c->out[KEPT];
   bool ok = dup2(fileno(c->out[SCREEN]), STDOUT_FILENO) >= 0 && perform(&own, t, &why);
   if (!ok) fprintf(stderr, "celslm: %s\n", why.text);
   ok = fflush(NULL) == 0 && ok;
@@ -438,7 +496,7 @@ static void pass_on(FILE *from, FILE *to) {
 static bool finish(const study *s, child *c, celslm_error *err) {
   int status = 0;
   bool ok = waitpid(c->pid, &status, 0) == c->pid && status == 0;
-  FILE *to[OUTPUTS] = {stdout, s->table, s->comparisons};
+  FILE *to[OUTPUTS] = {stdout, s->table, s->comparisons, s->kept};
   for (int i = 0; i < OUTPUTS; i++) pass_on(c->out[i], to[i]);
   fflush(stdout);
   return ok || celslm_fail(err, NULL, 0, "a part of the measurement failed");
@@ -520,7 +578,11 @@ static bool run(study *s, celslm_error *err) {
     return false;
   }
   if (s->a.jobs > 1) celslm_threads_set(1);
-  bool ok = fit_maps(s, err) && measure_all(s, err);
+  s->kept = tmpfile();
+  bool ok = (s->kept || celslm_fail(err, NULL, 0, "no room for a file")) && fit_maps(s, err) &&
+            measure_all(s, err);
+  if (ok) compare_together(s);
+  if (s->kept) fclose(s->kept);
   ok = end(s->a.table, s->table, ok, err);
   ok = end(s->a.comparisons, s->comparisons, ok, err);
   return ok && (!s->a.map || celslm_mapping_write(s->a.map, &s->maps[MAIN], s->similarity, s->pair,

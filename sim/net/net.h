@@ -129,6 +129,8 @@ double celslm_net_bandwidth(celslm_net *n, int from,
 
 /* The ledger. Links as SimGrid has them: a split-duplex link is two, NAME_UP and NAME_DOWN. */
 int celslm_net_links(const celslm_net *n);
+/* Those that a link of the platform is, one or two; returns how many. */
+int celslm_net_lines(const celslm_net *n, int link, int lines[2]);
 const char *celslm_net_link_name(const celslm_net *n, int link);
 double celslm_net_link_bandwidth(const celslm_net *n, int link);
 uint64_t celslm_net_link_bytes(const celslm_net *n, int link, celslm_traffic traffic);

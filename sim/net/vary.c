@@ -89,21 +89,27 @@ static void follow(celslm_net *n, int link, double before) {
       }
 }
 
-/* The one or two links of SimGrid's that a link of the platform is. */
-static int lines_of(const celslm_net *n, int link, int found[2]) {
+int celslm_net_lines(const celslm_net *n, int link, int lines[2]) {
   const celslm_link *l = &n->platform->links[link];
   int count = 0;
   for (int half = 0; half < (l->split_duplex ? 2 : 1); half++) {
     char *name = celslm_format("%s%s", l->name, !l->split_duplex ? "" : half ? "_DOWN" : "_UP");
-    for (int i = 0; i < n->n_links; i++)
-      if (strcmp(sg_link_get_name(n->links[i]), name) == 0) found[count++] = i;
+    int low = 0, high = n->n_links; /* they are in order of their names */
+    while (low < high) {
+      int middle = low + (high - low) / 2;
+      if (strcmp(celslm_net_link_name(n, middle), name) < 0)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    if (low < n->n_links && strcmp(celslm_net_link_name(n, low), name) == 0) lines[count++] = low;
     free(name);
   }
   return count;
 }
 
 void celslm_net_set_share(celslm_net *n, int link, double share) {
-  int found[2], count = lines_of(n, link, found);
+  int found[2], count = celslm_net_lines(n, link, found);
   for (int i = 0; i < count; i++) {
     double before = capacity(&n->lines[found[i]]);
     n->lines[found[i]].share = share;
@@ -112,7 +118,7 @@ void celslm_net_set_share(celslm_net *n, int link, double share) {
 }
 
 void celslm_net_set_background(celslm_net *n, int link, double rate) {
-  int found[2], count = lines_of(n, link, found);
+  int found[2], count = celslm_net_lines(n, link, found);
   for (int i = 0; i < count; i++) {
     double before = capacity(&n->lines[found[i]]);
     n->lines[found[i]].background = rate;
@@ -121,7 +127,7 @@ void celslm_net_set_background(celslm_net *n, int link, double rate) {
 }
 
 void celslm_net_set_jitter(celslm_net *n, int link, double (*draw)(void *self), void *self) {
-  int found[2], count = lines_of(n, link, found);
+  int found[2], count = celslm_net_lines(n, link, found);
   n->jitters = true;
   for (int i = 0; i < count; i++) {
     n->lines[found[i]].jitter = draw;

@@ -386,20 +386,23 @@ static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engi
          check_precision(s, e, c, err) && check_memory(s, e, c, err);
 }
 
-/* A host of a pipeline serves nobody else. */
-static bool check_alone(const celslm_scenario *s, const celslm_element *e, celslm_error *err) {
-  const celslm_engine_config *c = &s->engines[s->n_engines - 1];
-  for (int i = 0; i < s->n_engines - 1; i++) {
-    const celslm_engine_config *other = &s->engines[i];
-    for (int a = 0; (c->n_stages > 1 || other->n_stages > 1) && a < c->n_stages; a++)
-      for (int b = 0; b < other->n_stages; b++)
-        if (c->stages[a] == other->stages[b])
-          return celslm_element_fail(e, err,
-                                     "<engine> \"%s\" is on host \"%s\" as \"%s\" is; a pipeline "
-                                     "has its hosts for itself, give it others",
-                                     c->name, s->platform->hosts[c->stages[a]].name, other->name);
+/* A host of a pipeline serves nobody else. `first`: by host, 1 + the first engine that is there. */
+static bool check_alone(const celslm_scenario *s, const celslm_element *e, int *first,
+                        celslm_error *err) {
+  int self = s->n_engines - 1, met = self, host = -1;
+  const celslm_engine_config *c = &s->engines[self];
+  for (int k = 0; k < c->n_stages; k++) {
+    int other = first[c->stages[k]] - 1;
+    if (other < 0)
+      first[c->stages[k]] = self + 1;
+    else if (other < met && (c->n_stages > 1 || s->engines[other].n_stages > 1))
+      met = other, host = c->stages[k];
   }
-  return true;
+  return host < 0 ||
+         celslm_element_fail(e, err,
+                             "<engine> \"%s\" is on host \"%s\" as \"%s\" is; a pipeline "
+                             "has its hosts for itself, give it others",
+                             c->name, s->platform->hosts[host].name, s->engines[met].name);
 }
 
 bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, celslm_error *err) {
@@ -407,6 +410,8 @@ bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, cels
   s->engines = celslm_alloc(n, sizeof *s->engines);
   celslm_index *names = celslm_index_new();
   double *shares = celslm_alloc((unsigned long)s->platform->n_hosts, sizeof *shares);
+  int *first = celslm_alloc((unsigned long)s->platform->n_hosts, sizeof *first);
+  int *used = celslm_alloc((unsigned long)s->platform->n_hosts, sizeof *used);
   bool ok = true;
   for (int i = 0; ok && i < engines->n_children; i++) {
     const celslm_element *e = &engines->children[i];
@@ -419,8 +424,9 @@ bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, cels
                                "a second engine named \"%s\" (the first is in line %d); "
                                "names must differ",
                                c->name, s->engines[before].line);
-    ok = ok && check_alone(s, e, err);
+    ok = ok && check_alone(s, e, first, err);
     if (!ok) break;
+    used[c->host] += c->tensor_parallel;
     shares[c->host] +=
         c->memory_share * c->tensor_parallel / s->platform->hosts[c->host].accelerators;
     if (ok && shares[c->host] > 1 + 1e-9)
@@ -429,6 +435,10 @@ bool celslm_read_engines(celslm_scenario *s, const celslm_element *engines, cels
                                "memory_share %g; it must be at most 1",
                                c->name, s->platform->hosts[c->host].name, shares[c->host]);
   }
+  for (int i = 0; ok && i < s->n_engines; i++)
+    s->engines[i].accelerators_used = used[s->engines[i].host];
+  free(used);
+  free(first);
   free(shares);
   celslm_index_free(names);
   return ok;

@@ -36,6 +36,7 @@ typedef struct celslm_engine_config {
   double memory_share;   /* share of the host's memory that the engine may use, 0..1 */
   double context_memory; /* B of it kept for shared contexts */
   int tensor_parallel;   /* accelerators of the host that it is split over */
+  int accelerators_used; /* of the host, by all engines there together */
   int *stages, n_stages; /* hosts that its layers are split over, in order; the first is `host` */
   celslm_placing placement; /* serve/placement.h; EVEN also where stage_layers are given */
   int64_t *stage_layers;    /* by stage; NULL: as even as can be, the first ones have one more */

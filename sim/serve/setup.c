@@ -63,10 +63,8 @@ static celslm_engine *new_lane(int index, const celslm_engine_config *config,
   e->net = net;
   e->layers = scenario->models[config->model].layers;
   e->block = config->block_size;
-  int used = 0; /* accelerators */
-  for (int i = 0; i < scenario->n_engines; i++)
-    if (scenario->engines[i].host == config->host) used += scenario->engines[i].tensor_parallel;
-  e->shares_host = used > host->accelerators || host->varies || config->n_stages > 1;
+  e->shares_host =
+      config->accelerators_used > host->accelerators || host->varies || config->n_stages > 1;
   e->stepping = step || e->shares_host;
   e->exec = (celslm_compute){.host = config->host,
                              .done = celslm_on_iterations_over,

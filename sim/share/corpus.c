@@ -91,7 +91,11 @@ void celslm_text_free(celslm_text *t) {
   *t = (celslm_text){0};
 }
 
+int64_t celslm_text_piece_begin(const celslm_text *t, int64_t length, int i, int pieces) {
+  return pieces > 1 ? (t->n - length) / (pieces - 1) * i : 0;
+}
+
 const int32_t *celslm_text_piece(const celslm_text *t, int64_t length, int i, int pieces) {
   if (t->n < length) return NULL;
-  return t->tokens + (pieces > 1 ? (t->n - length) / (pieces - 1) * i : 0);
+  return t->tokens + celslm_text_piece_begin(t, length, i, pieces);
 }

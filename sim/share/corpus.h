@@ -24,7 +24,9 @@ bool celslm_text_read(const char *file, celslm_text *text, celslm_error *err);
 /* Leaves out of `t` the tokens that `known` never has: a model cannot expect them. */
 void celslm_text_keep(celslm_text *t, const celslm_text *known);
 void celslm_text_free(celslm_text *t);
-/* Piece i of `pieces` of `length` tokens, evenly spread; NULL if the text is too short. */
+/* Piece i of `pieces` of `length` tokens, evenly spread, and where it begins; NULL if the text is
+ * too short. */
+int64_t celslm_text_piece_begin(const celslm_text *t, int64_t length, int i, int pieces);
 const int32_t *celslm_text_piece(const celslm_text *t, int64_t length, int i, int pieces);
 
 #endif

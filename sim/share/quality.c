@@ -133,6 +133,12 @@ static void add_window(const window *w, int index, const reading *r, celslm_scor
   s->attention_error += sqrt(error / size) / plan->windows;
 }
 
+static bool uses_map(const celslm_quality_plan *plan, int map) {
+  for (int i = 0; i < plan->n_conditions; i++)
+    if (plan->conditions[i].way == CELSLM_WAY_MAPPED && plan->conditions[i].map == map) return true;
+  return false;
+}
+
 static void measure_window(const celslm_quality_plan *plan, const int32_t *tokens, int index,
                            celslm_score *scores) {
   const celslm_transformer_shape *e = celslm_transformer_shape_of(plan->edge),
@@ -145,6 +151,7 @@ static void measure_window(const celslm_quality_plan *plan, const int32_t *token
     if (plan->conditions[i].map >= maps) maps = plan->conditions[i].map + 1;
   w.mapped = celslm_alloc((unsigned long)(maps * e->layers + 1), sizeof *w.mapped);
   for (int i = 0; i < maps * e->layers; i++) {
+    if (!uses_map(plan, i / e->layers)) continue;
     w.mapped[i] = celslm_alloc((unsigned long)(plan->context * 2 * w.edge.kv_width), sizeof(float));
     celslm_mapping_apply(&plan->maps[i / e->layers], i % e->layers, &w.cloud, w.mapped[i]);
   }

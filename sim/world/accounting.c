@@ -1,59 +1,60 @@
 #include "world/accounting.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
-/* s in which engines on this host, or with a stage there, computed; negative: there are none. */
-static double busy_on(const celslm_system *s, int host) {
-  double busy = -1;
+/* Adds up in every row the s in which engines on its host, or with a stage there, computed. */
+static void add_busy(const celslm_system *s, celslm_host_row *rows) {
   for (int i = 0; i < s->scenario->n_engines; i++) {
     const celslm_engine_config *c = &s->scenario->engines[i];
-    bool here = s->sites[i].host == host;
-    for (int k = 0; k < c->n_stages; k++) here = here || c->stages[k] == host;
-    if (!here) continue;
-    celslm_engine_row row;
-    celslm_engine_observe(s->sites[i].engine, &row);
-    busy = fmax(busy, 0) + row.busy;
+    celslm_engine_row engine;
+    celslm_engine_observe(s->sites[i].engine, &engine);
+    for (int k = 0; k < c->n_stages; k++) { /* their hosts differ; the first is the engine's */
+      celslm_host_row *row = &rows[c->stages[k]];
+      row->busy = fmax(row->busy, 0) + engine.busy;
+    }
   }
-  return busy;
 }
 
-bool celslm_account_host(const celslm_system *s, int host, double duration, celslm_host_row *row) {
-  const celslm_host *h = &s->scenario->platform->hosts[host];
+/* Its `busy` is the sum over engines so far. */
+static void finish_host(const celslm_system *s, double duration, celslm_host_row *row) {
+  const celslm_host *h = &s->scenario->platform->hosts[row->host];
   const celslm_prices_config *prices = &s->scenario->prices;
-  double busy = busy_on(s, host);
-  if (busy < 0) return false;
   double idle = h->profile->power_idle;
   double rent = !isnan(h->rent) ? h->rent : h->role == CELSLM_CLOUD ? prices->cloud_second : 0;
-  row->busy = fmin(busy, duration);
+  row->busy = fmin(row->busy, duration);
   row->energy_idle = h->accelerators * idle * duration;
   row->energy_busy = h->accelerators * (h->busy_power - idle) * row->busy;
   row->cost = rent > 0 ? rent * h->accelerators * duration
                        : (row->energy_idle + row->energy_busy) * prices->joule;
-  return true;
+}
+
+celslm_host_row *celslm_account_hosts(const celslm_system *s, double duration) {
+  int n = s->scenario->platform->n_hosts;
+  celslm_host_row *rows = celslm_alloc((unsigned long)n, sizeof *rows);
+  for (int h = 0; h < n; h++) rows[h] = (celslm_host_row){.host = (uint32_t)h, .busy = -1};
+  add_busy(s, rows);
+  for (int h = 0; h < n; h++)
+    if (rows[h].busy >= 0) finish_host(s, duration, &rows[h]);
+  return rows;
 }
 
 /* ---- links ----------------------------------------------------------------------------------- */
 
-/* SimGrid has a split-duplex link as two, NAME_UP and NAME_DOWN. */
-static const celslm_link *link_of(const celslm_system *s, int link) {
+const celslm_link **celslm_account_links(const celslm_system *s) {
   const celslm_platform *p = s->scenario->platform;
-  const char *name = celslm_net_link_name(s->net, link);
+  const celslm_link **links = celslm_alloc((unsigned long)celslm_net_links(s->net), sizeof *links);
   for (int i = 0; i < p->n_links; i++) {
-    const celslm_link *l = &p->links[i];
-    size_t n = strlen(l->name);
-    if (strncmp(name, l->name, n) != 0) continue;
-    const char *rest = name + n;
-    if (l->split_duplex ? strcmp(rest, "_UP") == 0 || strcmp(rest, "_DOWN") == 0 : *rest == 0)
-      return l;
+    int lines[2];
+    for (int k = celslm_net_lines(s->net, i, lines); k-- > 0;) links[lines[k]] = &p->links[i];
   }
-  return NULL; /* one of SimGrid's own */
+  return links;
 }
 
-void celslm_account_link(const celslm_system *s, int link, double bytes, celslm_link_row *row) {
-  const celslm_link *l = link_of(s, link);
+void celslm_account_link(const celslm_system *s, const celslm_link *l, double bytes,
+                         celslm_link_row *row) {
   row->energy = l ? l->byte_energy * bytes : 0;
   row->cost =
       l && l->byte_price > 0 ? l->byte_price * bytes : row->energy * s->scenario->prices.joule;
@@ -80,21 +81,24 @@ void celslm_account_summary(const celslm_system *s, double duration, double qual
                             celslm_summary_row *row) {
   const celslm_prices_config *prices = &s->scenario->prices;
   double cost = 0, n = row->completed ? (double)row->completed : NAN;
+  celslm_host_row *hosts = celslm_account_hosts(s, duration);
   for (int h = 0; h < s->scenario->platform->n_hosts; h++) {
-    celslm_host_row host;
-    if (!celslm_account_host(s, h, duration, &host)) continue;
-    row->energy += host.energy_idle + host.energy_busy;
-    cost += host.cost;
+    if (hosts[h].busy < 0) continue;
+    row->energy += hosts[h].energy_idle + hosts[h].energy_busy;
+    cost += hosts[h].cost;
   }
+  free(hosts);
+  const celslm_link **links = celslm_account_links(s);
   for (int l = 0; l < celslm_net_links(s->net); l++) {
     double bytes = 0;
     for (int c = 0; c < CELSLM_TRAFFICS; c++)
       bytes += (double)celslm_net_link_bytes(s->net, l, (celslm_traffic)c);
     celslm_link_row link;
-    celslm_account_link(s, l, bytes, &link);
+    celslm_account_link(s, links[l], bytes, &link);
     row->energy_links += link.energy;
     cost += link.cost;
   }
+  free(links);
   for (int c = 0; s->ran && c < s->scenario->platform->n_cells; c++) {
     celslm_cell_row cell = {.airtime_up = celslm_air_busy(celslm_ran_air(s->ran, c, true)),
                             .airtime_down = celslm_air_busy(celslm_ran_air(s->ran, c, false))};

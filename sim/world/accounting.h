@@ -17,9 +17,14 @@
 #include "record/request.h"
 #include "strategy/system.h"
 
-/* Each fills the figures of its row; false: the host serves nothing. `duration`: s of the run. */
-bool celslm_account_host(const celslm_system *s, int host, double duration, celslm_host_row *row);
-void celslm_account_link(const celslm_system *s, int link, double bytes, celslm_link_row *row);
+/* By host, the caller's to free; `busy` is negative where a host serves nothing. `duration`: s of
+ * the run. One pass over hosts and engines, as there may be tens of thousands. */
+celslm_host_row *celslm_account_hosts(const celslm_system *s, double duration);
+/* By link as SimGrid has them: the platform's, NULL: one of SimGrid's own. The caller's to free. */
+const celslm_link **celslm_account_links(const celslm_system *s);
+/* These fill the figures of their row. */
+void celslm_account_link(const celslm_system *s, const celslm_link *l, double bytes,
+                         celslm_link_row *row);
 void celslm_account_cell(const celslm_system *s, int cell, celslm_cell_row *row);
 /* The summary's figures; its wan_bytes, completed and slo_share are filled already. `quality`: sum
  * over the completed requests of that of the engine which answered. */

@@ -416,13 +416,16 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
 }
 
 static void write_hosts(celslm_books *b, const celslm_system *s, double duration) {
+  celslm_host_row *rows = celslm_account_hosts(s, duration);
   for (int h = 0; h < b->scenario->platform->n_hosts; h++) {
-    celslm_host_row row = {.strategy = (uint8_t)b->options->strategy, .host = (uint32_t)h};
-    if (celslm_account_host(s, h, duration, &row)) celslm_table_append(b->hosts, &row);
+    rows[h].strategy = (uint8_t)b->options->strategy;
+    if (rows[h].busy >= 0) celslm_table_append(b->hosts, &rows[h]);
   }
+  free(rows);
 }
 
 static void write_links(celslm_books *b, const celslm_system *s, double duration) {
+  const celslm_link **links = celslm_account_links(s);
   for (int l = 0; l < celslm_net_links(s->net); l++)
     for (int c = 0; c < CELSLM_TRAFFICS; c++) {
       double bytes = (double)celslm_net_link_bytes(s->net, l, (celslm_traffic)c);
@@ -433,9 +436,10 @@ static void write_links(celslm_books *b, const celslm_system *s, double duration
                              .bytes = bytes,
                              .utilisation =
                                  bytes / (celslm_net_link_bandwidth(s->net, l) * duration)};
-      celslm_account_link(s, l, bytes, &row);
+      celslm_account_link(s, links[l], bytes, &row);
       celslm_table_append(b->links, &row);
     }
+  free(links);
 }
 
 static void write_cells(celslm_books *b, const celslm_system *s) {

@@ -16,6 +16,7 @@ typedef struct world {
   const celslm_scenario *scenario;
   const celslm_run_options *options;
   celslm_load *load;
+  int *site_on; /* by host: the first of its engines; -1: none */
   celslm_event arrival, sample;
   celslm_request *live_first, *live_last;
   celslm_request *spare; /* ended, chained by `after`: their memory serves again */
@@ -29,30 +30,26 @@ typedef struct world {
 
 /* ---- users ----------------------------------------------------------------------------------- */
 
-static int site_on(const celslm_system *s, int host) {
-  for (int i = 0; i < s->scenario->n_engines; i++)
-    if (s->sites[i].host == host) return i;
-  return -1;
-}
-
 /* No radio: one user at each edge host that serves, or else at the cloud. */
-static void seat_users(celslm_system *s) {
+static void seat_users(world *w) {
+  celslm_system *s = &w->system;
   const celslm_scenario *sc = s->scenario;
   s->users = celslm_alloc((unsigned long)sc->n_engines, sizeof *s->users);
   for (int pass = 0; pass < 2 && !s->n_users; pass++)
     for (int i = 0; i < sc->n_engines; i++) {
       int host = sc->engines[i].host;
       bool edge = sc->platform->hosts[host].role != CELSLM_CLOUD;
-      if (edge == (pass == 0) && site_on(s, host) == i)
+      if (edge == (pass == 0) && w->site_on[host] == i)
         s->users[s->n_users++] = (celslm_user){
             .cell = -1, .site = edge ? i : -1, .host = host, .before = -1, .context = -1};
     }
 }
 
 /* A user's edge is the one behind its cell; where nothing is served there, the one it had. */
-static void join_cell(celslm_system *s, int user, int cell) {
+static void join_cell(world *w, int user, int cell) {
+  celslm_system *s = &w->system;
   celslm_user *u = &s->users[user];
-  int host = s->scenario->platform->cells[cell].serves, site = site_on(s, host);
+  int host = s->scenario->platform->cells[cell].serves, site = w->site_on[host];
   u->cell = cell;
   if (site < 0 && u->site >= 0) return;
   u->host = host;
@@ -63,7 +60,7 @@ static void handed_over(void *self, int ue, int from, int to, celslm_handover_ca
   world *w = self;
   celslm_system *s = &w->system;
   int before = s->users[ue].site;
-  join_cell(s, ue, to);
+  join_cell(w, ue, to);
   if (s->users[ue].site != before) {
     s->users[ue].before = before;
     if (s->strategy->moved) s->strategy->moved(s->options, s, &s->users[ue]);
@@ -79,7 +76,7 @@ static void sampled(void *self, int ue) {
 static bool place_users(world *w, celslm_error *err) {
   celslm_system *s = &w->system;
   if (!s->scenario->radio.n_ues) {
-    seat_users(s);
+    seat_users(w);
     return true;
   }
   celslm_scene *scene = celslm_scene_new(s->scenario, err);
@@ -94,8 +91,8 @@ static bool place_users(world *w, celslm_error *err) {
     const celslm_cell *home =
         &s->scenario->platform->cells[s->scenario->radio.ues[scene->ues[i].group].cell];
     s->users[i] = (celslm_user){
-        .host = home->serves, .site = site_on(s, home->serves), .before = -1, .context = -1};
-    join_cell(s, i, scene->ues[i].cell);
+        .host = home->serves, .site = w->site_on[home->serves], .before = -1, .context = -1};
+    join_cell(w, i, scene->ues[i].cell);
   }
   celslm_books_users(w->books, s);
   return true;
@@ -200,6 +197,8 @@ static bool build_sites(world *w, celslm_error *err) {
   const celslm_scenario *sc = w->scenario;
   celslm_engine_hooks hooks = celslm_books_hooks(w->books);
   s->sites = celslm_alloc((unsigned long)sc->n_engines, sizeof *s->sites);
+  w->site_on = celslm_alloc((unsigned long)sc->platform->n_hosts, sizeof *w->site_on);
+  for (int h = 0; h < sc->platform->n_hosts; h++) w->site_on[h] = -1;
   s->cloud = -1;
   w->prices = celslm_prices_new();
   for (int i = 0; i < sc->n_engines; i++) {
@@ -211,6 +210,7 @@ static bool build_sites(world *w, celslm_error *err) {
                           .net = s->net,
                           .token_bytes = sc->radio.bytes_per_token,
                           .patience = s->patience};
+    if (w->site_on[c->host] < 0) w->site_on[c->host] = i;
     celslm_books_watch(w->books, site);
     site->engine = celslm_engine_new(i, c, sc, s->net, w->prices, w->options->step, &hooks, err);
     if (!site->engine) return false;
@@ -268,6 +268,7 @@ static void destroy(world *w) {
   celslm_correctness_free(s->correctness);
   celslm_net_free(s->net);
   free(s->sites);
+  free(w->site_on);
   free(s->users);
   free(s->bytes_up);
   free(s->bytes_down);

@@ -81,6 +81,9 @@ static const struct {
     {"run cmd/mooncake.xml --set //trace/@rate_scale=0 -o %s/x.h5", NULL},
     {"run cmd/mooncake.xml --set //trace/@time_scale=nan -o %s/x.h5", NULL},
     {"run cmd/far.xml -o %s/x.h5", NULL},
+    {"run bad/floor-without-table.xml -o %s/x.h5",
+     "bad/floor-without-table.xml:16: <planner> floor needs quality=\"FILE\", as `celslm quality "
+     "-o` writes it: quality is measured, never assumed\n"},
     {"run bad/nan.xml -o %s/x.h5", NULL},
     {"run bad/unknown-attribute.xml -o %s/x.h5", NULL},
     {"run bad/entity.xml -o %s/x.h5", NULL},

@@ -2,7 +2,7 @@
  * at any depth; losses are those of a plain forward pass in double; paired intervals are those of
  * the normal distribution where that holds; the map's FLOPs are what the kernels report; and what
  * is said of the shipped pair holds. */
-#include "share/quality.h"
+#include "share/comparison.h"
 #include "share/quality_table.h"
 
 #include "base/rng.h"
@@ -13,6 +13,7 @@
 #include <gsl/gsl_randist.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { LAYERS = 3 };
 static const celslm_transformer_shape shape = {.family = CELSLM_FAMILY_LLAMA,
@@ -233,6 +234,58 @@ START_TEST(paired_interval_is_the_normal_one) {
 }
 END_TEST
 
+/* A comparison of windows 0..n-1 of a text of 64,000 tokens, at a length of its own. */
+static celslm_comparison windows_of(gsl_rng *rng, int n, int64_t context, const char *worse) {
+  static celslm_score better, other;
+  double nothing[512] = {0}, loss[512];
+  for (int i = 0; i < n; i++) loss[i] = 0.003 + gsl_ran_gaussian(rng, 0.01);
+  better.losses = better.kls = nothing, other.losses = other.kls = loss;
+  celslm_quality_plan plan = {.context = context, .continuation = 64, .windows = n};
+  celslm_comparison c = celslm_comparison_make(&plan, 64000, &better, &other);
+  strcpy(c.text, "same"), strcpy(c.better, "mapped"), strcpy(c.worse, worse);
+  return c;
+}
+
+/* Windows that are independent: the normal interval. The same windows once more, as if another
+ * length had said the same: nothing new was seen, so the interval must not shrink. */
+START_TEST(pooled_interval_counts_text_once) {
+  enum { N = 512 };
+  gsl_rng *rng = celslm_rng(3, "losses");
+  celslm_comparison c[3] = {windows_of(rng, N, 61, "a"), windows_of(rng, 8, 61, "b")}, pooled[3];
+  double mean = 0, square = 0;
+  for (int i = 0; i < N; i++) mean += c[0].loss[i] / N, square += c[0].loss[i] * c[0].loss[i] / N;
+  double half = 1.96 * sqrt((square - mean * mean) / N);
+  celslm_difference once = celslm_stretched_difference(c[0].loss, c[0].stretch, N, 7);
+  ck_assert_double_eq_tol(once.mean, mean, 1e-12);
+  ck_assert_double_eq_tol(once.low, mean - half, 0.2 * half);
+  ck_assert_double_eq_tol(once.high, mean + half, 0.2 * half);
+
+  FILE *f = tmpfile(); /* to another process and back, as another length */
+  celslm_comparison_send(&c[0], f);
+  rewind(f);
+  ck_assert(celslm_comparison_receive(&c[2], f));
+  celslm_comparison none;
+  ck_assert(!celslm_comparison_receive(&none, f));
+  fclose(f);
+  ck_assert_mem_eq(c[2].loss, c[0].loss, N * sizeof *c[0].loss);
+  c[2].context = 189;
+  ck_assert_int_eq(celslm_comparisons_pool(c, 3, pooled), 1); /* "b" has one length */
+  ck_assert_int_eq(pooled[0].windows, 2 * N);
+  ck_assert_str_eq(pooled[0].worse, "a");
+  celslm_difference twice =
+      celslm_stretched_difference(pooled[0].loss, pooled[0].stretch, pooled[0].windows, 7);
+  ck_assert_double_eq_tol(twice.mean, once.mean, 1e-12);
+  ck_assert_double_eq_tol(twice.low, once.low, 1e-12);
+  ck_assert_double_eq_tol(twice.high, once.high, 1e-12);
+  celslm_difference naive =
+      celslm_paired_difference(pooled[0].loss, (double[2 * N]){0}, 2 * N, 7); /* what not to do */
+  ck_assert_double_lt(naive.high - naive.low, 0.85 * (once.high - once.low));
+  celslm_comparison_free(&pooled[0]);
+  for (int i = 0; i < 3; i++) celslm_comparison_free(&c[i]);
+  gsl_rng_free(rng);
+}
+END_TEST
+
 static void add(void *user, const celslm_report *r) {
   double *products = user;
   if (r->op == CELSLM_KOP_GEMM) *products += 2.0 * (double)(r->m * r->n * r->k);
@@ -268,11 +321,13 @@ END_TEST
 int main(void) {
   Suite *s = suite_create("quality");
   TCase *t = tcase_create("quality");
+  tcase_set_timeout(t, 400);
   tcase_add_test(t, identity_loses_nothing_at_any_depth);
   tcase_add_test(t, losses_equal_a_plain_forward_pass);
   tcase_add_test(t, shipped_map_beats_simpler_ways);
   tcase_add_test(t, shipped_comparisons_are_in_order);
   tcase_add_test(t, paired_interval_is_the_normal_one);
+  tcase_add_test(t, pooled_interval_counts_text_once);
   tcase_add_test(t, map_flops_are_what_is_reported);
   suite_add_tcase(s, t);
   SRunner *r = srunner_create(s);

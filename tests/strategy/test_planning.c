@@ -4,6 +4,7 @@
 #include "../support.h"
 
 #include "base/rng.h"
+#include "cost/csv.h"
 
 #include <gsl/gsl_rng.h>
 #include <math.h>
@@ -184,6 +185,117 @@ START_TEST(test_planning_anew) {
 }
 END_TEST
 
+/* ---- the floor of quality -------------------------------------------------------------------- */
+
+#define TABLE "../../results/quality/quality.csv"
+enum { TOKENS = 1024 };
+
+/* What the shipped table says is recovered with the deepest `deepest` of four layers mapped, read
+ * here row by row; `rank` in its units (of 128). NaN: it has no such row. */
+static double recovered(int deepest, int rank, const char *codec) {
+  celslm_error err = {0};
+  celslm_csv *t = celslm_csv_open(CELSLM_TEST_DATA "/" TABLE, &err);
+  ck_assert_msg(t != NULL, "%s", err.text);
+  char *depth = celslm_format("%d", deepest), *cut = celslm_format("%d", rank);
+  const char *const want[][2] = {{"text", "same"},     {"context", "1024"}, {"way", "mapped"},
+                                 {"source", "normed"}, {"map", "aligned"},  {"window", "3"},
+                                 {"deepest", depth},   {"rank", cut},       {"codec", codec},
+                                 {"full_rank", "128"}, {"layers", "4"}};
+  double gap = NAN;
+  for (int i = 0; i < t->rows; i++) {
+    bool is = strcmp(celslm_csv_cell(t, i, celslm_csv_column(t, "shallow", &err)), "absent") != 0;
+    for (size_t k = 0; is && k < sizeof want / sizeof *want; k++)
+      is = strcmp(celslm_csv_cell(t, i, celslm_csv_column(t, want[k][0], &err)), want[k][1]) == 0;
+    if (is) gap = strtod(celslm_csv_cell(t, i, celslm_csv_column(t, "gap", &err)), NULL);
+  }
+  celslm_csv_close(t);
+  free(depth), free(cut);
+  return gap;
+}
+
+/* A way that makes fetching cheap: a warm cloud, a fast link, a fast coder. */
+static const instance near_cloud = {.contexts = 1,
+                                    .tokens = TOKENS,
+                                    .requests = 1,
+                                    .prompt = 8,
+                                    .codec_rate = 1e6,
+                                    .warm = true,
+                                    .memory = "1GiB",
+                                    .arrivals = "deterministic interval=\"1s\"",
+                                    .faults = "",
+                                    .bandwidth = 10};
+
+/* B of KV that the one request fetched below a floor. */
+static double fetched(const char *among, double floor) {
+  char *options =
+      celslm_format("><planner codecs=\"%s\" quality=\"" TABLE "\" floor=\"%.6f\"/>", among, floor);
+  simulation s = run(&near_cloud, options, false);
+  ck_assert_msg(s.status == 0 && s.n == 1, "%s: status %d: %s", options, s.status, s.error);
+  ck_assert_int_eq(s.rows[0].end, CELSLM_COMPLETED);
+  double bytes = s.rows[0].kv_bytes;
+  free(s.rows);
+  free(options);
+  return bytes;
+}
+
+/* The deeper a plan maps, the less is recovered (by this table, at a sixteenth of the rank): just
+ * below and just above what each depth recovers, the plan fetches what is still allowed and
+ * computes the other layers itself. */
+START_TEST(test_floor_bounds_the_depth) {
+  double layer = fetched("lowrank:64+int8", 0) / LAYERS; /* all are fetched where all may be */
+  ck_assert_double_gt(layer, 64.0 * TOKENS);
+  for (int d = LAYERS; d >= 1; d--) {
+    double gap = recovered(d, 8, "int8");
+    ck_assert_msg(gap > 0.3 && gap < 1, "deepest %d: %g", d, gap);
+    ck_assert(d == LAYERS || gap > recovered(d + 1, 8, "int8"));
+    ck_assert_double_eq_tol(fetched("lowrank:64+int8", gap - 1e-5), d * layer, 1e-6 * layer);
+    ck_assert_double_eq_tol(fetched("lowrank:64+int8", gap + 1e-5), (d - 1) * layer, 1e-6 * layer);
+  }
+  ck_assert_double_eq(fetched("lowrank:64+int8", 1), 0);
+}
+END_TEST
+
+/* Of several codecs those are chosen that the floor allows: the small one until it loses too much,
+ * then the one that loses less, though it is larger. */
+START_TEST(test_floor_bounds_the_codec) {
+  double small = fetched("lowrank:64+int8", 0), large = fetched("int4", 0);
+  ck_assert_double_lt(small, large / 2);
+  double least = recovered(LAYERS, 8, "int8"), most = recovered(LAYERS, 0, "int4");
+  ck_assert_double_lt(least, 0.9);
+  ck_assert_double_gt(most, 1); /* as much as its own prefill gives, and noise */
+  ck_assert_double_eq(fetched("lowrank:64+int8 int4", 0), small);
+  double at_one = fetched("lowrank:64+int8 int4", 1);
+  ck_assert_double_le(at_one, large); /* never a layer that lost more than that */
+  ck_assert_double_eq(remainder(at_one, large / LAYERS), 0);
+  ck_assert_double_eq(fetched("lowrank:64+int8", 1), 0);
+}
+END_TEST
+
+/* What nobody measured is as good as nothing below a floor, and free to choose without one. */
+START_TEST(test_floor_leaves_out_what_was_not_measured) {
+  ck_assert_double_gt(fetched("tokens:0.1", 0), 0);
+  ck_assert_double_eq(fetched("tokens:0.1", 1e-6), 0);
+  double measured = fetched("int4", 0.5);
+  ck_assert_double_gt(measured, fetched("tokens:0.1 int4", 0));
+  ck_assert_double_eq(fetched("tokens:0.1 int4", 0.5), measured);
+}
+END_TEST
+
+/* A floor without a table is refused: quality is measured, never assumed. */
+START_TEST(test_floor_needs_a_table) {
+  simulation s = run(&near_cloud, "><planner floor=\"0.5\"/>", false);
+  ck_assert_int_eq(s.status, CELSLM_BAD_INPUT);
+  ck_assert_str_eq(s.error, CELSLM_TEST_DATA
+                   "/test.xml:1: <planner> floor needs quality=\"FILE\", as `celslm quality -o` "
+                   "writes it: quality is measured, never assumed");
+  free(s.rows);
+  s = run(&near_cloud, "><planner floor=\"0.5\" quality=\"nowhere.csv\"/>", false);
+  ck_assert_int_eq(s.status, CELSLM_BAD_INPUT);
+  ck_assert_msg(strstr(s.error, "nowhere.csv") && !strchr(s.error, '\n'), "%s", s.error);
+  free(s.rows);
+}
+END_TEST
+
 /* ---- an oracle ------------------------------------------------------------------------------- */
 
 static const char three[] =
@@ -342,4 +454,6 @@ START_TEST(test_bad_options) {
 END_TEST
 
 RUN_SUITE("planning", test_no_fixed_plan_is_better, test_under_load, test_repeats,
-          test_planning_anew, test_oracle, test_example_scenarios, test_bad_options)
+          test_planning_anew, test_oracle, test_example_scenarios, test_bad_options,
+          test_floor_bounds_the_depth, test_floor_bounds_the_codec,
+          test_floor_leaves_out_what_was_not_measured, test_floor_needs_a_table)
