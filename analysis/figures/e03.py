@@ -3,6 +3,7 @@
 from figures import measured
 from figures.common import *
 
+import pandas as pd
 import quality
 
 TITLE = "What sharing KV costs in quality"
@@ -36,6 +37,19 @@ def check(_):
                              f"own full prefill, no context {none.excess.min():.4f} or more"
                              + (f"; intervals overlap at {', '.join(overlap)} bytes" if overlap else
                                 "; intervals apart at every length")))
+    pairs = pd.read_csv(measured.COMPARISONS)
+    pairs = pairs[(pairs.text == "same") & (pairs.context == "all")].set_index(["better", "worse"])
+    mapped = "mapped from normed aligned of 3"
+    for worse in ("no context", "mean KV", "copied", "mapped from normed uniform of 1"):
+        row = pairs.loc[(mapped, worse)]
+        verdicts.append((bool(row.loss_low > 0 and row.kl_low > 0),
+                         f"all lengths, {row.windows} windows, pairwise: {mapped} is better than {worse} by "
+                         f"{row.loss:.4f} [{row.loss_low:.4f}, {row.loss_high:.4f}] bit/byte, in KL by "
+                         f"{row.kl:.4f} [{row.kl_low:.4f}, {row.kl_high:.4f}]"))
+    row = pairs.loc[(mapped, "mapped from normed uniform of 3")]
+    verdicts.append((bool(row.loss_high >= 0), f"from as many layers, aligning is no worse than stretching evenly; the difference of "
+                     f"{row.loss:.5f} [{row.loss_low:.5f}, {row.loss_high:.5f}] bit/byte cannot be told from none"
+                     if row.loss_low <= 0 else "from as many layers, aligning is better than stretching evenly"))
     windows = table.windows.unique()
     verdicts.append((len(windows) == 1 and windows[0] >= 30, f"intervals over {windows[0]} windows of text, bootstrap"))
     return verdicts
