@@ -6,7 +6,7 @@ A figure is a module with
                  related work), "ours" (our inference or choice)
     RUNS         [(name of the study, arguments of celslm sweep, quick, full)]
     draw(studies) -> matplotlib figure; or save(studies, path), which draws into a file
-    check(studies) -> [(holds, text)]
+    check(studies) -> [(holds, text)]; holds is None for a finding that no bar is set for
     COMMANDS     what else was run for it, if anything
 `studies` maps the names of RUNS to opened files.
 """

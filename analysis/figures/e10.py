@@ -8,7 +8,8 @@ STATEMENTS = [
     ("second-hand", "CE-LSLM is robust against disruption of the network."),
     ("ours", "In an outage of the WAN from 60 s to 80 s serving in the cloud stops, drops requests and shows a backlog after "
      "it; edges go on with contexts that they have (warm: all 8 fit into the store), requests for contexts that are "
-     "not there wait (cold: 32 contexts). Load, lengths and machines are our choice, and so are the bars."),
+     "not there wait for the cloud outside of the store (cold: 32 contexts, outage=wait). Hits keep their p95 within "
+     "10 %. Load, lengths and machines are our choice, and so are the bars."),
 ]
 RUNS = [("outage", ["scenarios/reproduction/outage.xml", "--axis", "//population/@count=8 32", "--requests"],
          ["--replications", "10"], ["--replications", "50"])]
@@ -96,21 +97,23 @@ def check(studies):
     verdicts.append((after > 2 * before or lost > 0, f"cloud only: {before:.1f} requests in the system before, up to "
                      f"{after:.1f} after the outage, {lost:.1f} dropped in each run; as before again after "
                      f"{recovery(cloud):.1f} s"))
-    hits = [warm[(warm.context_source == "hit") & (warm.arrival >= a) & (warm.arrival < b)].ttft.quantile(0.95)
-            for a, b in ((FROM - 30, FROM), (FROM, TO))]
-    verdicts.append((abs(hits[1] / hits[0] - 1) <= 0.1, f"CE-LSLM warm: p95 TTFT of hits {1e3 * hits[0]:.1f} ms before and "
-                     f"{1e3 * hits[1]:.1f} ms in the outage, must be within 10 %"))
+    for name, case in (("warm", warm), ("cold", cold)):
+        hits = [case[(case.context_source == "hit") & (case.arrival >= a) & (case.arrival < b)].ttft.quantile(0.95)
+                for a, b in ((FROM - 30, FROM), (FROM, TO))]
+        change = hits[1] / hits[0] - 1
+        faster = name == "cold" and change < 0  # nothing is loaded then: the engine is freer
+        verdicts.append((abs(change) <= 0.1 or faster, f"CE-LSLM {name}: p95 TTFT of hits {1e3 * hits[0]:.1f} ms before and "
+                         f"{1e3 * hits[1]:.1f} ms in the outage ({100 * change:+.1f} %), must be within 10 %"
+                         + (", or lower: what misses does not compute meanwhile" if name == "cold" else "")))
     share = (completed(warm)).shape[0] / len(warm)
     verdicts.append((share == 1, f"CE-LSLM warm: {100 * share:.1f} % of {len(warm)} requests completed"))
-    waits = cold[(cold.arrival > FROM) & (cold.arrival < TO) & cold.context_source.isin(["fetched", "joined"])]
-    here = cold[(cold.arrival > FROM) & (cold.arrival < TO) & (cold.context_source == "recomputed")]
-    hits = [cold[(cold.context_source == "hit") & (cold.arrival >= a) & (cold.arrival < b)].ttft.quantile(0.95)
-            for a, b in ((FROM - 30, FROM), (FROM, TO))]
-    verdicts.append((bool((completed(waits).first_token > TO).all()) and len(completed(waits)) == len(waits) > 0,
-                     f"CE-LSLM cold: {len(waits)} requests waited for KV from the cloud, and all completed after the outage; "
-                     f"{len(here)} more found no room for a fetch and computed their context at the edge, for which hits "
-                     f"paid: p95 {1e3 * hits[0]:.1f} ms before, {1e3 * hits[1]:.1f} ms in the outage (measured, not a "
-                     f"bar); as before again after {recovery(cold):.1f} s"))
+    missed = cold[(cold.arrival > FROM) & (cold.arrival < TO) & (cold.context_source != "hit")]
+    here = int((missed.context_source == "recomputed").sum())
+    done = completed(missed)
+    verdicts.append((len(done) == len(missed) > 0 and bool((done.first_token > TO).all()),
+                     f"CE-LSLM cold: {len(missed)} requests that missed in the outage waited for the cloud, and all completed after "
+                     f"it; {here} of them found the store full of contexts in use then, and computed theirs at the edge; as "
+                     f"before again after {recovery(cold):.1f} s"))
     ended = sum(int(r.end.isin(["completed", "rejected", "dropped", "in flight"]).sum()) for r in found.values())
     verdicts.append((ended == sum(map(len, found.values())), f"all {ended} requests are accounted for"))
     return verdicts

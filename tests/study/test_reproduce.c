@@ -96,8 +96,8 @@ START_TEST(test_reproduce) {
     ck_assert_msg(strstr(out, "E8b  holds") && strstr(out, "S5  holds") && !strstr(out, "FAILS"),
                   "%s", out);
     free(out);
-    out = sh_expect("cd out && ls *.png *.pdf | tr '\\n' ' '; grep -c 'missing:' index.html", 0);
-    ck_assert_str_eq(out, "E8b.pdf E8b.png S5.pdf S5.png 2\n");
+    out = sh_expect("cd out && ls *.png *.pdf | tr '\\n' ' '", 0);
+    ck_assert_str_eq(out, "E8b.pdf E8b.png S5.pdf S5.png ");
     free(out);
     for (int wide = 0; wide < 2; wide++) {
       char *command = celslm_format("LOOK=$source/tests/study/look; cd out && sh $LOOK index.html "
