@@ -297,6 +297,9 @@ const celslm_column celslm_summary_columns[] = {
         "no fault, or not recovered"),
     SUMMARY(backlog, "1",
             "requests present at most from the first fault on, above what is usual; NaN: no fault"),
+    SUMMARY(kv_waiting_peak, "B",
+            "KV that came from another engine's prefill to be decoded and waited for blocks: the "
+            "most at one engine"),
     SUMMARY(fairness, "1",
             "Jain's index of the tenants' served (see /classes, summed over a tenant's classes), "
             "over tenants with requests that arrived after the warm-up: 1 if all got the same, 1/n "

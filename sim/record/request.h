@@ -164,6 +164,7 @@ typedef struct celslm_summary_row {
   double wait_mean, up_mean, cloud_mean, comm_mean, edge_mean, hidden_mean, down_mean;
   int64_t hits, fetches, joins, recomputed, preemptions, iterations, late;
   double recovery, backlog; /* s; requests: recovery.h */
+  double kv_waiting_peak;   /* B */
   double fairness;    /* Jain's index over tenants */
   double utilisation; /* of the engines */
   double running_mean, waiting_mean, kv_share_mean; /* of the samples */

@@ -239,6 +239,7 @@ static bool admit_given(celslm_engine *e, celslm_job *j, int64_t *room) {
   if (!has_room(e, j, celslm_blocks_of(e, j->need + 1))) return false;
   celslm_waiting_remove(&e->queue, j, e->step);
   resume(e, j);
+  if (j->owner->taken) j->owner->taken(j);
   --*room;
   return true;
 }

@@ -106,6 +106,7 @@ typedef struct celslm_job_owner {
    * NULL: not wanted. */
   void (*chunk)(struct celslm_job *job, celslm_ns end);
   void (*aborted)(struct celslm_job *job); /* now, instead of done: see celslm_engine_abort */
+  void (*taken)(struct celslm_job *job);   /* now: KV that came with it has blocks; may be NULL */
 } celslm_job_owner;
 
 /* One sequence. The caller fills the first part, and keeps the struct until `done`. */

@@ -20,6 +20,8 @@ typedef struct celslm_site {
   celslm_ns patience;        /* for routes that are down, when it fetches */
   double token_bytes;        /* of a token as text */
   int loads;                 /* of contexts from elsewhere, under way */
+  uint64_t waiting_kv;       /* B that came to be decoded here and have no blocks yet */
+  uint64_t waiting_kv_peak;  /* the most of them so far */
   struct {
     const struct celslm_site *site;
     double rate; /* B/s at which pieces came from it lately: half the last one, a quarter ... */

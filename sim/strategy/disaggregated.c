@@ -5,7 +5,8 @@
  * engines serve the same model. KV leaves the prefill engine chunk by chunk at the end of the
  * iteration that computed it; of the last chunk layer l of L leaves when (l + 1) / L of the
  * iteration are over (layers take equal shares of it: an approximation). It waits at the decode
- * engine's host until blocks are free there, in memory that is not accounted for. */
+ * engine's host, as it was sent, until blocks are free there, in memory that is not bounded: the
+ * most that waited at a host is kv_waiting_peak of /summary. */
 #include "share/codec.h"
 #include "strategy/at_site.h"
 #include "strategy/engines.h"
@@ -100,13 +101,21 @@ struct handover {
   celslm_event wait;   /* until it is ready */
   int64_t known;       /* tokens that have pieces */
   int64_t under_way;   /* pieces that have not arrived */
+  uint64_t held;       /* B that have, and wait for blocks */
   bool leaving, waiting, prefilled, decoding, lost;
   int decode; /* site */
 };
 
+/* What waited of its KV does so no more: it is in blocks, or of no use. */
+static void release(handover *h) {
+  h->r->system->sites[h->decode].waiting_kv -= h->held;
+  h->held = 0;
+}
+
 static void forget(celslm_request *r) {
   handover *h = r->handover;
   if (!h) return;
+  release(h);
   celslm_net_cancel(r->system->net, &h->wait);
   for (piece *p = h->first, *next; p; p = next) {
     next = p->next;
@@ -127,6 +136,7 @@ static void decoded(celslm_job *job) {
 /* The KV is lost, or the host that decodes: nothing more can be produced. */
 static void give_up(handover *h) {
   celslm_request *r = h->r;
+  release(h);
   r->job.owner = NULL;
   celslm_drop(r, CELSLM_REASON_HOST);
 }
@@ -135,7 +145,12 @@ static void decode_aborted(celslm_job *job) {
   give_up(job->self);
 }
 
-static const celslm_job_owner decode_owner = {.done = decoded, .aborted = decode_aborted};
+static void taken(celslm_job *job) {
+  release(job->self);
+}
+
+static const celslm_job_owner decode_owner = {
+    .done = decoded, .aborted = decode_aborted, .taken = taken};
 
 /* All its KV is there. */
 static void decode(handover *h) {
@@ -160,8 +175,10 @@ static void decode(handover *h) {
     give_up(h);
     return;
   }
-  if (celslm_engine_submit(r->system->sites[r->site].engine, &h->job) != CELSLM_SUBMITTED)
+  if (celslm_engine_submit(r->system->sites[r->site].engine, &h->job) != CELSLM_SUBMITTED) {
+    release(h);
     celslm_reject(r);
+  }
 }
 
 static void go_on(handover *h) {
@@ -184,9 +201,13 @@ static void piece_left(void *self) {
 }
 
 static void piece_arrived(void *self) {
-  handover *h = ((piece *)self)->handover;
-  const celslm_site *to = &h->r->system->sites[h->decode];
-  if (to->on_transfer) to->on_transfer(to->self, &((piece *)self)->transfer);
+  const piece *p = self;
+  handover *h = p->handover;
+  celslm_site *to = &h->r->system->sites[h->decode];
+  if (to->on_transfer) to->on_transfer(to->self, &p->transfer);
+  h->held += p->transfer.bytes;
+  to->waiting_kv += p->transfer.bytes;
+  if (to->waiting_kv > to->waiting_kv_peak) to->waiting_kv_peak = to->waiting_kv;
   h->under_way--;
   go_on(h);
 }

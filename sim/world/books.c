@@ -365,12 +365,14 @@ static double wan_bytes(const celslm_books *b, const celslm_system *s) {
 static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *row) {
   double duration = celslm_seconds(celslm_net_now(s->net)), busy = 0;
   double n = b->all.warm ? (double)b->all.warm : NAN, n_engines = b->scenario->n_engines;
+  uint64_t waiting_kv = 0;
   double samples = b->samples ? (double)b->samples : NAN;
   int64_t tokens = 0, iterations = 0;
   celslm_sketch *gaps = celslm_sketch_new(0.005);
   for (int i = 0; i < b->scenario->n_engines; i++) {
     celslm_engine_row engine;
     celslm_engine_observe(s->sites[i].engine, &engine);
+    if (s->sites[i].waiting_kv_peak > waiting_kv) waiting_kv = s->sites[i].waiting_kv_peak;
     tokens += engine.output_tokens;
     iterations += engine.iterations;
     busy += engine.busy;
@@ -408,6 +410,7 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
       .wan_bytes = wan_bytes(b, s),
       .recovery = celslm_recovery_time(&b->recovery),
       .backlog = celslm_recovery_backlog(&b->recovery),
+      .kv_waiting_peak = (double)waiting_kv,
   };
   celslm_tally_summary(&b->all, duration - b->scenario->results.warmup, row);
   row->offered = (double)row->arrived / duration;

@@ -72,6 +72,8 @@ START_TEST(test_idle_system_by_hand) {
       ck_assert_msg(at > -1e-8 && at < 0.0011, "%d tokens, %s: last %.9f, by hand %.9f + %.9f",
                     prompts[i], layers ? "layers" : "whole", row->last_token, last, at);
       ck_assert(row->user_bytes_to_cloud > 0);
+      ck_assert(sim.summary.kv_waiting_peak ==
+                row->kv_bytes); /* all came before there was a block */
       ck_assert(row->kv_bytes == 2.0 * 2 * 8 * 64 * prompts[i] * (double)n);
       free(sim.rows), free(text);
       celslm_scenario_free(s);
@@ -118,6 +120,13 @@ START_TEST(test_stepping_and_jumping) {
     simulation a = simulate_well(text, 0, false), b = simulate_well(text, 0, true);
     ck_assert_uint_eq(a.n, b.n);
     ck_assert_msg(memcmp(a.rows, b.rows, a.n * sizeof *a.rows) == 0, "load %d differs", i);
+    ck_assert(a.summary.kv_waiting_peak == b.summary.kv_waiting_peak);
+    double sent = 0, largest = 0;
+    for (size_t r = 0; r < a.n; r++) {
+      sent += a.rows[r].kv_bytes;
+      largest = fmax(largest, a.rows[r].kv_bytes);
+    }
+    ck_assert(a.summary.kv_waiting_peak >= largest && a.summary.kv_waiting_peak <= sent);
     preemptions += a.summary.preemptions;
     completed += a.summary.completed;
     free(engine), free(strategy), free(text), free(a.rows), free(b.rows);
