@@ -52,6 +52,9 @@ static const char *const every_strategy[] = {
     "<mixed><for class=\"b\"><disaggregated prefill=\"e0\" decode=\"e1\"/></for>"
     "<for class=\"a\"><edge-cluster/></for></mixed>",
     "<ce-lslm outage=\"wait\" outage_limit=\"3s\"/>",
+    "<ce-lslm><planner replan=\"1.3\"/></ce-lslm>",
+    "<ce-lslm cloud_warm=\"yes\" peers=\"2\" outage=\"degrade\" outage_codec=\"int4\"><planner "
+    "codecs=\"f16 lowrank:64+int8\" replan=\"1.1\" local=\"no\"/></ce-lslm>",
     "<ce-lslm outage=\"recompute\" outage_detect=\"50ms\" pipeline=\"no\"/>",
     "<ce-lslm outage=\"degrade\" outage_codec=\"int4\" after_handover=\"migrate\"/>",
     "<ce-lslm outage=\"neighbour\" peers=\"2\" peer_period=\"100ms\"/>",

@@ -3,6 +3,7 @@
 from figures import measured
 from figures.common import *
 
+import pandas as pd
 import quality
 
 TITLE = "What sharing KV costs in quality"
@@ -41,6 +42,19 @@ def check(_):
                 verdicts.append((bool(apart.all()), said))
             else:
                 found.append(said + ("" if apart.all() else ": no gain that is significant"))
+    pairs = pd.read_csv(measured.COMPARISONS)
+    pairs = pairs[(pairs.text == "same") & (pairs.context == "all")].set_index(["better", "worse"])
+    mapped = "mapped from normed aligned of 3"
+    for worse in ("no context", "mean KV", "copied", "mapped from normed uniform of 1"):
+        row = pairs.loc[(mapped, worse)]
+        verdicts.append((bool(row.loss_low > 0 and row.kl_low > 0),
+                         f"all lengths, {row.windows} windows, pairwise: {mapped} is better than {worse} by "
+                         f"{row.loss:.4f} [{row.loss_low:.4f}, {row.loss_high:.4f}] bit/byte, in KL by "
+                         f"{row.kl:.4f} [{row.kl_low:.4f}, {row.kl_high:.4f}]"))
+    row = pairs.loc[(mapped, "mapped from normed uniform of 3")]
+    found.append(f"from as many layers, aligned ones are better than evenly stretched ones by {row.loss:.5f} "
+                 f"[{row.loss_low:.5f}, {row.loss_high:.5f}] bit/byte"
+                 + ("" if row.loss_low > 0 else ": no difference that is significant"))
     verdicts += [(None, said) for said in found]
     windows = table.windows.unique()
     verdicts.append((len(windows) == 1 and windows[0] >= 30, f"intervals over {windows[0]} windows of text, bootstrap"))

@@ -184,9 +184,9 @@ START_TEST(shipped_comparisons_are_in_order) {
                              CELSLM_SOURCE_DIR "/tools/models/edge.bin", pair, sizeof pair, &err));
   celslm_csv *t = celslm_csv_open(CELSLM_SOURCE_DIR "/results/quality/comparisons.csv", &err);
   ck_assert_msg(t != NULL, "%s", err.text);
-  int steps = 0, clear = 0;
+  int steps = 0, clear = 0, pooled = 0;
   for (int i = 0; i < t->rows; i++) {
-    double low, high, kl_high;
+    double low, high, kl_low, kl_high;
     ck_assert_str_eq(celslm_csv_cell(t, i, celslm_csv_column(t, "pair", &err)), pair);
     if (strcmp(celslm_csv_cell(t, i, celslm_csv_column(t, "text", &err)), "same") != 0) continue;
     const char *better = celslm_csv_cell(t, i, celslm_csv_column(t, "better", &err)),
@@ -194,6 +194,8 @@ START_TEST(shipped_comparisons_are_in_order) {
     ck_assert(
         celslm_csv_number(t, i, celslm_csv_column(t, "loss_low", &err), -9, 9, false, &low, &err) &&
         celslm_csv_number(t, i, celslm_csv_column(t, "loss_high", &err), -9, 9, false, &high,
+                          &err) &&
+        celslm_csv_number(t, i, celslm_csv_column(t, "kl_low", &err), -9, 9, false, &kl_low,
                           &err) &&
         celslm_csv_number(t, i, celslm_csv_column(t, "kl_high", &err), -9, 9, false, &kl_high,
                           &err));
@@ -206,9 +208,15 @@ START_TEST(shipped_comparisons_are_in_order) {
       ck_assert_double_gt(low, 0.05);
       clear++;
     }
+    if (strcmp(celslm_csv_cell(t, i, celslm_csv_column(t, "context", &err)), "all") != 0) continue;
+    pooled++;
+    if (strcmp(better, "mapped from normed aligned of 3") == 0 &&
+        strcmp(worse, "mapped from normed uniform of 1") == 0)
+      ck_assert_msg(low > 0 && kl_low > 0, "loss %g, KL %g", low, kl_low);
   }
-  ck_assert_int_eq(steps, 3 * 8); /* contexts; six ranks, two codecs */
-  ck_assert_int_eq(clear, 3 * 3);
+  ck_assert_int_eq(steps, 4 * 8); /* contexts and all; six ranks, two codecs */
+  ck_assert_int_eq(clear, 4 * 3);
+  ck_assert_int_eq(pooled, 17);
   celslm_csv_close(t);
 }
 END_TEST
