@@ -392,22 +392,17 @@ bool celslm_planner_choose(const celslm_forecast *f, celslm_choice *best) {
 
 /* ---- as a plan ------------------------------------------------------------------------------- */
 
-celslm_plan celslm_choice_plan(const celslm_forecast *f, const celslm_choice *c, const int *map,
-                               struct celslm_site *cloud) {
-  celslm_plan p = {.n = f->layers,
-                   .layers = celslm_alloc((unsigned long)f->layers, sizeof *p.layers),
-                   .cloud = cloud};
+void celslm_choice_apply(const celslm_forecast *f, const celslm_choice *c, celslm_plan *plan) {
   int first = first_shared(f, c->local);
-  for (int j = 0; j < f->layers; j++) {
-    celslm_layer_plan *l = &p.layers[j];
-    l->from = c->local ? CELSLM_FROM_LOCAL : CELSLM_FROM_HERE;
-    if (j < first) continue;
+  for (int j = 0; j < plan->n; j++) {
+    celslm_layer_plan *l = &plan->layers[j];
+    if (j < first) {
+      *l = (celslm_layer_plan){.from = c->local ? CELSLM_FROM_LOCAL : CELSLM_FROM_HERE};
+      continue;
+    }
     const celslm_source_forecast *s = &f->sources[c->source[j]];
-    *l = (celslm_layer_plan){.from = (uint8_t)s->from,
-                             .layer = (int16_t)(s->from == CELSLM_FROM_CLOUD ? map[j] : j),
-                             .site = s->site,
-                             .codec = f->codecs[c->codec[j]].codec};
-    p.streams |= s->produce > 0;
+    if (s->from != CELSLM_FROM_CLOUD)
+      *l = (celslm_layer_plan){.from = (uint8_t)s->from, .layer = (int16_t)j, .site = s->site};
+    l->codec = f->codecs[c->codec[j]].codec;
   }
-  return p;
 }

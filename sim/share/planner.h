@@ -75,9 +75,8 @@ double celslm_forecast_ttft(const celslm_forecast *f, const celslm_choice *c);
 /* The best choice found. False: none can be carried out. */
 bool celslm_planner_choose(const celslm_forecast *f, celslm_choice *best);
 
-/* As a plan for a fetch; `map` [layers]: the cloud's layer for each of ours. The caller clears it.
- */
-celslm_plan celslm_choice_plan(const celslm_forecast *f, const celslm_choice *c, const int *map,
-                               struct celslm_site *cloud);
+/* Changes a plan, all of whose layers come from the forecast's cloud (which keeps its map to them),
+ * to the choice. */
+void celslm_choice_apply(const celslm_forecast *f, const celslm_choice *c, celslm_plan *plan);
 
 #endif

@@ -204,26 +204,6 @@ static void look_around(const celslm_system *s, const celslm_gathering *g, const
 
 /* ---- the choice ------------------------------------------------------------------------------ */
 
-static void carry_out(const celslm_gathering *g, const celslm_forecast *f, const celslm_choice *c,
-                      celslm_plan *plan) {
-  for (int j = 0; j < plan->n; j++) {
-    celslm_layer_plan *l = &plan->layers[j];
-    if (j < c->local || (!c->local && j < f->here)) {
-      *l = (celslm_layer_plan){.from = c->local ? CELSLM_FROM_LOCAL : CELSLM_FROM_HERE};
-      continue;
-    }
-    const celslm_source_forecast *from = &f->sources[c->source[j]];
-    const celslm_codec *codec = f->codecs[c->codec[j]].codec;
-    if (from->from == CELSLM_FROM_CLOUD)
-      l->codec = codec;
-    else
-      *l = (celslm_layer_plan){.from = (uint8_t)from->from,
-                               .layer = (int16_t)j,
-                               .site = from->site,
-                               .codec = from->site ? codec : g->plain};
-  }
-}
-
 bool celslm_gather(const celslm_system *s, const celslm_gathering *g, celslm_plan *plan) {
   celslm_forecast f;
   celslm_choice c;
@@ -234,7 +214,7 @@ bool celslm_gather(const celslm_system *s, const celslm_gathering *g, celslm_pla
   if (plan->n > CELSLM_PLAN_LAYERS) return g->source_up;
   look_around(s, g, plan, &f, curves);
   if (!celslm_planner_choose(&f, &c)) return false;
-  carry_out(g, &f, &c, plan);
+  celslm_choice_apply(&f, &c, plan);
   plan->rate = rate_from(s, g->edge, g->source);
   return true;
 }
@@ -253,7 +233,7 @@ bool celslm_gather_again(const celslm_system *s, const celslm_gathering *g, cons
   while (f.here < f.layers && !open[f.here]) f.here++;
   f.text = INFINITY; /* whoever computes layers here has begun */
   bool better = celslm_planner_choose(&f, &c);
-  if (better) carry_out(g, &f, &c, &as_cloud);
+  if (better) celslm_choice_apply(&f, &c, &as_cloud);
   for (int j = 0; better && j < plan->n; j++)
     if (open[j]) plan->layers[j] = as_cloud.layers[j];
   celslm_plan_clear(&as_cloud);
