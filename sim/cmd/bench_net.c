@@ -96,11 +96,11 @@ static double crowd_cost(const void *with) {
   celslm_error err = {0};
   celslm_platform *p =
       celslm_platform_load(CELSLM_SOURCE_DIR "/platforms/bench_net.xml", NULL, &err);
-  celslm_net *net = p ? celslm_net_new(p, &err) : NULL;
-  if (!net) {
+  if (!p) {
     fprintf(stderr, "%s\n", err.text);
     _exit(2);
   }
+  celslm_net *net = celslm_net_new(p);
   talker in = {.with = c, .net = net, .air = celslm_air_new(net, 0), .left = c->flows, .random = 1};
   talk *talks = celslm_alloc((unsigned long)c->active, sizeof *talks);
   for (int i = 0; i < c->active; i++) talks[i].in = &in;
