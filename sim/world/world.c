@@ -341,7 +341,9 @@ static celslm_outcome run(world *w, celslm_summary_row *summary, celslm_error *e
 celslm_outcome celslm_world_run(const celslm_scenario *s, const celslm_run_options *o,
                                 celslm_summary_row *summary, celslm_error *err) {
   world w = {.scenario = s, .options = o};
-  celslm_outcome outcome = build(&w, err) ? run(&w, summary, err) : CELSLM_BAD_INPUT;
+  celslm_outcome outcome = !build(&w, err) ? CELSLM_BAD_INPUT
+                           : o->check      ? CELSLM_DONE
+                                           : run(&w, summary, err);
   if (!celslm_books_close(w.books, outcome, err) && outcome == CELSLM_DONE)
     outcome = CELSLM_BAD_INPUT;
   destroy(&w);

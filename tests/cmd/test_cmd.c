@@ -232,6 +232,10 @@ START_TEST(test_validate) {
   ck_assert_int_eq(status, 0);
   ck_assert_msg(strstr(out, ", a sweep of 50 points.\n"), "%s", out); /* 2 x 5 places, 5 times */
   free(out);
+  out = celslm("validate cmd/no-neighbours.xml 2>&1", &status); /* what only its strategy can say */
+  ck_assert_int_eq(status, 2);
+  ck_assert_msg(strstr(out, "cmd/no-neighbours.xml:19: ") && strstr(out, "needs peers"), "%s", out);
+  free(out);
 }
 END_TEST
 
