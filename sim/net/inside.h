@@ -64,6 +64,8 @@ struct celslm_net {
   sg_sem_t wake;
   const volatile sig_atomic_t *interrupt;
   bool waiting; /* the pump sleeps on `wake` */
+  bool *attached; /* by host; NULL: all have wires */
+  celslm_attachment attachment;
 };
 
 /* net.c: ends what a worker does; its actor goes, and another one takes its place. */
