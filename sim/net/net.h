@@ -6,6 +6,8 @@
  * in SimGrid until the next event or the end of a transfer, whichever is first; while none are,
  * SimGrid has nothing to share and the pump goes from event to event by itself: a serving engine
  * that decodes costs no SimGrid call. Before a transfer starts, SimGrid's clock is brought to now.
+ * SimGrid is loaded when a route is first asked for, and runs from the first transfer on (carry.c):
+ * a run in which hosts keep to themselves does without.
  *
  * Latency is a sharing weight in SimGrid's models and would bias flows, so links carry none there
  * (configuration CM02, crosstraffic off, TCP-gamma 0); the route's latency, read from SimGrid
@@ -84,8 +86,7 @@ typedef struct celslm_compute {
   struct celslm_worker *worker; /* NULL: it has ended */
 } celslm_compute;
 
-/* Loads the platform into SimGrid. NULL on failure. */
-celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err);
+celslm_net *celslm_net_new(const celslm_platform *p);
 void celslm_net_free(celslm_net *n);
 
 celslm_ns celslm_net_now(const celslm_net *n);

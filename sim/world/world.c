@@ -240,8 +240,7 @@ static bool build(world *w, celslm_error *err) {
   s->self = w;
   s->correctness = celslm_correctness_new(s->scenario);
   s->patience = celslm_ns_of(w->scenario->radio.patience);
-  s->net = celslm_net_new(w->scenario->platform, err);
-  if (!s->net) return false;
+  s->net = celslm_net_new(w->scenario->platform);
   if (w->options->interrupt) celslm_net_interruptible(s->net, w->options->interrupt);
   w->books = celslm_books_open(w->scenario, w->options, s, err);
   w->load = celslm_load_new(w->scenario, err);
