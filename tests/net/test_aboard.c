@@ -47,8 +47,7 @@ static void open_cell(const char *access, const char *distance) {
   char *text = scenario_text(access, distance, "", ONE, "<ce-lslm/>", "");
   scenario = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
   ck_assert_msg(scenario != NULL, "%s", err.text);
-  net = celslm_net_new(scenario->platform, &err);
-  ck_assert_msg(net != NULL, "%s", err.text);
+  net = celslm_net_new(scenario->platform);
   ran = celslm_ran_new(net, celslm_scene_new(scenario, &err), NULL);
   aboard = celslm_aboard_new(net, ran, scenario, bytes[0], bytes[1]);
   ck_assert_ptr_nonnull(aboard);
