@@ -98,11 +98,11 @@ static double crowd_cost(const void *with) {
   char *file = celslm_format("%s/platforms/bench_net.xml", celslm_home);
   celslm_platform *p = celslm_platform_load(file, NULL, &err);
   free(file);
-  celslm_net *net = p ? celslm_net_new(p, &err) : NULL;
-  if (!net) {
+  if (!p) {
     fprintf(stderr, "%s\n", err.text);
     _exit(2);
   }
+  celslm_net *net = celslm_net_new(p);
   talker in = {.with = c, .net = net, .air = celslm_air_new(net, 0), .left = c->flows, .random = 1};
   talk *talks = celslm_alloc((unsigned long)c->active, sizeof *talks);
   for (int i = 0; i < c->active; i++) talks[i].in = &in;
