@@ -71,6 +71,8 @@ struct celslm_net {
   sg_sem_t wake;
   const volatile sig_atomic_t *interrupt;
   bool waiting; /* the pump sleeps on `wake` */
+  bool *attached; /* by host; NULL: all have wires */
+  celslm_attachment attachment;
 };
 
 /* carry.c: loads the platform into SimGrid, unless it is. */

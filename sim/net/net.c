@@ -77,6 +77,7 @@ void celslm_net_free(celslm_net *n) {
   free(n->link_bytes);
   free(n->received);
   free(n->sent_by);
+  free(n->attached);
   free(n);
 }
 
@@ -132,11 +133,25 @@ static route *find_route(celslm_net *n, int from, int to) {
   return *r;
 }
 
+void celslm_net_attach(celslm_net *n, const bool *on, const celslm_attachment *a) {
+  size_t size = (size_t)n->platform->n_hosts * sizeof *on;
+  free(n->attached);
+  n->attached = memcpy(celslm_alloc(1, size), on, size);
+  n->attachment = *a;
+}
+
+/* At least one of the two has no wire. */
+static bool off_wires(const celslm_net *n, int from, int to) {
+  return n->attached && from != to && (n->attached[from] || n->attached[to]);
+}
+
 celslm_ns celslm_net_latency(celslm_net *n, int from, int to) {
+  if (off_wires(n, from, to)) return n->attachment.latency(n->attachment.self, from, to);
   return from == to ? 0 : find_route(n, from, to)->latency;
 }
 
 double celslm_net_bandwidth(celslm_net *n, int from, int to) {
+  if (off_wires(n, from, to)) return n->attachment.bandwidth(n->attachment.self, from, to);
   return from == to ? INFINITY : find_route(n, from, to)->bandwidth;
 }
 
@@ -212,7 +227,9 @@ static route *charge(celslm_net *n, int from, int to, uint64_t bytes, celslm_tra
 }
 
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic) {
-  if (charge(n, from, to, bytes, traffic))
+  if (off_wires(n, from, to))
+    n->attachment.count(n->attachment.self, from, to, bytes, traffic);
+  else if (charge(n, from, to, bytes, traffic))
     n->received[to * CELSLM_TRAFFICS + (int)traffic] += bytes;
 }
 
@@ -242,6 +259,10 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t) {
   t->workers = NULL;
   t->waiting = t->left = false;
   t->parts = 0;
+  if (off_wires(n, t->from, t->to)) {
+    n->attachment.send(n->attachment.self, t);
+    return;
+  }
   t->route = t->from == t->to ? NULL : find_route(n, t->from, t->to);
   t->latency = t->route ? t->route->latency : 0;
   if (!t->route) {

@@ -116,6 +116,20 @@ void celslm_net_fail_host(celslm_net *n, int host);
  */
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic);
 
+/* Hosts without a wire, which somebody else takes care of (radio/aboard.h): what has one of them at
+ * an end is his, and he sends over wires what crosses them. Each as the function of net's own of
+ * that name; `from` and `to` differ. */
+typedef struct celslm_attachment {
+  void (*send)(void *self, celslm_transfer *t); /* sets t->latency; `started` and `net` are set */
+  void (*count)(void *self, int from, int to, uint64_t bytes, celslm_traffic traffic);
+  celslm_ns (*latency)(void *self, int from, int to);
+  double (*bandwidth)(void *self, int from, int to);
+  void (*fail_host)(void *self, int host);
+  void *self;
+} celslm_attachment;
+/* `on`, by host: those; copied, as `a` is. Before the first transfer. */
+void celslm_net_attach(celslm_net *n, const bool *on, const celslm_attachment *a);
+
 /* Fires events until none is left and nothing is in flight, until `horizon` (events at the horizon
  * itself still fire). Call once, outside of any actor. */
 void celslm_net_run(celslm_net *n, celslm_ns horizon);

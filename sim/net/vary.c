@@ -130,6 +130,7 @@ void celslm_net_set_weights(celslm_net *n, const int weights[]) {
 }
 
 void celslm_net_fail_host(celslm_net *n, int host) {
+  if (n->attached) n->attachment.fail_host(n->attachment.self, host);
   for (celslm_transfer *t = n->first, *next; t; t = next) {
     next = t->after;
     if ((t->from != host && t->to != host) || !t->failed) continue;

@@ -2,6 +2,7 @@
 
 #include "base/rng.h"
 #include "load/load.h"
+#include "net/radio/aboard.h"
 #include "strategy/system.h"
 #include "world/books.h"
 #include "world/faults.h"
@@ -60,7 +61,7 @@ static void handed_over(void *self, int ue, int from, int to, celslm_handover_ca
   world *w = self;
   celslm_system *s = &w->system;
   int before = s->users[ue].site;
-  join_cell(w, ue, to);
+  if (s->users[ue].cell >= 0) join_cell(w, ue, to);
   if (s->users[ue].site != before) {
     s->users[ue].before = before;
     if (s->strategy->moved) s->strategy->moved(s->options, s, &s->users[ue]);
@@ -87,9 +88,18 @@ static bool place_users(world *w, celslm_error *err) {
   s->ran = celslm_ran_new(s->net, scene, &hooks);
   s->n_users = scene->n_ues;
   s->users = celslm_alloc((unsigned long)s->n_users, sizeof *s->users);
+  s->aboard = celslm_aboard_new(s->net, s->ran, s->scenario, s->bytes_up, s->bytes_down);
   for (int i = 0; i < s->n_users; i++) {
-    const celslm_cell *home =
-        &s->scenario->platform->cells[s->scenario->radio.ues[scene->ues[i].group].cell];
+    const celslm_ue_group *group = &s->scenario->radio.ues[scene->ues[i].group];
+    if (group->host >= 0) {
+      s->users[i] = (celslm_user){.cell = -1,
+                                  .host = group->host,
+                                  .site = w->site_on[group->host],
+                                  .before = -1,
+                                  .context = -1};
+      continue;
+    }
+    const celslm_cell *home = &s->scenario->platform->cells[group->cell];
     s->users[i] = (celslm_user){
         .host = home->serves, .site = w->site_on[home->serves], .before = -1, .context = -1};
     join_cell(w, i, scene->ues[i].cell);
@@ -259,6 +269,7 @@ static void destroy(world *w) {
     celslm_coder_free(s->sites[i].coder);
   }
   celslm_prices_free(w->prices);
+  celslm_aboard_free(s->aboard);
   celslm_ran_free(s->ran);
   celslm_breaker_free(w->breaker);
   celslm_updates_free(w->updates);

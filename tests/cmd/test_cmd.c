@@ -226,7 +226,7 @@ START_TEST(test_validate) {
   char *out = celslm("validate cmd/whole.xml", &status);
   ck_assert_int_eq(status, 0);
   ck_assert_str_eq(
-      out, "cmd/whole.xml: good. 3 engines on 7 hosts, 2 cells, 6 contexts, 3 strategies.\n");
+      out, "cmd/whole.xml: good. 3 engines on 8 hosts, 2 cells, 6 contexts, 3 strategies.\n");
   free(out);
   out = celslm("validate scenario/good.xml", &status);
   ck_assert_int_eq(status, 0);
