@@ -24,7 +24,8 @@ enum { TILE_ROWS = 6 };
 #define FOR_ROWS(M) M(1) M(2) M(3) M(4) M(5) M(6)
 #endif
 
-/* `scale` NULL: C is overwritten, or added to if `load`; else C is multiplied by scale[row] first. */
+/* `scale` NULL: C is overwritten, or added to if `load`; else C is multiplied by scale[row] first.
+ */
 INLINE void tile(const int rows, const int cols, int64_t k, const float *a, int64_t as, int64_t ar,
                  const float *b, int64_t bs, float *c, int64_t ldc, bool load, const float *scale) {
   vf acc[14][8];
