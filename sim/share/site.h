@@ -22,6 +22,7 @@ typedef struct celslm_site {
   int loads;                 /* of contexts from elsewhere, under way */
   uint64_t waiting_kv;       /* B that came to be decoded here and have no blocks yet */
   uint64_t waiting_kv_peak;  /* the most of them so far */
+  bool gives_kv, takes_kv;   /* to be decoded elsewhere or here, with bounded memory in between */
   struct {
     const struct celslm_site *site;
     double rate; /* B/s at which pieces came from it lately: half the last one, a quarter ... */
