@@ -229,8 +229,8 @@ static bool hosts(bool json, celslm_error *err) {
     ok = ok &&
          measure_often(celslm_format(hosts_text, file, celslm_home, engines, 1), REPEATS, one,
                        err) &&
-         measure_often(celslm_format(hosts_text, file, celslm_home, engines, 2 * REQUESTS),
-                       REPEATS, all, err);
+         measure_often(celslm_format(hosts_text, file, celslm_home, engines, 2 * REQUESTS), REPEATS,
+                       all, err);
     if (fd >= 0) unlink(file);
     free(file), free(engines);
     if (!ok) return false;
