@@ -13,6 +13,7 @@ A study (celslm sweep) is opened the same way:
     study.axes                               # name -> values, in SI units
     study.summary()                          # a row per place, replication and strategy
     study.estimate("ttft_p95")               # mean over replications with a 95 % interval
+    study.paired("ttft_mean", "ce-lslm")     # differences under the same load, with intervals
 
 A file that cannot be read raises ResultsError with one line that says why; scripts wrap their
 main function in `run`, which prints that line and exits with status 2.
@@ -191,6 +192,36 @@ class Study(_Tables):
         keys = [name for name in self.axes if name != "replication"]
         groups = frame.groupby(keys, observed=True, sort=False)[column]
         out = groups.agg(mean="mean", deviation="std", n="count").reset_index()
+        half = _student(out["n"]) * out.pop("deviation") / np.sqrt(out["n"])
+        out["low"], out["high"] = out["mean"] - half, out["mean"] + half
+        out.attrs["units"] = {column: self.unit(column)}
+        return out
+
+    def paired(self, column, base):
+        """Each strategy against `base` under the same load: a row per place and other strategy.
+        mean, low, high: of the differences between the two in each replication (strategy minus
+        base), with a 95 % interval (Student's t; one draw of the load has the same requests for
+        all, so most of its noise is in both and goes); n; below: replications in which the
+        difference is negative."""
+        if base not in self.strategies:
+            raise ResultsError(f'{self.path}: there is no strategy "{base}"; there are '
+                               + ", ".join(self.strategies))
+        self.array(column)  # it is there
+        frame = self.summary()
+        keys = [name for name in self.axes if name not in ("replication", "strategy")]
+        wide = frame.pivot_table(index=[*keys, "replication"], columns="strategy", values=column,
+                                 observed=True)
+        rows = []
+        for name in self.strategies:
+            if name == base or name not in wide or base not in wide:
+                continue
+            gap = (wide[name] - wide[base]).rename("gap").reset_index()
+            groups = gap.assign(strategy=name).groupby([*keys, "strategy"], sort=False)["gap"]
+            rows.append(groups.agg(mean="mean", deviation="std", n="count",
+                                   below=lambda g: int((g < 0).sum())).reset_index())
+        if not rows:
+            raise ResultsError(f'{self.path}: there is nothing to compare "{base}" with')
+        out = pd.concat(rows, ignore_index=True)
         half = _student(out["n"]) * out.pop("deviation") / np.sqrt(out["n"])
         out["low"], out["high"] = out["mean"] - half, out["mean"] + half
         out.attrs["units"] = {column: self.unit(column)}

@@ -9,14 +9,25 @@
 
 #include "kernels/mem.h"
 
+/* A block of packed X is half of an L2 of 1 MiB. A quarter is left to the piece of W that all of
+ * the block's tiles visit and to the next piece, which is fetched meanwhile. Deep pieces are worth
+ * more than many rows: each visit of a tile ends with a drained pipeline and a pass over C, and W
+ * is read once more for each block of rows from a memory that has time. */
 enum {
-  BLOCK_ROWS = 518,       /* rows of X multiplied before the next */
-  BLOCK_FLOATS = 1 << 18, /* packed X of a block of several tiles: 1 MiB, half of an L2 */
-  BLOCK_DEPTH = 512,      /* inputs per visit of a micro-tile */
-  LINE = 16,              /* floats of a cache line */
+  BLOCK_ROWS = 174,      /* rows of X multiplied before the next */
+  BLOCK_WORDS = 1 << 17, /* of packed X in a block of several tiles */
+  BLOCK_DEPTH = 1024,    /* steps per visit of a micro-tile */
+  LINE = 16,             /* floats of a cache line */
 };
 
 static const celslm_epilogue no_epilogue;
+
+/* `length` in equal parts of at most `most` (and a few more, to have whole rounds of prefetching).
+ */
+static int64_t equal_part(int64_t length, int64_t most) {
+  int64_t parts = (length + most - 1) / most;
+  return min_i64(round_up((length + parts - 1) / parts, 8), length);
+}
 
 /* Everything a thread needs to know of a product. */
 typedef struct job {
@@ -40,18 +51,24 @@ static void finish(const job *t, int64_t row, int rows, int64_t col, int cols) {
                       e->residual && !t->add ? e->residual + row * e->ldr + col : NULL, e->ldr);
 }
 
-static void gemv(const job *t, int64_t panel) {
+/* One row times neighbouring panels, the last of which may be cut by the matrix's edge. */
+static void gemv(const job *t, int64_t panel, int64_t panels) {
   const celslm_packed *w = t->w;
+  const celslm_isa *isa = w->isa;
+  void (*run)(int64_t, int64_t, const float *, const float *, float *, bool) =
+      w->dtype == CELSLM_K_BF16 ? isa->gemv_bf16 : isa->gemv_f32;
+  const float *x = t->words ? t->words : t->x;
   const float *b = (const float *)(const void *)(w->data + panel * w->panel_bytes);
-  int64_t col = panel * w->panel;
-  int cols = (int)min_i64(w->panel, w->n - col);
-  float out[CELSLM_MAX_PANEL];
-  if (w->dtype == CELSLM_K_BF16)
-    w->isa->gemv_bf16(w->steps, t->words, b, out);
-  else
-    w->isa->gemv_f32(w->steps, t->x, b, out);
-  for (int j = 0; j < cols; j++) t->y[col + j] = out[j] + (t->add ? t->y[col + j] : 0.0f);
-  if (has_epilogue(t)) finish(t, 0, 1, col, cols);
+  int64_t col = panel * w->panel, cols = min_i64(panels * w->panel, w->n - col);
+  int64_t whole = cols / w->panel, rest = cols % w->panel;
+  run(whole, w->steps, x, b, t->y + col, t->add);
+  if (rest) {
+    float *y = t->y + col + whole * w->panel, edge[CELSLM_MAX_PANEL] = {0};
+    memcpy(edge, y, (size_t)(t->add ? rest : 0) * sizeof *y);
+    run(1, w->steps, x, b + whole * w->panel_bytes / 4, edge, t->add);
+    memcpy(y, edge, (size_t)rest * sizeof *y);
+  }
+  if (has_epilogue(t)) finish(t, 0, 1, col, (int)cols);
 }
 
 /* A block: rows [row0, row0+rows), steps [k0, k0+depth), cut into `tiles` micro-tiles of nearly
@@ -63,7 +80,7 @@ typedef struct block {
 } block;
 
 static int64_t tile_start(const block *b, int tile) {
-  return b->rows * tile / b->tiles;
+  return part_start(b->rows, b->tiles, tile);
 }
 
 /* Words of packed X for each row and step. */
@@ -88,68 +105,72 @@ static void pack_tile(const job *t, const block *b, int tile) {
 /* Lines of the next piece of W that tile i of `tiles` prefetches, and how many at a time. */
 static celslm_ahead share(const block *b, const float *next, int64_t floats, int64_t depth, int i) {
   int64_t lines = (floats + LINE - 1) / LINE, rounds = (depth + 7) / 8;
-  int64_t from = lines * i / b->tiles, count = lines * (i + 1) / b->tiles - from;
+  int64_t from = part_start(lines, b->tiles, i), count = part_start(lines, b->tiles, i + 1) - from;
   return (celslm_ahead){
       .w = next + from * LINE, .lines = count, .per_round = (int)((count + rounds - 1) / rounds)};
 }
 
-static void multiply_panel(const job *t, const block *b, int64_t panel) {
+/* The tiles of a panel of W over one piece of its depth: steps [p, p+depth) of the block. */
+static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t p, int64_t depth) {
   const celslm_packed *w = t->w;
   const celslm_isa *isa = w->isa;
-  const float *wp = (const float *)(const void *)(w->data + panel * w->panel_bytes);
-  int64_t col = panel * w->panel;
+  int64_t first = b->k0 + p, end = p + depth, col = panel * w->panel;
+  const float *piece = (const float *)(const void *)(w->data + panel * w->panel_bytes);
+  piece += first * w->panel;
   int cols = (int)min_i64(w->panel, w->n - col);
-  bool whole = cols == w->panel;
+  bool whole = cols == w->panel, load = first > 0 || t->add, last = first + depth == w->steps;
   float edge[CELSLM_MAX_ROWS * CELSLM_MAX_PANEL];
-  int64_t depth;
-  for (int64_t p = 0; p < b->depth; p += depth) {
-    depth = min_i64(BLOCK_DEPTH, b->depth - p);
-    if (b->tiles == 1) depth = b->depth;
-    int64_t first = b->k0 + p;
-    bool load = first > 0 || t->add, last = first + depth == w->steps;
-    const float *piece = wp + first * w->panel;
-    /* What this thread will probably read next: further down, or the same inputs in the next panel.
-     */
-    const float *next = p + depth < b->depth ? piece + depth * w->panel
-                                             : wp + w->panel_bytes / 4 + b->k0 * w->panel;
-    for (int i = 0; i < b->tiles; i++) {
-      int64_t start = tile_start(b, i), row = b->row0 + start;
-      int rows = (int)(tile_start(b, i + 1) - start);
-      const float *a = b->a + (start * b->depth + p * rows) * x_words(w);
-      float *y = t->y + row * t->ldy + col, *c = whole ? y : edge;
-      int64_t ldc = whole ? t->ldy : w->panel;
-      if (!whole && load)
-        for (int r = 0; r < rows; r++)
-          memcpy(edge + r * ldc, y + r * t->ldy, (size_t)cols * sizeof *y);
-      celslm_ahead ahead = share(b, next, depth * w->panel, depth, i);
-      if (whole && i + 1 < b->tiles) {
-        ahead.c = y + rows * t->ldy;
-        ahead.c_rows = rows;
-        ahead.ldc = t->ldy;
-      }
-      if (b->tiles == 1) ahead = (celslm_ahead){0};
-      if (w->dtype == CELSLM_K_BF16)
-        isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, &ahead);
-      else
-        isa->gemm_f32(rows, depth, a, piece, c, ldc, load, &ahead);
-      if (!whole)
-        for (int r = 0; r < rows; r++)
-          memcpy(y + r * t->ldy, edge + r * ldc, (size_t)cols * sizeof *y);
-      if (last && has_epilogue(t)) finish(t, row, rows, col, cols);
+  /* What this thread will probably need next: further down, or the same inputs in the next panel.
+   */
+  bool down = end < b->depth;
+  const float *next = piece + (down ? depth : w->steps - p) * w->panel;
+  float *next_c = t->y + b->row0 * t->ldy + col + (down ? 0 : w->panel);
+  for (int i = 0; i < b->tiles; i++) {
+    int64_t start = tile_start(b, i), row = b->row0 + start;
+    int rows = (int)(tile_start(b, i + 1) - start);
+    const float *a = b->a + (start * b->depth + p * rows) * x_words(w);
+    float *y = t->y + row * t->ldy + col, *c = whole ? y : edge;
+    int64_t ldc = whole ? t->ldy : w->panel;
+    if (!whole && load)
+      for (int r = 0; r < rows; r++)
+        memcpy(edge + r * ldc, y + r * t->ldy, (size_t)cols * sizeof *y);
+    celslm_ahead ahead = {0};
+    if (b->tiles > 1) {
+      ahead = share(b, next, depth * w->panel, depth, i);
+      ahead.c = i + 1 < b->tiles ? y + rows * t->ldy : next_c;
+      ahead.c_rows = whole ? rows : 0;
+      ahead.ldc = t->ldy;
     }
+    if (w->dtype == CELSLM_K_BF16)
+      isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, &ahead);
+    else
+      isa->gemm_f32(rows, depth, a, piece, c, ldc, load, &ahead);
+    if (!whole)
+      for (int r = 0; r < rows; r++)
+        memcpy(y + r * t->ldy, edge + r * ldc, (size_t)cols * sizeof *y);
+    if (last && has_epilogue(t)) finish(t, row, rows, col, cols);
   }
+}
+
+static void multiply_panel(const job *t, const block *b, int64_t panel) {
+  int64_t part = b->tiles == 1 ? b->depth : equal_part(b->depth, BLOCK_DEPTH);
+  for (int64_t p = 0; p < b->depth; p += part)
+    multiply_piece(t, b, panel, p, min_i64(part, b->depth - p));
 }
 
 static void run_gemv(job t, int threads) {
   const celslm_packed *w = t.w;
-  float *words = NULL;
+  float *words = NULL; /* bf16 */
   if (w->dtype == CELSLM_K_BF16) {
     words = celslm_mem_scratch((size_t)(w->steps * x_words(w)) * sizeof *words);
     w->isa->pack_rows_bf16(1, w->k, t.x, t.ldx, words);
     t.words = words;
   }
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t i = 0; i < w->panels; i++) gemv(&t, i);
+  for (int i = 0; i < threads; i++) {
+    int64_t first = part_start(w->panels, threads, i);
+    gemv(&t, first, part_start(w->panels, threads, i + 1) - first);
+  }
   free(words);
 }
 
@@ -163,12 +184,10 @@ static void run_blocks(const job *t, int threads) {
   const celslm_packed *w = t->w;
   int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
   int64_t most = (t->m + blocks - 1) / blocks;
-  int64_t depth = max_i64(BLOCK_FLOATS / most / BLOCK_DEPTH, 1) * BLOCK_DEPTH;
-  if (most <= w->isa->rows) depth = w->steps;
-  if (depth > w->steps) depth = w->steps;
+  int64_t depth = most <= w->isa->rows ? w->steps : equal_part(w->steps, BLOCK_WORDS / most);
   float *a = celslm_mem_scratch((size_t)(most * depth * x_words(w)) * sizeof *a);
   for (int64_t i = 0; i < blocks; i++) {
-    int64_t row0 = t->m * i / blocks, rows = t->m * (i + 1) / blocks - row0;
+    int64_t row0 = part_start(t->m, blocks, i), rows = part_start(t->m, blocks, i + 1) - row0;
     int tiles = (int)((rows + w->isa->rows - 1) / w->isa->rows);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     for (int64_t k0 = 0; k0 < w->steps; k0 += depth) {

@@ -19,6 +19,11 @@ struct celslm_packed {
   int32_t *offset;     /* I8: the same, 128 * the sum of a group's weights */
 };
 
+/* Where part i of `length` cut into `parts` nearly equal ones begins. */
+static inline int64_t part_start(int64_t length, int64_t parts, int64_t i) {
+  return length * i / parts;
+}
+
 /* The f32 value of weight (row, input), as the product uses it. */
 float celslm_packed_at(const celslm_packed *w, int64_t row, int64_t input);
 

@@ -86,8 +86,8 @@ typedef struct celslm_isa {
   /* C [rows][panel] (+)= A B, B [k][panel]; `load`: add to what C holds. */
   void (*gemm_f32)(int rows, int64_t k, const float *a, const float *b, float *c, int64_t ldc,
                    bool load, const celslm_ahead *next);
-  /* y [panel] = sum_p x[p] B[p][.]. */
-  void (*gemv_f32)(int64_t k, const float *x, const float *b, float *y);
+  /* y [panels*panel] (+)= sum_p x[p] B[.][p][.], B [panels][k][panel]. */
+  void (*gemv_f32)(int64_t panels, int64_t k, const float *x, const float *b, float *y, bool load);
 
   /* The same with bf16: a word of W holds two neighbouring inputs, the first in its lower half, so
    * that a product over k inputs has ceil(k/2) steps. A step of packed X has `words_bf16` words for
@@ -97,7 +97,10 @@ typedef struct celslm_isa {
   void (*pack_rows_bf16)(int rows, int64_t k, const float *x, int64_t ldx, float *a);
   void (*gemm_bf16)(int rows, int64_t steps, const float *a, const float *b, float *c, int64_t ldc,
                     bool load, const celslm_ahead *next);
-  void (*gemv_bf16)(int64_t steps, const float *x, const float *b, float *y);
+  void (*gemv_bf16)(int64_t panels, int64_t steps, const float *x, const float *b, float *y,
+                    bool load);
+  /* A row of X as int8 (quantise.h): words [ceil(k/group)*group/4], scales [ceil(k/group)]. */
+  void (*quantise)(int64_t k, int64_t group, const float *x, uint32_t *words, float *scales);
   /* int8 with scales: see celslm_i8_tile. */
   void (*gemm_i8)(const celslm_i8_tile *t);
 

@@ -4,6 +4,7 @@
 #include "kernels/simd/elementwise.h"
 #include "kernels/simd/gemm.h"
 #include "kernels/simd/gemm_i8.h"
+#include "kernels/simd/pack.h"
 #include "kernels/simd/widen.h"
 
 const celslm_isa celslm_isa_avx2 = {
@@ -18,6 +19,7 @@ const celslm_isa celslm_isa_avx2 = {
     .words_bf16 = 2,
     .gemm_bf16 = simd_gemm_bf16,
     .gemv_bf16 = simd_gemv_bf16,
+    .quantise = simd_quantise,
     .gemm_i8 = simd_gemm_i8,
     .epilogue = simd_epilogue,
     .attention = simd_attention,

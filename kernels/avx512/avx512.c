@@ -4,6 +4,7 @@
 #include "kernels/simd/elementwise.h"
 #include "kernels/simd/gemm.h"
 #include "kernels/simd/gemm_i8.h"
+#include "kernels/simd/pack.h"
 #include "kernels/simd/widen.h"
 
 const celslm_isa celslm_isa_avx512 = {
@@ -18,6 +19,7 @@ const celslm_isa celslm_isa_avx512 = {
     .words_bf16 = 2,
     .gemm_bf16 = simd_gemm_bf16,
     .gemv_bf16 = simd_gemv_bf16,
+    .quantise = simd_quantise,
     .gemm_i8 = simd_gemm_i8,
     .epilogue = simd_epilogue,
     .attention = simd_attention,
@@ -44,6 +46,7 @@ const celslm_isa celslm_isa_avx512_vnni = {
     .words_bf16 = 2,
     .gemm_bf16 = simd_gemm_bf16,
     .gemv_bf16 = simd_gemv_bf16,
+    .quantise = simd_quantise,
     .gemm_i8 = dot_gemm_i8,
     .epilogue = simd_epilogue,
     .attention = simd_attention,
@@ -59,13 +62,7 @@ const celslm_isa celslm_isa_avx512_vnni = {
 
 /* And with the bf16 ones of AVX512-BF16, where they are worth it (dispatch.c). */
 static void dot_pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
-  uint32_t *word = (uint32_t *)(void *)a;
-  for (int64_t p = 0; p < k; p += 2)
-    for (int i = 0; i < rows; i++) {
-      uint32_t low = float_bf16(x[i * ldx + p]);
-      uint32_t high = p + 1 < k ? float_bf16(x[i * ldx + p + 1]) : 0;
-      *word++ = low | high << 16;
-    }
+  pack(KIND_DOT, rows, k, x, ldx, a);
 }
 
 static void dot_gemm_bf16(int rows, int64_t steps, const float *a, const float *b, float *c,
@@ -73,8 +70,9 @@ static void dot_gemm_bf16(int rows, int64_t steps, const float *a, const float *
   gemm_rows(KIND_DOT, rows, steps, a, b, c, ldc, load, next);
 }
 
-static void dot_gemv_bf16(int64_t steps, const float *x, const float *b, float *y) {
-  gemv(KIND_DOT, steps, x, b, y);
+static void dot_gemv_bf16(int64_t panels, int64_t steps, const float *x, const float *b, float *y,
+                          bool load) {
+  gemv(KIND_DOT, panels, steps, x, b, y, load);
 }
 
 const celslm_isa celslm_isa_avx512_dot = {
@@ -89,6 +87,7 @@ const celslm_isa celslm_isa_avx512_dot = {
     .words_bf16 = 1,
     .gemm_bf16 = dot_gemm_bf16,
     .gemv_bf16 = dot_gemv_bf16,
+    .quantise = simd_quantise,
     .gemm_i8 = dot_gemm_i8,
     .epilogue = simd_epilogue,
     .attention = simd_attention,

@@ -5,6 +5,7 @@
 #include "kernels/codes.h"
 #include "kernels/half.h"
 #include "kernels/isa.h"
+#include "kernels/quantise.h"
 
 enum { PANEL = 16, ROWS = 4 };
 
@@ -24,8 +25,10 @@ static void gemm_f32(int rows, int64_t k, const float *a, const float *b, float 
   }
 }
 
-static void gemv_f32(int64_t k, const float *x, const float *b, float *y) {
-  gemm_f32(1, k, x, b, y, PANEL, false, NULL);
+static void gemv_f32(int64_t panels, int64_t k, const float *x, const float *b, float *y,
+                     bool load) {
+  for (int64_t i = 0; i < panels; i++)
+    gemm_f32(1, k, x, b + i * k * PANEL, y + i * PANEL, PANEL, load, NULL);
 }
 
 static void pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
@@ -59,8 +62,15 @@ static void gemm_bf16(int rows, int64_t steps, const float *a, const float *b, f
   }
 }
 
-static void gemv_bf16(int64_t steps, const float *x, const float *b, float *y) {
-  gemm_bf16(1, steps, x, b, y, PANEL, false, NULL);
+static void gemv_bf16(int64_t panels, int64_t steps, const float *x, const float *b, float *y,
+                      bool load) {
+  for (int64_t i = 0; i < panels; i++)
+    gemm_bf16(1, steps, x, b + i * steps * PANEL, y + i * PANEL, PANEL, load, NULL);
+}
+
+static void quantise(int64_t k, int64_t group, const float *x, uint32_t *words, float *scales) {
+  for (int64_t p = 0; p < k; p += group)
+    *scales++ = quantise_group(p + group <= k ? group : k - p, group, x + p, words + p / 4);
 }
 
 static void gemm_i8(const celslm_i8_tile *t) {
@@ -192,6 +202,7 @@ const celslm_isa celslm_isa_portable = {
     .words_bf16 = 1,
     .gemm_bf16 = gemm_bf16,
     .gemv_bf16 = gemv_bf16,
+    .quantise = quantise,
     .gemm_i8 = gemm_i8,
     .widen_f16 = widen_f16,
     .narrow_f16 = narrow_f16,

@@ -144,24 +144,48 @@ INLINE void gemv_step(const enum kind kind, const float *a, const float *b, vf a
   }
 }
 
-/* One row: four partial sums per column hide the latency of the additions. No prefetching: hints
- * cost 11 to 27 % where W is in a cache, and gained nothing where it is not. */
-INLINE void gemv(const enum kind kind, int64_t k, const float *a, const float *b, float *c) {
+enum {
+  GEMV_PANELS = VW == 16 ? 4 : 2, /* at a time, as many as there are registers for */
+  GEMV_CACHED = 1 << 18           /* floats of W that an L2 may hold */
+};
+
+/* One row times `panels` neighbours; two partial sums per column hide the latency of additions. No
+ * prefetching: hints cost 11 to 27 % where W is in a cache, and gained nothing where it is not. */
+INLINE void gemv_panels(const enum kind kind, const int panels, int64_t k, const float *a,
+                        const float *b, float *c, bool load) {
   const int per = kind == KIND_WIDE ? 2 : 1;
-  vf acc[4][2];
+  const int64_t stride = k * 2 * VW;
+  vf even[4][2], odd[4][2];
 #pragma GCC unroll 4
-  for (int u = 0; u < 4; u++) acc[u][0] = acc[u][1] = v_zero();
-  for (; k >= 4; k -= 4, a += 4 * per, b += 4 * 2 * VW) {
+  for (int i = 0; i < panels; i++) even[i][0] = even[i][1] = odd[i][0] = odd[i][1] = v_zero();
+  for (; k >= 2; k -= 2, a += 2 * per, b += 2 * 2 * VW) {
 #pragma GCC unroll 4
-    for (int u = 0; u < 4; u++) {
-      const float *r = b + u * 2 * VW;
-      gemv_step(kind, a + u * per, r, acc[u]);
+    for (int i = 0; i < panels; i++) gemv_step(kind, a, b + i * stride, even[i]);
+#pragma GCC unroll 4
+    for (int i = 0; i < panels; i++) gemv_step(kind, a + per, b + i * stride + 2 * VW, odd[i]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < panels; i++) {
+    if (k > 0) gemv_step(kind, a, b + i * stride, even[i]);
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; j++) {
+      float *y = c + (2 * i + j) * VW;
+      vf sum = v_add(even[i][j], odd[i][j]);
+      v_store(y, load ? v_add(sum, v_load(y)) : sum);
     }
   }
-  for (; k > 0; k--, a += per, b += 2 * VW) gemv_step(kind, a, b, acc[0]);
-#pragma GCC unroll 2
-  for (int j = 0; j < 2; j++)
-    v_store(c + j * VW, v_add(v_add(acc[0][j], acc[1][j]), v_add(acc[2][j], acc[3][j])));
+}
+
+/* Several streams of W are faster from a cache (52 instead of 48 GFLOP/s), one from memory. */
+INLINE void gemv(const enum kind kind, int64_t panels, int64_t k, const float *a, const float *b,
+                 float *c, bool load) {
+  if (panels * k * 2 * VW <= GEMV_CACHED)
+    for (; panels >= GEMV_PANELS; panels -= GEMV_PANELS) {
+      gemv_panels(kind, GEMV_PANELS, k, a, b, c, load);
+      b += GEMV_PANELS * k * 2 * VW;
+      c += GEMV_PANELS * 2 * VW;
+    }
+  for (; panels > 0; panels--, b += k * 2 * VW, c += 2 * VW) gemv_panels(kind, 1, k, a, b, c, load);
 }
 
 static void simd_gemm_f32(int rows, int64_t k, const float *a, const float *b, float *c,
@@ -169,8 +193,9 @@ static void simd_gemm_f32(int rows, int64_t k, const float *a, const float *b, f
   gemm_rows(KIND_F32, rows, k, a, b, c, ldc, load, next);
 }
 
-static void simd_gemv_f32(int64_t k, const float *x, const float *b, float *y) {
-  gemv(KIND_F32, k, x, b, y);
+static void simd_gemv_f32(int64_t panels, int64_t k, const float *x, const float *b, float *y,
+                          bool load) {
+  gemv(KIND_F32, panels, k, x, b, y, load);
 }
 
 static void simd_gemm_bf16(int rows, int64_t steps, const float *a, const float *b, float *c,
@@ -178,35 +203,9 @@ static void simd_gemm_bf16(int rows, int64_t steps, const float *a, const float 
   gemm_rows(KIND_WIDE, rows, steps, a, b, c, ldc, load, next);
 }
 
-static void simd_gemv_bf16(int64_t steps, const float *x, const float *b, float *y) {
-  gemv(KIND_WIDE, steps, x, b, y);
-}
-
-/* Squares of VW x VW, transposed in registers. A whole vector is stored where what it spoils beyond
- * its row is written after it. */
-static void simd_pack_rows(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
-  int64_t p = 0, end = k * rows;
-  for (; p + VW <= k && rows > 1; p += VW) {
-    vf r[VW];
-#pragma GCC unroll 16
-    for (int i = 0; i < VW; i++) r[i] = i < rows ? v_load(x + i * ldx + p) : v_zero();
-    v_transpose(r);
-#pragma GCC unroll 16
-    for (int j = 0; j < VW; j++) {
-      int64_t at = (p + j) * rows;
-      if (at + VW <= end)
-        v_store(a + at, r[j]);
-      else
-        v_store_first(a + at, r[j], rows);
-    }
-  }
-  for (; p < k; p++)
-    for (int i = 0; i < rows; i++) a[p * rows + i] = x[i * ldx + p];
-}
-
-static void simd_pack_rows_bf16(int rows, int64_t k, const float *x, int64_t ldx, float *a) {
-  for (int64_t p = 0; p < (k + 1) / 2 * 2; p++)
-    for (int i = 0; i < rows; i++) *a++ = p < k ? bf16_float(float_bf16(x[i * ldx + p])) : 0.0f;
+static void simd_gemv_bf16(int64_t panels, int64_t steps, const float *x, const float *b, float *y,
+                           bool load) {
+  gemv(KIND_WIDE, panels, steps, x, b, y, load);
 }
 
 #endif

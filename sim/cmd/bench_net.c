@@ -1,5 +1,6 @@
 /* bench_net.c - what the network costs to simulate: a flow in a crowded cell, in virtual time and
  * as SimGrid execs; a prompt and a fetch in whole runs with 10 to 10,000 users. */
+#include "base/version.h"
 #include "cmd/bench.h"
 #include "net/air.h"
 #include "world/world.h"
@@ -94,13 +95,14 @@ static void begin_all(void *self) {
 static double crowd_cost(const void *with) {
   const crowd *c = with;
   celslm_error err = {0};
-  celslm_platform *p =
-      celslm_platform_load(CELSLM_SOURCE_DIR "/platforms/bench_net.xml", NULL, &err);
-  celslm_net *net = p ? celslm_net_new(p, &err) : NULL;
-  if (!net) {
+  char *file = celslm_format("%s/platforms/bench_net.xml", celslm_home);
+  celslm_platform *p = celslm_platform_load(file, NULL, &err);
+  free(file);
+  if (!p) {
     fprintf(stderr, "%s\n", err.text);
     _exit(2);
   }
+  celslm_net *net = celslm_net_new(p);
   talker in = {.with = c, .net = net, .air = celslm_air_new(net, 0), .left = c->flows, .random = 1};
   talk *talks = celslm_alloc((unsigned long)c->active, sizeof *talks);
   for (int i = 0; i < c->active; i++) talks[i].in = &in;
@@ -141,7 +143,9 @@ static double whole_cost(const void *with) {
   char *text = celslm_format(scenario_text, w->users, w->requests, w->fetches ? 50 : 1000,
                              w->fetches ? "<popularity><uniform/></popularity>" : "",
                              w->fetches ? "<ce-lslm cloud_warm=\"yes\"/>" : "<edge-only/>");
-  celslm_scenario *s = celslm_scenario_parse(text, CELSLM_SOURCE_DIR "/bench-net.xml", NULL, &err);
+  char *file = celslm_format("%s/bench-net.xml", celslm_home); /* paths in it are relative to it */
+  celslm_scenario *s = celslm_scenario_parse(text, file, NULL, &err);
+  free(file);
   celslm_summary_row row = {0};
   double begun = wall();
   celslm_outcome outcome =

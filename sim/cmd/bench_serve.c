@@ -130,6 +130,38 @@ static bool measure_often(char *text, int repeats, measurement *m, celslm_error 
   return ok;
 }
 
+enum { ROUNDS = 5, OFTEN = 9, SIZES = 5 };
+
+/* A run without load, which is the set-up, and the long runs; each so often in a round. */
+static const struct {
+  long long requests;
+  int times;
+} sizes[SIZES] = {{1, OFTEN}, {1000, OFTEN}, {10000, 5}, {100000, 2}, {1000000, 1}};
+
+/* The median of each size, from rounds over all of them: a slow spell of the machine meets all. */
+static bool scale_runs(const char *engines, measurement middle[SIZES], celslm_error *err) {
+  measurement runs[SIZES][ROUNDS * OFTEN];
+  bool ok = true;
+  for (int round = 0; ok && round < ROUNDS; round++)
+    for (int i = 0; ok && i < SIZES; i++)
+      ok = measure_often(celslm_format(scale_text, engines, sizes[i].requests), sizes[i].times,
+                         &runs[i][round * sizes[i].times], err);
+  for (int i = 0; ok && i < SIZES; i++) {
+    int n = ROUNDS * sizes[i].times;
+    qsort(runs[i], (size_t)n, sizeof(measurement), by_seconds);
+    middle[i] = runs[i][n / 2];
+  }
+  return ok;
+}
+
+/* The cheapest size over the dearest one, by microseconds per request: 1 if it always costs the
+ * same, and at least 1/1.5 is asked for. */
+static void report_spread(bool json, const char *name, const double *each) {
+  double least = INFINITY, most = 0;
+  for (int i = 1; i < SIZES; i++) least = fmin(least, each[i]), most = fmax(most, each[i]);
+  celslm_bench_report(json, name, least / most, "of 1", NULL, NAN, 1 / 1.5);
+}
+
 /* From a thousand to a million requests through eight engines: a request costs the same. */
 static bool scale(bool json, celslm_error *err) {
   char *engines = celslm_strdup("");
@@ -139,31 +171,28 @@ static bool scale(bool json, celslm_error *err) {
     free(engines);
     engines = more;
   }
-  double first = NAN, all_first = NAN;
-  bool ok;
-  measurement m[REPEATS];
-  ok = measure_often(celslm_format(scale_text, engines, 1LL), REPEATS, m, err);
-  double setup = m[REPEATS / 2].seconds; /* what a run costs before its first request */
-  if (ok) celslm_bench_report(json, "8 engines: set-up", setup * 1e3, "ms", NULL, NAN, NAN);
-  for (long long n = 1000; ok && n <= 1000000; n *= 10) {
-    char name[64];
-    int repeats = n < 1000000 ? REPEATS : 1;
-    ok = measure_often(celslm_format(scale_text, engines, n), repeats, m, err);
-    if (!ok) break;
-    const measurement *middle = &m[repeats / 2];
-    double each = (middle->seconds - setup) / (double)n;
-    double with_setup = middle->seconds / (double)n;
-    if (n == 1000) first = each, all_first = with_setup;
-    snprintf(name, sizeof name, "8 engines, %lld requests: per request", n);
-    celslm_bench_report(json, name, each * 1e6, "us", "1,000 requests", each / first, NAN);
-    snprintf(name, sizeof name, "8 engines, %lld requests: set-up included", n);
-    celslm_bench_report(json, name, with_setup * 1e6, "us", "1,000 requests",
-                        with_setup / all_first, NAN);
-    snprintf(name, sizeof name, "8 engines, %lld requests: peak memory", n);
-    celslm_bench_report(json, name, (double)middle->rss / 1024, "MiB", NULL, NAN, NAN);
-  }
+  measurement middle[SIZES];
+  bool ok = scale_runs(engines, middle, err);
   free(engines);
-  return ok;
+  if (!ok) return false;
+  double setup = middle[0].seconds, each[SIZES], with_setup[SIZES];
+  celslm_bench_report(json, "8 engines: set-up", setup * 1e3, "ms", NULL, NAN, NAN);
+  for (int i = 1; i < SIZES; i++) {
+    char name[64];
+    double n = (double)sizes[i].requests;
+    each[i] = (middle[i].seconds - setup) / n * 1e6;
+    with_setup[i] = middle[i].seconds / n * 1e6;
+    snprintf(name, sizeof name, "8 engines, %.0f requests: per request", n);
+    celslm_bench_report(json, name, each[i], "us", "1,000 requests", each[i] / each[1], NAN);
+    snprintf(name, sizeof name, "8 engines, %.0f requests: set-up included", n);
+    celslm_bench_report(json, name, with_setup[i], "us", "1,000 requests",
+                        with_setup[i] / with_setup[1], NAN);
+    snprintf(name, sizeof name, "8 engines, %.0f requests: peak memory", n);
+    celslm_bench_report(json, name, (double)middle[i].rss / 1024, "MiB", NULL, NAN, NAN);
+  }
+  report_spread(json, "8 engines: cheapest size over dearest", each);
+  report_spread(json, "8 engines: the same, set-up included", with_setup);
+  return true;
 }
 
 /* Contexts at an edge: each request fetches 32 layers, or nine of ten find theirs. */

@@ -82,7 +82,10 @@ static bool fit_curves(celslm_profile *p, const celslm_measured *m, const argume
     if (!celslm_curve_fit_kernels(list, (celslm_curve_kind)k, p->peak[p->curve_dtype], p->bandwidth,
                                   a->all, &f, err))
       return false;
-    if (!f.held_kernels) f.curve.residual_median = f.own_median;
+    if (!f.held_kernels) {
+      f.curve.residual_median = f.own_median;
+      f.curve.residual_p95 = f.own_p95;
+    }
     free(p->curves[k].source);
     p->curves[k] = f.curve;
     p->curves[k].source = describe(list, &f, source);
@@ -91,8 +94,9 @@ static bool fit_curves(celslm_profile *p, const celslm_measured *m, const argume
            "%.2f%%; cached %d, outside %d, repeated %d\n",
            celslm_curve_name((celslm_curve_kind)k), c->flop_rate * 1e-12, c->half_rows,
            c->byte_rate * 1e-9, c->latency * 1e6, c->sharpness, c->residual_median * 100,
-           c->residual_p95 * 100, f.held_shapes, f.shapes, list->shape_name,
-           f.in_turn ? " in turn" : "", f.own_median * 100, f.cached, f.outside, list->repeated);
+           c->residual_p95 * 100, f.held_kernels ? f.held_shapes : 0, f.shapes, list->shape_name,
+           f.held_kernels && f.in_turn ? " in turn" : "", f.own_median * 100, f.cached, f.outside,
+           list->repeated);
   }
   return true;
 }

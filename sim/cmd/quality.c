@@ -1,6 +1,7 @@
 /* quality.c - celslm quality: aligns two real models, and measures what predictions lose when one
  * stands on keys and values that were mapped from the other. */
 #include "share/quality.h"
+#include "base/version.h"
 #include "cmd/commands.h"
 #include "share/comparison.h"
 #include "share/quality_table.h"
@@ -39,13 +40,14 @@ typedef struct arguments {
   bool quick;
   long jobs;
   const char *cloud, *edge, *text, *other, *held_out, *table, *comparisons, *map;
+  char shipped[2][4096]; /* names of the models that come with the program */
 } arguments;
 
 static bool read_arguments(int argc, char **argv, arguments *a, celslm_error *err) {
-  *a = (arguments){.cloud = CELSLM_SOURCE_DIR "/tools/models/cloud.bin",
-                   .edge = CELSLM_SOURCE_DIR "/tools/models/edge.bin",
-                   .held_out = CELSLM_HELD_OUT_BOOKS,
-                   .jobs = 1};
+  *a = (arguments){.held_out = CELSLM_HELD_OUT_BOOKS, .jobs = 1};
+  snprintf(a->shipped[0], sizeof a->shipped[0], "%s/tools/models/cloud.bin", celslm_home);
+  snprintf(a->shipped[1], sizeof a->shipped[1], "%s/tools/models/edge.bin", celslm_home);
+  a->cloud = a->shipped[0], a->edge = a->shipped[1];
   const char *jobs = NULL;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--quick") == 0)

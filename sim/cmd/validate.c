@@ -1,5 +1,6 @@
 /* validate.c - celslm validate: a scenario and all that it names, checked without running. */
 #include "cmd/commands.h"
+#include "study/carry_out.h"
 #include "study/design.h"
 
 #include <math.h>
@@ -9,8 +10,9 @@
 static const char help[] =
     "usage: celslm validate SCENARIO.xml...\n"
     "\n"
-    "Reads each scenario with its platform, models and profiles, checks everything and prints what "
-    "it found.\n"
+    "Reads each scenario with its platform, models and profiles, builds every strategy of it "
+    "without\n"
+    "running, and prints what it found.\n"
     "Exit status: 0 all are good, 2 otherwise (the first error of each on a line of its own).\n";
 
 int celslm_cmd_validate(int argc, char **argv) {
@@ -31,7 +33,8 @@ int celslm_cmd_validate(int argc, char **argv) {
       continue;
     }
     celslm_design *d = celslm_design_new(s, &(celslm_design_options){0}, &err);
-    if (d) {
+    celslm_carry_out_options check = {.jobs = 1, .check = true};
+    if (d && celslm_carry_out(s, &check, NULL, &err) == CELSLM_DONE) {
       printf("%s: good. %d engines on %d hosts, %d cells, %d contexts, %d strategies", argv[i],
              s->n_engines, s->platform->n_hosts, s->platform->n_cells, s->n_contexts,
              s->n_strategies);

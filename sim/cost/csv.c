@@ -125,6 +125,11 @@ int celslm_csv_column(const celslm_csv *t, const char *name, celslm_error *err) 
   return -1;
 }
 
+bool celslm_csv_has_rows(const celslm_csv *t, celslm_error *err) {
+  return t->rows > 0 ||
+         celslm_fail(err, t->file, 0, "has no rows; give at least one below the header");
+}
+
 const char *celslm_csv_cell(const celslm_csv *t, int row, int column) {
   return column < 0 ? "" : t->cells[(long)row * t->columns + column];
 }

@@ -25,6 +25,8 @@ void celslm_csv_close(celslm_csv *t); /* NULL is allowed */
 
 /* Index of a column, -1 with an error if the table has none of that name; `err` may be NULL. */
 int celslm_csv_column(const celslm_csv *t, const char *name, celslm_error *err);
+/* Whether there is a row; an error if not. */
+bool celslm_csv_has_rows(const celslm_csv *t, celslm_error *err);
 /* "" for column -1. */
 const char *celslm_csv_cell(const celslm_csv *t, int row, int column);
 /* A finite number within [least, most]. An empty cell, or "-", "n/a", "nan" and such, is

@@ -210,7 +210,7 @@ bool celslm_curve_fit_kernels(const celslm_kernels *list, celslm_curve_kind kind
   unsigned long room = (unsigned long)list->n + 1;
   celslm_kernel *chosen = celslm_alloc(room, sizeof *chosen);
   celslm_kernel *kernels = celslm_alloc(room, sizeof *kernels);
-  double *errors = celslm_alloc(room, sizeof *errors), own_p95;
+  double *errors = celslm_alloc(room, sizeof *errors);
   int n = choose(list, kind, peak, bandwidth, all, chosen, out), errors_n = 0;
   problem p = {.kernels = kernels,
                .peak = peak,
@@ -253,7 +253,7 @@ bool celslm_curve_fit_kernels(const celslm_kernels *list, celslm_curve_kind kind
       out->curve.rows_max = fmax(out->curve.rows_max, chosen[i].rows);
     }
     for (int i = 0; i < in; i++) errors[i] = error_of(&out->curve, &kernels[i]);
-    celslm_spread_of(errors, in, &out->own_median, &own_p95);
+    celslm_spread_of(errors, in, &out->own_median, &out->own_p95);
   }
   free(errors);
   free(kernels);

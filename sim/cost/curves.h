@@ -22,7 +22,7 @@ typedef struct celslm_curve_fit {
   int cached;  /* left out: faster than the roofline */
   int outside; /* left out: of the range above */
   bool in_turn;
-  double own_median; /* of the kernels in the fit */
+  double own_median, own_p95; /* of the kernels in the fit */
 } celslm_curve_fit;
 
 enum { CELSLM_CURVE_FIT_MIN = 6 }; /* kernels in a fit at least */

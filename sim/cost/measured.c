@@ -65,11 +65,13 @@ static celslm_csv *open_table(reader *r, const char *name, const char *const *co
   if (access(file, F_OK) == 0) {
     r->found = true;
     t = celslm_csv_open(file, r->err);
-    for (int i = 0; t && columns[i]; i++)
-      if ((index[i] = celslm_csv_column(t, columns[i], r->err)) < 0) {
-        celslm_csv_close(t);
-        t = NULL;
-      }
+    bool ok = t != NULL;
+    for (int i = 0; ok && columns[i]; i++)
+      ok = (index[i] = celslm_csv_column(t, columns[i], r->err)) >= 0;
+    if (t && !(ok && celslm_csv_has_rows(t, r->err))) {
+      celslm_csv_close(t);
+      t = NULL;
+    }
   }
   free(file);
   return t;

@@ -134,6 +134,7 @@ celslm_rows *celslm_rows_open(const char *file, celslm_error *err) {
     bool needed = i == DEVICE || i == MODEL || i == DTYPE || i == ENGINE || i == DECODE;
     ok = (c[i] = celslm_csv_column(t, columns[i], needed ? err : NULL)) >= 0 || !needed;
   }
+  ok = ok && celslm_csv_has_rows(t, err);
   for (; ok && r->n < t->rows; r->n += ok) ok = read_row(t, r->n, c, &r->at[r->n], err);
   if (ok) return r;
   celslm_rows_close(r);

@@ -30,8 +30,7 @@ bool celslm_lengths_column(celslm_lengths *l, const celslm_element *e, const cha
   if (!t) return false;
   int column = celslm_csv_column(t, celslm_element_attribute(e, attribute), err);
   bool ok = column >= 0;
-  if (ok && !t->rows)
-    ok = celslm_fail(err, t->file, 0, "has no rows; give at least one below the header");
+  ok = ok && celslm_csv_has_rows(t, err);
   l->n_rows = t->rows;
   l->row = order == 1 ? 0 : -1;
   l->rows = celslm_alloc((unsigned long)t->rows, sizeof *l->rows);

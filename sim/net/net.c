@@ -2,88 +2,62 @@
 
 #include <simgrid/engine.h>
 
-#include <simgrid/actor.h>
-#include <simgrid/exec.h>
 #include <simgrid/host.h>
 #include <simgrid/link.h>
-#include <simgrid/semaphore.h>
 #include <simgrid/version.h>
-#include <xbt/config.h>
 #include <xbt/dynar.h>
-#include <xbt/log.h>
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 const char *const celslm_traffic_names[] = {"prompt", "tokens",      "kv", "context",
                                             "swap",   "activations", NULL};
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(sg_link_get_name(*(const sg_link_t *)a), sg_link_get_name(*(const sg_link_t *)b));
-}
-
 /* ---- setting up ------------------------------------------------------------------------------ */
 
-static bool load(celslm_net *n, celslm_error *err) {
-  static char name[] = "celslm";
-  char *argv[] = {name, NULL};
-  int argc = 1;
-  struct sigaction ours;
-  sigaction(SIGINT, NULL, &ours);
-  simgrid_init(&argc, argv);
-  sigaction(SIGINT, &ours, NULL); /* SimGrid's own would end the process at once */
-  sg_cfg_set_string("network/model", "CM02");
-  sg_cfg_set_boolean("network/crosstraffic", "no");
-  sg_cfg_set_double("network/TCP-gamma", 0.0);
-  sg_cfg_set_int("contexts/stack-size", 128);
-  xbt_log_control_set("root.thres:critical");
-  int fd = memfd_create("platform.xml", 0); /* SimGrid chooses its parser by the ending */
-  size_t size = strlen(n->platform->normalised);
-  if (fd < 0 || write(fd, n->platform->normalised, size) != (ssize_t)size) {
-    if (fd >= 0) close(fd);
-    return celslm_fail(err, n->platform->file, 0,
-                       "cannot hand the platform to SimGrid; is memory full?");
-  }
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  simgrid_load_platform(path);
-  close(fd);
-  return true;
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const line *)a)->name, ((const line *)b)->name);
 }
 
-celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err) {
+/* The links by the names that SimGrid gives them. */
+static void name_lines(celslm_net *n) {
+  const celslm_platform *p = n->platform;
+  n->lines = celslm_alloc(2 * (unsigned long)p->n_links + 1, sizeof *n->lines);
+  n->halves = celslm_alloc((unsigned long)p->n_links, sizeof *n->halves);
+  for (int i = 0; i < p->n_links; i++) {
+    const celslm_link *l = &p->links[i];
+    for (int half = 0; half < (l->split_duplex ? 2 : 1); half++)
+      n->lines[n->n_links++] = (line){.name = celslm_format("%s%s", l->name,
+                                                            !l->split_duplex ? ""
+                                                            : half           ? "_DOWN"
+                                                                             : "_UP"),
+                                      .link = i,
+                                      .half = half,
+                                      .latency = l->latency,
+                                      .nominal = l->bandwidth,
+                                      .share = 1};
+  }
+  /* SimGrid's own, from a host to itself: we send nothing over it */
+  n->lines[n->n_links++] =
+      (line){.name = celslm_strdup("__loopback__"), .link = -1, .nominal = 10e9, .share = 1};
+  qsort(n->lines, (size_t)n->n_links, sizeof *n->lines, by_name);
+  for (int i = 0; i < n->n_links; i++)
+    if (n->lines[i].link >= 0) n->halves[n->lines[i].link][n->lines[i].half] = i;
+}
+
+celslm_net *celslm_net_new(const celslm_platform *p) {
   celslm_net *n = celslm_alloc(1, sizeof *n);
   n->platform = p;
-  if (!load(n, err)) {
-    free(n);
-    return NULL;
-  }
-  simgrid_run_until(0); /* seals the zones: SimGrid 3.32 aborts on a route asked for before */
   n->queue = celslm_queue_new();
-  n->hosts = celslm_alloc((unsigned long)p->n_hosts, sizeof *n->hosts);
-  for (int i = 0; i < p->n_hosts; i++) n->hosts[i] = sg_host_by_name(p->hosts[i].name);
-  n->n_links = (int)sg_link_count();
-  n->links = sg_link_list();
-  qsort(n->links, (size_t)n->n_links, sizeof *n->links, by_name);
-  n->latencies = celslm_alloc((unsigned long)n->n_links, sizeof *n->latencies);
-  n->lines = celslm_alloc((unsigned long)n->n_links, sizeof *n->lines);
   n->scale = 1;
   for (int i = 0; i < CELSLM_TRAFFICS; i++) n->weights[i] = 1;
-  for (int i = 0; i < n->n_links; i++) {
-    n->lines[i] = (line){.nominal = sg_link_get_bandwidth(n->links[i]), .share = 1};
-    n->latencies[i] = sg_link_get_latency(n->links[i]);
-    sg_link_set_latency(n->links[i], 0);
-  }
+  name_lines(n);
   n->link_bytes = celslm_alloc((unsigned long)n->n_links * CELSLM_TRAFFICS, sizeof *n->link_bytes);
   n->received = celslm_alloc((unsigned long)p->n_hosts * CELSLM_TRAFFICS, sizeof *n->received);
   n->sent_by = celslm_alloc((unsigned long)p->n_hosts * CELSLM_TRAFFICS, sizeof *n->sent_by);
   n->routes_size = 64;
   n->routes = celslm_alloc(n->routes_size, sizeof *n->routes);
-  n->wake = sg_sem_init(0);
   return n;
 }
 
@@ -94,32 +68,29 @@ void celslm_net_free(celslm_net *n) {
       free(n->routes[i]->links);
       free(n->routes[i]);
     }
-  for (int i = 0; i < n->n_workers; i++) {
-    sg_sem_destroy(n->workers[i]->work);
-    free(n->workers[i]);
-  }
-  sg_sem_destroy(n->wake);
+  celslm_carry_free(n);
   celslm_queue_free(n->queue);
-  free(n->workers);
   free(n->routes);
-  free(n->hosts);
-  free(n->links);
-  free(n->latencies);
+  for (int i = 0; i < n->n_links; i++) free(n->lines[i].name);
   free(n->lines);
+  free(n->halves);
   free(n->link_bytes);
   free(n->received);
   free(n->sent_by);
+  free(n->attached);
   free(n);
 }
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
-static int link_index(const celslm_net *n, sg_link_t link) {
-  sg_link_t *found = bsearch(&link, n->links, (size_t)n->n_links, sizeof *n->links, by_name);
-  return found ? (int)(found - n->links) : -1;
+static int line_of(const celslm_net *n, sg_link_t link) {
+  const line key = {.name = (char *)(uintptr_t)sg_link_get_name(link)};
+  const line *found = bsearch(&key, n->lines, (size_t)n->n_links, sizeof *n->lines, by_name);
+  return found ? (int)(found - n->lines) : -1;
 }
 
 static void fill_route(celslm_net *n, route *r, int from, int to) {
+  celslm_carry_load(n);
   xbt_dynar_t on_route = xbt_dynar_new(sizeof(sg_link_t), NULL);
   sg_host_get_route(n->hosts[from], n->hosts[to], on_route);
   int count = (int)xbt_dynar_length(on_route);
@@ -127,10 +98,10 @@ static void fill_route(celslm_net *n, route *r, int from, int to) {
   r->bandwidth = INFINITY;
   double latency = 0;
   for (int i = 0; i < count; i++) {
-    int link = link_index(n, xbt_dynar_get_as(on_route, (unsigned long)i, sg_link_t));
+    int link = line_of(n, xbt_dynar_get_as(on_route, (unsigned long)i, sg_link_t));
     if (link < 0) continue;
     r->links[r->n_links++] = link;
-    latency += n->latencies[link];
+    latency += n->lines[link].latency;
     r->bandwidth = fmin(r->bandwidth, n->lines[link].nominal);
   }
   xbt_dynar_free(&on_route);
@@ -162,107 +133,36 @@ static route *find_route(celslm_net *n, int from, int to) {
   return *r;
 }
 
+void celslm_net_attach(celslm_net *n, const bool *on, const celslm_attachment *a) {
+  size_t size = (size_t)n->platform->n_hosts * sizeof *on;
+  free(n->attached);
+  n->attached = memcpy(celslm_alloc(1, size), on, size);
+  n->attachment = *a;
+}
+
+/* At least one of the two has no wire. */
+static bool off_wires(const celslm_net *n, int from, int to) {
+  return n->attached && from != to && (n->attached[from] || n->attached[to]);
+}
+
 celslm_ns celslm_net_latency(celslm_net *n, int from, int to) {
+  if (off_wires(n, from, to)) return n->attachment.latency(n->attachment.self, from, to);
   return from == to ? 0 : find_route(n, from, to)->latency;
 }
 
 double celslm_net_bandwidth(celslm_net *n, int from, int to) {
+  if (off_wires(n, from, to)) return n->attachment.bandwidth(n->attachment.self, from, to);
   return from == to ? INFINITY : find_route(n, from, to)->bandwidth;
 }
 
-/* ---- workers --------------------------------------------------------------------------------- */
-
-static void part_over(celslm_net *n, celslm_transfer *t, worker *w);
-
-static void carry(int argc, char **argv) {
-  (void)argc, (void)argv;
-  worker *w = sg_actor_self_get_data();
-  celslm_net *n = w->net;
-  sg_actor_daemonize(sg_actor_self()); /* the simulation ends with the pump */
-  for (;;) {
-    sg_sem_acquire(w->work);
-    w->begun = true;
-    if (w->transfer) {
-      const celslm_transfer *t = w->transfer;
-      sg_host_sendto(n->hosts[t->from], n->hosts[t->to],
-                     (double)t->bytes * n->scale / n->weights[t->traffic]);
-    } else {
-      sg_host_t host = n->hosts[w->compute->host];
-      sg_exec_t exec =
-          sg_actor_exec_init(w->compute->seconds * n->platform->hosts[w->compute->host].speed);
-      sg_exec_set_host(exec, host);
-      sg_exec_start(exec);
-      sg_exec_wait(exec);
-    }
-    celslm_ns end = celslm_ns_of(simgrid_get_clock());
-    if (end < n->now) end = n->now;
-    if (w->compute) {
-      w->compute->worker = NULL;
-      celslm_queue_put(n->queue, &w->compute->event, end);
-    } else {
-      celslm_transfer *t = w->transfer;
-      part_over(n, t, w);
-      if (t->parts == 0) celslm_queue_put(n->queue, &t->event, end);
-    }
-    n->active--;
-    w->next = n->idle;
-    n->idle = w;
-    if (n->waiting) {
-      n->waiting = false;
-      sg_sem_release(n->wake);
-    }
-  }
-}
-
-static worker *get_worker(celslm_net *n) {
-  worker *w = n->idle;
-  if (w) {
-    n->idle = w->next;
-    return w;
-  }
-  w = celslm_alloc(1, sizeof *w);
-  w->net = n;
-  w->work = sg_sem_init(0);
-  n->workers = celslm_realloc(n->workers, (unsigned long)n->n_workers + 1, sizeof(worker *));
-  n->workers[n->n_workers++] = w;
-  w->actor = sg_actor_init("worker", n->hosts[0]);
-  sg_actor_set_data(w->actor, w);
-  sg_actor_start(w->actor, carry, 0, NULL);
-  return w;
-}
-
-/* Ends what a worker does: its actor goes, and another one takes its place. */
-void celslm_worker_stop(celslm_net *n, worker *w) {
-  while (!w->begun) sg_actor_yield(); /* else its successor would do this work */
-  sg_actor_kill(w->actor);
-  n->active--;
-  w->actor = sg_actor_init("worker", n->hosts[0]);
-  sg_actor_set_data(w->actor, w);
-  sg_actor_start(w->actor, carry, 0, NULL);
-  w->next = n->idle;
-  n->idle = w;
-}
-
-/* Gives work to SimGrid, whose clock was left behind while it had nothing to share. */
-static worker *hand_over(celslm_net *n, celslm_transfer *t, celslm_compute *c) {
-  if (n->active == 0) {
-    double behind = celslm_seconds(n->now) - simgrid_get_clock();
-    if (behind >= 1e-9) sg_actor_sleep_for(behind);
-  }
-  n->active++;
-  worker *w = get_worker(n);
-  w->transfer = t;
-  w->compute = c;
-  w->begun = false;
-  sg_sem_release(w->work);
-  return w;
-}
+/* ---- work that shares a host ------------------------------------------------------------------
+ */
 
 void celslm_net_compute(celslm_net *n, celslm_compute *c) {
   c->net = n;
   c->event.fire = c->done;
   c->event.self = c->self;
-  c->worker = hand_over(n, NULL, c);
+  c->worker = celslm_carry_compute(n, c);
 }
 
 void celslm_net_withdraw(celslm_net *n, celslm_compute *c) {
@@ -283,14 +183,6 @@ static void list(celslm_net *n, celslm_transfer *t) {
 void celslm_transfer_unlist(celslm_net *n, celslm_transfer *t) {
   *(t->before ? &t->before->after : &n->first) = t->after;
   *(t->after ? &t->after->before : &n->last) = t->before;
-}
-
-static void part_over(celslm_net *n, celslm_transfer *t, worker *w) {
-  (void)n;
-  worker **at = &t->workers;
-  while (*at != w) at = &(*at)->next;
-  *at = w->next;
-  t->parts--;
 }
 
 static void arrive(void *self) {
@@ -335,7 +227,9 @@ static route *charge(celslm_net *n, int from, int to, uint64_t bytes, celslm_tra
 }
 
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic) {
-  if (charge(n, from, to, bytes, traffic))
+  if (off_wires(n, from, to))
+    n->attachment.count(n->attachment.self, from, to, bytes, traffic);
+  else if (charge(n, from, to, bytes, traffic))
     n->received[to * CELSLM_TRAFFICS + (int)traffic] += bytes;
 }
 
@@ -355,18 +249,7 @@ void celslm_transfer_depart(celslm_net *n, celslm_transfer *t) {
     celslm_queue_put(n->queue, &t->event, n->now + celslm_ns_of((double)t->bytes / bandwidth));
     return;
   }
-  t->parts = n->weights[t->traffic];
-  if (n->reduced) celslm_route_set_bandwidths(n, t->route, false);
-  for (int i = 0; i < t->parts; i++) {
-    worker *w = hand_over(n, t, NULL);
-    w->next = t->workers;
-    t->workers = w;
-  }
-  if (!n->reduced) return;
-  for (const worker *w = t->workers; w; w = w->next)
-    while (!w->begun) sg_actor_yield();
-  sg_actor_yield(); /* now each is in its flow */
-  celslm_route_set_bandwidths(n, t->route, true);
+  celslm_carry_flows(n, t);
 }
 
 void celslm_net_send(celslm_net *n, celslm_transfer *t) {
@@ -376,6 +259,10 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t) {
   t->workers = NULL;
   t->waiting = t->left = false;
   t->parts = 0;
+  if (off_wires(n, t->from, t->to)) {
+    n->attachment.send(n->attachment.self, t);
+    return;
+  }
   t->route = t->from == t->to ? NULL : find_route(n, t->from, t->to);
   t->latency = t->route ? t->route->latency : 0;
   if (!t->route) {
@@ -389,22 +276,17 @@ void celslm_net_send(celslm_net *n, celslm_transfer *t) {
 
 /* ---- the pump -------------------------------------------------------------------------------- */
 
-static void pump(int argc, char **argv) {
-  (void)argc, (void)argv;
-  celslm_net *n = sg_actor_self_get_data();
+/* Fires events, by itself or as an actor; returns by itself when SimGrid has work. */
+static void pump(celslm_net *n) {
   while (!(n->interrupt && *n->interrupt)) {
+    if (n->active && !n->running) return;
     celslm_event *e = celslm_queue_first(n->queue);
     if (celslm_net_idle(n)) break;
     celslm_ns next = e && e->time <= n->horizon ? e->time : n->horizon;
     if (n->active) { /* whichever comes first: `next`, or the end of a transfer */
       double ahead = next == CELSLM_NEVER ? INFINITY : celslm_seconds(next) - simgrid_get_clock();
       if (ahead > 5e-10) { /* half of SimGrid's time resolution */
-        n->waiting = true;
-        if (isinf(ahead))
-          sg_sem_acquire(n->wake);
-        else
-          sg_sem_acquire_timeout(n->wake, ahead);
-        n->waiting = false;
+        celslm_carry_wait(n, ahead);
         continue;
       }
     }
@@ -420,10 +302,8 @@ static void pump(int argc, char **argv) {
 
 void celslm_net_run(celslm_net *n, celslm_ns horizon) {
   n->horizon = horizon;
-  sg_actor_t actor = sg_actor_init("pump", n->hosts[0]);
-  sg_actor_set_data(actor, n);
-  sg_actor_start(actor, pump, 0, NULL);
-  simgrid_run();
+  pump(n);
+  if (n->active && !n->running) celslm_carry_run(n, pump);
 }
 
 void celslm_net_interruptible(celslm_net *n, const volatile sig_atomic_t *flag) {
@@ -465,7 +345,7 @@ int celslm_net_links(const celslm_net *n) {
 }
 
 const char *celslm_net_link_name(const celslm_net *n, int link) {
-  return sg_link_get_name(n->links[link]);
+  return n->lines[link].name;
 }
 
 double celslm_net_link_bandwidth(const celslm_net *n, int link) {

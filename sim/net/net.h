@@ -6,6 +6,8 @@
  * in SimGrid until the next event or the end of a transfer, whichever is first; while none are,
  * SimGrid has nothing to share and the pump goes from event to event by itself: a serving engine
  * that decodes costs no SimGrid call. Before a transfer starts, SimGrid's clock is brought to now.
+ * SimGrid is loaded when a route is first asked for, and runs from the first transfer on (carry.c):
+ * a run in which hosts keep to themselves does without.
  *
  * Latency is a sharing weight in SimGrid's models and would bias flows, so links carry none there
  * (configuration CM02, crosstraffic off, TCP-gamma 0); the route's latency, read from SimGrid
@@ -84,8 +86,7 @@ typedef struct celslm_compute {
   struct celslm_worker *worker; /* NULL: it has ended */
 } celslm_compute;
 
-/* Loads the platform into SimGrid. NULL on failure. */
-celslm_net *celslm_net_new(const celslm_platform *p, celslm_error *err);
+celslm_net *celslm_net_new(const celslm_platform *p);
 void celslm_net_free(celslm_net *n);
 
 celslm_ns celslm_net_now(const celslm_net *n);
@@ -114,6 +115,20 @@ void celslm_net_fail_host(celslm_net *n, int host);
 /* Counts bytes in the ledger as sent and received without moving them: traffic too thin to compete.
  */
 void celslm_net_count(celslm_net *n, int from, int to, uint64_t bytes, celslm_traffic traffic);
+
+/* Hosts without a wire, which somebody else takes care of (radio/aboard.h): what has one of them at
+ * an end is his, and he sends over wires what crosses them. Each as the function of net's own of
+ * that name; `from` and `to` differ. */
+typedef struct celslm_attachment {
+  void (*send)(void *self, celslm_transfer *t); /* sets t->latency; `started` and `net` are set */
+  void (*count)(void *self, int from, int to, uint64_t bytes, celslm_traffic traffic);
+  celslm_ns (*latency)(void *self, int from, int to);
+  double (*bandwidth)(void *self, int from, int to);
+  void (*fail_host)(void *self, int host);
+  void *self;
+} celslm_attachment;
+/* `on`, by host: those; copied, as `a` is. Before the first transfer. */
+void celslm_net_attach(celslm_net *n, const bool *on, const celslm_attachment *a);
 
 /* Fires events until none is left and nothing is in flight, until `horizon` (events at the horizon
  * itself still fire). Call once, outside of any actor. */

@@ -4,11 +4,10 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- capacities ------------------------------------------------------------------------------ */
 
-static double capacity(const line *l) {
+double celslm_line_capacity(const line *l) {
   return l->share > 0 ? fmax(l->nominal * l->share - l->background, 0) : 0;
 }
 
@@ -19,7 +18,8 @@ static bool nominal(const line *l) {
 double celslm_route_bandwidth(const celslm_net *n, const route *r) {
   if (!n->reduced) return r->bandwidth;
   double least = INFINITY;
-  for (int i = 0; i < r->n_links; i++) least = fmin(least, capacity(&n->lines[r->links[i]]));
+  for (int i = 0; i < r->n_links; i++)
+    least = fmin(least, celslm_line_capacity(&n->lines[r->links[i]]));
   return least;
 }
 
@@ -27,7 +27,8 @@ void celslm_route_set_bandwidths(celslm_net *n, const route *r, bool as_now) {
   for (int i = 0; i < r->n_links; i++) {
     const line *l = &n->lines[r->links[i]];
     if (!nominal(l))
-      sg_link_set_bandwidth(n->links[r->links[i]], (as_now ? capacity(l) : l->nominal) * n->scale);
+      sg_link_set_bandwidth(n->links[r->links[i]],
+                            (as_now ? celslm_line_capacity(l) : l->nominal) * n->scale);
   }
 }
 
@@ -66,13 +67,10 @@ static bool crosses(const celslm_transfer *t, int link) {
 /* A line has other values now: capacity, transfers that are lost or can begin. */
 static void follow(celslm_net *n, int link, double before) {
   const line *l = &n->lines[link];
-  double now = capacity(l);
+  double now = celslm_line_capacity(l);
   n->reduced = 0;
   for (int i = 0; i < n->n_links; i++) n->reduced += !nominal(&n->lines[i]);
-  if (n->active == 0) { /* nothing is in SimGrid: its clock may lie behind */
-    double behind = celslm_seconds(n->now) - simgrid_get_clock();
-    if (behind >= 1e-9) sg_actor_sleep_for(behind);
-  }
+  celslm_carry_catch_up(n);
   if (before > 0 && !(now > 0)) {
     for (celslm_transfer *t = n->first; t; t = t->after)
       if (!t->waiting && crosses(t, link)) {
@@ -80,7 +78,7 @@ static void follow(celslm_net *n, int link, double before) {
         celslm_transfer_depart(n, t); /* waits */
       }
   }
-  sg_link_set_bandwidth(n->links[link], now * n->scale);
+  if (n->links) sg_link_set_bandwidth(n->links[link], now * n->scale);
   if (!(before > 0) && now > 0)
     for (celslm_transfer *t = n->first; t; t = t->after)
       if (t->waiting && celslm_route_bandwidth(n, t->route) > 0) {
@@ -90,28 +88,15 @@ static void follow(celslm_net *n, int link, double before) {
 }
 
 int celslm_net_lines(const celslm_net *n, int link, int lines[2]) {
-  const celslm_link *l = &n->platform->links[link];
-  int count = 0;
-  for (int half = 0; half < (l->split_duplex ? 2 : 1); half++) {
-    char *name = celslm_format("%s%s", l->name, !l->split_duplex ? "" : half ? "_DOWN" : "_UP");
-    int low = 0, high = n->n_links; /* they are in order of their names */
-    while (low < high) {
-      int middle = low + (high - low) / 2;
-      if (strcmp(celslm_net_link_name(n, middle), name) < 0)
-        low = middle + 1;
-      else
-        high = middle;
-    }
-    if (low < n->n_links && strcmp(celslm_net_link_name(n, low), name) == 0) lines[count++] = low;
-    free(name);
-  }
+  int count = n->platform->links[link].split_duplex ? 2 : 1;
+  for (int i = 0; i < count; i++) lines[i] = n->halves[link][i];
   return count;
 }
 
 void celslm_net_set_share(celslm_net *n, int link, double share) {
   int found[2], count = celslm_net_lines(n, link, found);
   for (int i = 0; i < count; i++) {
-    double before = capacity(&n->lines[found[i]]);
+    double before = celslm_line_capacity(&n->lines[found[i]]);
     n->lines[found[i]].share = share;
     follow(n, found[i], before);
   }
@@ -120,7 +105,7 @@ void celslm_net_set_share(celslm_net *n, int link, double share) {
 void celslm_net_set_background(celslm_net *n, int link, double rate) {
   int found[2], count = celslm_net_lines(n, link, found);
   for (int i = 0; i < count; i++) {
-    double before = capacity(&n->lines[found[i]]);
+    double before = celslm_line_capacity(&n->lines[found[i]]);
     n->lines[found[i]].background = rate;
     follow(n, found[i], before);
   }
@@ -140,11 +125,12 @@ void celslm_net_set_weights(celslm_net *n, const int weights[]) {
     n->weights[i] = weights[i];
     if (weights[i] > 1) n->scale = 1 << 20;
   }
-  for (int i = 0; i < n->n_links; i++)
-    sg_link_set_bandwidth(n->links[i], capacity(&n->lines[i]) * n->scale);
+  for (int i = 0; n->links && i < n->n_links; i++)
+    sg_link_set_bandwidth(n->links[i], celslm_line_capacity(&n->lines[i]) * n->scale);
 }
 
 void celslm_net_fail_host(celslm_net *n, int host) {
+  if (n->attached) n->attachment.fail_host(n->attachment.self, host);
   for (celslm_transfer *t = n->first, *next; t; t = next) {
     next = t->after;
     if ((t->from != host && t->to != host) || !t->failed) continue;

@@ -30,6 +30,7 @@ static const struct {
     {"celslm.profile", false},
     {"celslm.accelerators", false},
     {"celslm.interconnect", false},
+    {"celslm.radio", false},
     {"celslm.interconnect_latency", false},
     {"celslm.price_hour", false},
     {"celslm.state_power", false},
@@ -245,8 +246,14 @@ static bool read_role(celslm_platform *p, const celslm_topology *t, int place,
   if (!celslm_element_quantity(props, "celslm.interconnect", CELSLM_UNIT_RATE, 1, 1e18, 0,
                                &h->interconnect, err) ||
       !celslm_element_quantity(props, "celslm.interconnect_latency", CELSLM_UNIT_TIME, 0, 1, 0,
-                               &h->interconnect_latency, err))
+                               &h->interconnect_latency, err) ||
+      !celslm_element_bool(props, "celslm.radio", false, &h->radio, err))
     return false;
+  if (h->radio && h->role != CELSLM_EDGE && h->role != CELSLM_DEVICE)
+    return celslm_element_fail(props, err,
+                               "<%s> has the role %s and celslm.radio; only edge and device hosts "
+                               "can be on the radio",
+                               props->name, roles[role]);
   if (profile && (h->role == CELSLM_CELL || h->role == CELSLM_ROUTER))
     return celslm_element_fail(props, err,
                                "<%s> has the role %s and a profile; only cloud, edge and "
@@ -439,12 +446,24 @@ static bool read_roles(celslm_platform *p, celslm_topology *t, const celslm_elem
          read_role(p, t, place, &props, folder, err);
     free(props.attributes);
     free(props.name);
-    if (ok) t->points[place].must_connect = p->hosts[place].role != CELSLM_ROUTER;
+    const celslm_host *h = &p->hosts[place];
+    if (ok) t->points[place].must_connect = h->role != CELSLM_ROUTER && !h->radio;
+    if (ok && h->radio && celslm_topology_touches(t, place))
+      ok =
+          celslm_element_fail(&zone->children[i], err,
+                              "host \"%s\" has celslm.radio and a route; it has a wire or hangs on "
+                              "a cell, not both",
+                              h->name);
     place++;
   }
   for (int i = 0; ok && i < p->n_cells; i++) {
     const celslm_host *h = &p->hosts[p->cells[i].serves];
-    if (h->role != CELSLM_EDGE)
+    if (h->radio)
+      ok = celslm_fail(err, zone->file, p->hosts[p->cells[i].host].line,
+                       "cell \"%s\" serves \"%s\", which hangs on a cell itself; give a host with "
+                       "a wire",
+                       p->hosts[p->cells[i].host].name, h->name);
+    else if (h->role != CELSLM_EDGE)
       ok =
           celslm_fail(err, zone->file, p->hosts[p->cells[i].host].line,
                       "cell \"%s\" serves \"%s\", which has the role %s; give a host with the role "

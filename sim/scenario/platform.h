@@ -8,6 +8,7 @@
  *   with engines   celslm.profile    NAME of platforms/profiles/NAME.xml, beside the platform file
  *                  celslm.accelerators   how many of them (default 1)
  *                  celslm.interconnect, .interconnect_latency   between them, each way
+ *                  celslm.radio          yes: no wire, see net/radio/aboard.h
  *                  celslm.price_hour     of one accelerator, rented; .state_power  W when busy, by state
  *   cells          celslm.serves     the edge host that the base station hands traffic to
  *                  celslm.carrier, .bandwidth, .tx_power, .antenna_gain, .noise_figure,
@@ -42,6 +43,7 @@ typedef struct celslm_host {
   int pstate;
   char *changes; /* "TIME FACTOR" lines; NULL: the speed is constant */
   double period; /* s after which they repeat; NaN: never */
+  bool radio;    /* it has no wire: a user equipment connects it */
   bool varies;   /* not always the speed for which the profile holds */
   int cores;
   celslm_profile *profile; /* NULL: cannot serve a model */

@@ -91,10 +91,66 @@ static bool read_mobility(const celslm_element *e, celslm_mobility *m, celslm_er
   }
 }
 
+/* Which host they connect. */
+static bool read_host(const celslm_scenario *s, const celslm_element *e, celslm_ue_group *g,
+                      celslm_error *err) {
+  const char *name = celslm_element_attribute(e, "host");
+  g->host = -1;
+  if (!name) return true;
+  g->host = celslm_platform_host(s->platform, name);
+  if (g->host < 0 || !s->platform->hosts[g->host].radio)
+    return celslm_element_fail(e, err,
+                               "<ues> host \"%s\" is not a host of %s with celslm.radio; only "
+                               "those hang on a cell",
+                               name, s->platform->file);
+  if (g->count > 1)
+    return celslm_element_fail(e, err,
+                               "<ues> host \"%s\" with count %lld; a host hangs on a cell by one "
+                               "equipment: count=\"1\"",
+                               name, (long long)g->count);
+  for (const celslm_ue_group *other = s->radio.ues; other < g; other++)
+    if (other->host == g->host)
+      return celslm_element_fail(
+          e, err, "<ues> host \"%s\" is connected by another <ues> already; one is allowed", name);
+  return true;
+}
+
+static const char *radio_host_of(const celslm_scenario *s, const celslm_engine_config *c) {
+  for (int k = 0; k < c->n_stages; k++)
+    if (s->platform->hosts[c->stages[k]].radio) return s->platform->hosts[c->stages[k]].name;
+  if (c->swap_host >= 0 && c->swap_host != c->host && s->platform->hosts[c->swap_host].radio)
+    return s->platform->hosts[c->swap_host].name;
+  return NULL;
+}
+
+/* Engines on the radio need an equipment, and their host's memory is theirs alone. */
+static bool check_engines(const celslm_scenario *s, celslm_error *err) {
+  for (int i = 0; i < s->n_engines; i++) {
+    const celslm_engine_config *c = &s->engines[i];
+    const char *host = radio_host_of(s, c);
+    if (!host) continue;
+    bool elsewhere = c->swap_host >= 0 && c->swap_host != c->host;
+    if (c->n_stages > 1 || elsewhere)
+      return celslm_fail(err, c->file, c->line,
+                         "<engine> \"%s\" reaches over the radio to or from host \"%s\" in every "
+                         "iteration or swap; a pipeline and swap_to need wires",
+                         c->name, host);
+    bool found = false;
+    for (int g = 0; g < s->radio.n_ues; g++) found |= s->radio.ues[g].host == c->host;
+    if (!found)
+      return celslm_fail(err, c->file, c->line,
+                         "<engine> \"%s\" is on host \"%s\", which hangs on no cell yet; add <ues "
+                         "host=\"%s\" count=\"1\" ...> to <radio>",
+                         c->name, host, host);
+  }
+  return true;
+}
+
 static bool read_ues(const celslm_scenario *s, const celslm_element *e, celslm_ue_group *g,
                      celslm_error *err) {
   if (!read_cell(s, e, g, err) ||
       !celslm_element_integer(e, "count", 1, 100000000, INT64_MIN, &g->count, err) ||
+      !read_host(s, e, g, err) ||
       !celslm_element_quantity(e, "min_distance", CELSLM_UNIT_LENGTH, 0, 1e6, 10, &g->min_distance,
                                err) ||
       !celslm_element_quantity(e, "max_distance", CELSLM_UNIT_LENGTH, DBL_MIN, 1e6, NAN,
@@ -219,7 +275,7 @@ bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_e
                              .link_failure = 1,
                              .patience = 10,
                              .plain = true};
-  if (!radio) return true;
+  if (!radio) return check_engines(s, err);
   const celslm_element *channel = celslm_element_child(radio, "channel");
   r->channel = channel ? &channel->children[0] : NULL; /* the schema demands exactly one */
   r->ues = celslm_alloc((unsigned long)radio->n_children, sizeof *r->ues);
@@ -253,5 +309,5 @@ bool celslm_read_radio(celslm_scenario *s, const celslm_element *radio, celslm_e
   for (int g = 0; g < r->n_ues; g++)
     r->plain &= r->ues[g].mobility.kind == CELSLM_STATIC && !(r->ues[g].indoor > 0) &&
                 !(r->ues[g].in_car > 0);
-  return true;
+  return check_engines(s, err);
 }

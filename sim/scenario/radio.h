@@ -28,6 +28,7 @@ typedef struct celslm_mobility {
 /* A group of user equipments in a cell. */
 typedef struct celslm_ue_group {
   int cell; /* index in platform->cells */
+  int host; /* that its one equipment connects, a host on the radio; -1: none */
   int64_t count;
   double min_distance, max_distance; /* m in the plane; placed uniformly over the ring's area */
   double height;                     /* m above ground */

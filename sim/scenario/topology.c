@@ -233,6 +233,12 @@ static bool check_full(const celslm_topology *t, const celslm_element *zone, cel
   return ok;
 }
 
+bool celslm_topology_touches(const celslm_topology *t, int point) {
+  for (int i = 0; i < t->n_routes; i++)
+    if (t->routes[i].from == point || t->routes[i].to == point) return true;
+  return false;
+}
+
 bool celslm_topology_check(const celslm_topology *t, const celslm_element *zone,
                            celslm_error *err) {
   if (t->routing == CELSLM_FULL) return check_full(t, zone, err);

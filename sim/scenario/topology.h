@@ -50,6 +50,8 @@ typedef struct celslm_topology {
 bool celslm_topology_read_routes(celslm_topology *t, const celslm_platform *p,
                                  const celslm_element *zone, celslm_error *err);
 /* Whether all that must be connected is. */
+/* Whether a route begins or ends there. */
+bool celslm_topology_touches(const celslm_topology *t, int point);
 bool celslm_topology_check(const celslm_topology *t, const celslm_element *zone, celslm_error *err);
 /* <route> elements for SimGrid. */
 void celslm_topology_write_routes(const celslm_topology *t, const celslm_platform *p, FILE *f);

@@ -158,12 +158,12 @@ static bool check_cells(const celslm_scenario *s, const celslm_element *e, celsl
   bool *served = celslm_alloc((unsigned long)p->n_hosts, sizeof *served), ok = true;
   for (int i = 0; i < s->n_engines; i++) served[s->engines[i].host] = true;
   for (int i = 0; ok && i < s->radio.n_ues; i++) {
-    int host = p->cells[s->radio.ues[i].cell].serves;
+    const celslm_ue_group *g = &s->radio.ues[i];
+    int host = g->host >= 0 ? g->host : p->cells[g->cell].serves;
     if (!served[host])
-      ok = celslm_element_fail(e, err,
-                               "<%s> needs an engine on host \"%s\", whose cell has users; "
-                               "add one to <engines>",
-                               e->name, p->hosts[host].name);
+      ok = celslm_element_fail(
+          e, err, "<%s> needs an engine on host \"%s\", %s; add one to <engines>", e->name,
+          p->hosts[host].name, g->host >= 0 ? "which a user is at" : "whose cell has users");
   }
   free(served);
   return ok;

@@ -307,9 +307,14 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
 
 /* ---- a request at its edge ------------------------------------------------------------------- */
 
-static bool reads_disk(const celslm_plan *plan) {
-  for (int j = 0; j < plan->n; j++)
-    if (plan->layers[j].from == CELSLM_FROM_DISK) return true;
+/* It reads from a tier that has not got the context any more. */
+static bool reads_nothing(const celslm_plan *plan, const celslm_site *edge, int context) {
+  for (int j = 0; j < plan->n; j++) {
+    int from = plan->layers[j].from;
+    if (from != CELSLM_FROM_HOST && from != CELSLM_FROM_DISK) continue;
+    celslm_tier_kind kind = from == CELSLM_FROM_HOST ? CELSLM_TIER_HOST : CELSLM_TIER_DISK;
+    if (!celslm_tier_has(celslm_store_tier(edge->store, kind), context)) return true;
+  }
   return false;
 }
 
@@ -343,7 +348,8 @@ static bool load(const options *opt, celslm_request *r, celslm_entry *e) {
     celslm_serve_recomputing(r);
     return false;
   }
-  if (reads_disk(&plan) && !celslm_store_on_disk(edge->store, e)) { /* it had to go for this one */
+  if (reads_nothing(&plan, edge,
+                    r->context)) { /* its copy had to go for what this one pushed out */
     celslm_plan_clear(&plan);
     if (!make_plan(opt, s, edge, source, r->context, r->prompt, codec, &plan)) {
       celslm_store_loaded(edge->store, e, celslm_net_now(s->net), false);

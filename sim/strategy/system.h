@@ -24,7 +24,7 @@
 typedef struct celslm_system celslm_system;
 
 typedef struct celslm_user {
-  int cell;        /* -1: sits at the edge host itself */
+  int cell;        /* -1: sits at the edge host itself, which may hang on a cell */
   int site;        /* the engine at the edge that is nearest; -1: none */
   int host;        /* of that edge */
   int before;      /* the site that it had before its last change of edge; -1: none */
@@ -112,6 +112,7 @@ struct celslm_system {
   celslm_ns patience;              /* of messages whose way is cut: the scenario's */
   celslm_correctness *correctness; /* NULL: not declared */
   celslm_ran *ran;                 /* NULL: no radio; the first users are its users */
+  struct celslm_aboard *aboard;    /* NULL: all hosts have wires */
   double *bytes_up, *bytes_down;   /* by cell */
   celslm_user *users;
   int n_users;

@@ -1,7 +1,7 @@
 #include "study/capacity.h"
 
 #include "study/carry_out.h"
-#include "study/recovery.h"
+#include "study/steadiness.h"
 #include "world/world.h"
 
 #include <errno.h>

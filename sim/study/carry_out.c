@@ -32,6 +32,7 @@ static void run_one(const celslm_scenario *s, int strategy, const celslm_carry_o
   char *part = o->file ? part_name(o->file, strategy) : NULL;
   celslm_run_options run = {.strategy = strategy,
                             .step = o->step,
+                            .check = o->check,
                             .file = part,
                             .finished = &r->ended,
                             .interrupt = o->interrupt};

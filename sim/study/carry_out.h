@@ -11,7 +11,7 @@
 typedef struct celslm_carry_out_options {
   const char *file; /* results; NULL: none are written */
   long jobs;        /* how many strategies run at once; >= 1 */
-  bool step;        /* as in celslm_run_options */
+  bool step, check; /* as in celslm_run_options */
   const volatile sig_atomic_t *interrupt;
   /* Called now and then with the number of ended requests, and a last time with -1; NULL: never. */
   void (*progress)(const celslm_scenario *s, int64_t ended);

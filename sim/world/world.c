@@ -2,6 +2,7 @@
 
 #include "base/rng.h"
 #include "load/load.h"
+#include "net/radio/aboard.h"
 #include "strategy/system.h"
 #include "world/books.h"
 #include "world/faults.h"
@@ -60,7 +61,7 @@ static void handed_over(void *self, int ue, int from, int to, celslm_handover_ca
   world *w = self;
   celslm_system *s = &w->system;
   int before = s->users[ue].site;
-  join_cell(w, ue, to);
+  if (s->users[ue].cell >= 0) join_cell(w, ue, to);
   if (s->users[ue].site != before) {
     s->users[ue].before = before;
     if (s->strategy->moved) s->strategy->moved(s->options, s, &s->users[ue]);
@@ -87,9 +88,18 @@ static bool place_users(world *w, celslm_error *err) {
   s->ran = celslm_ran_new(s->net, scene, &hooks);
   s->n_users = scene->n_ues;
   s->users = celslm_alloc((unsigned long)s->n_users, sizeof *s->users);
+  s->aboard = celslm_aboard_new(s->net, s->ran, s->scenario, s->bytes_up, s->bytes_down);
   for (int i = 0; i < s->n_users; i++) {
-    const celslm_cell *home =
-        &s->scenario->platform->cells[s->scenario->radio.ues[scene->ues[i].group].cell];
+    const celslm_ue_group *group = &s->scenario->radio.ues[scene->ues[i].group];
+    if (group->host >= 0) {
+      s->users[i] = (celslm_user){.cell = -1,
+                                  .host = group->host,
+                                  .site = w->site_on[group->host],
+                                  .before = -1,
+                                  .context = -1};
+      continue;
+    }
+    const celslm_cell *home = &s->scenario->platform->cells[group->cell];
     s->users[i] = (celslm_user){
         .host = home->serves, .site = w->site_on[home->serves], .before = -1, .context = -1};
     join_cell(w, i, scene->ues[i].cell);
@@ -230,8 +240,7 @@ static bool build(world *w, celslm_error *err) {
   s->self = w;
   s->correctness = celslm_correctness_new(s->scenario);
   s->patience = celslm_ns_of(w->scenario->radio.patience);
-  s->net = celslm_net_new(w->scenario->platform, err);
-  if (!s->net) return false;
+  s->net = celslm_net_new(w->scenario->platform);
   if (w->options->interrupt) celslm_net_interruptible(s->net, w->options->interrupt);
   w->books = celslm_books_open(w->scenario, w->options, s, err);
   w->load = celslm_load_new(w->scenario, err);
@@ -260,6 +269,7 @@ static void destroy(world *w) {
     celslm_coder_free(s->sites[i].coder);
   }
   celslm_prices_free(w->prices);
+  celslm_aboard_free(s->aboard);
   celslm_ran_free(s->ran);
   celslm_breaker_free(w->breaker);
   celslm_updates_free(w->updates);
@@ -342,7 +352,9 @@ static celslm_outcome run(world *w, celslm_summary_row *summary, celslm_error *e
 celslm_outcome celslm_world_run(const celslm_scenario *s, const celslm_run_options *o,
                                 celslm_summary_row *summary, celslm_error *err) {
   world w = {.scenario = s, .options = o};
-  celslm_outcome outcome = build(&w, err) ? run(&w, summary, err) : CELSLM_BAD_INPUT;
+  celslm_outcome outcome = !build(&w, err) ? CELSLM_BAD_INPUT
+                           : o->check      ? CELSLM_DONE
+                                           : run(&w, summary, err);
   if (!celslm_books_close(w.books, outcome, err) && outcome == CELSLM_DONE)
     outcome = CELSLM_BAD_INPUT;
   destroy(&w);

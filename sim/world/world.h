@@ -22,6 +22,7 @@ typedef enum celslm_outcome { /* exit statuses of the program */
 typedef struct celslm_run_options {
   int strategy;     /* index in the scenario */
   bool step;        /* engines step through every iteration: the slow oracle of the jumps */
+  bool check;       /* only build it: whether all fits together, strategies' options too */
   const char *file; /* results; NULL: none */
   void (*on_request)(void *self, const celslm_request_row *row); /* each as it ends; NULL: none */
   void *self;

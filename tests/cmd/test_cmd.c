@@ -226,12 +226,38 @@ START_TEST(test_validate) {
   char *out = celslm("validate cmd/whole.xml", &status);
   ck_assert_int_eq(status, 0);
   ck_assert_str_eq(
-      out, "cmd/whole.xml: good. 3 engines on 7 hosts, 2 cells, 6 contexts, 3 strategies.\n");
+      out, "cmd/whole.xml: good. 3 engines on 8 hosts, 2 cells, 6 contexts, 3 strategies.\n");
   free(out);
   out = celslm("validate scenario/good.xml", &status);
   ck_assert_int_eq(status, 0);
   ck_assert_msg(strstr(out, ", a sweep of 50 points.\n"), "%s", out); /* 2 x 5 places, 5 times */
   free(out);
+  out = celslm("validate cmd/no-neighbours.xml 2>&1", &status); /* what only its strategy can say */
+  ck_assert_int_eq(status, 2);
+  ck_assert_msg(strstr(out, "cmd/no-neighbours.xml:19: ") && strstr(out, "needs peers"), "%s", out);
+  free(out);
+}
+END_TEST
+
+START_TEST(test_kv_buffer) {
+  static const struct {
+    const char *set, *said;
+  } wrong[] = {{"kv_buffer=10", "kv_buffer \"10\": no unit"},
+               {"kv_buffer=-1MB", "kv_buffer \"-1MB\": negative"},
+               {"kv_buffer=0B", "kv_buffer \"0B\": out of range"},
+               {"kv_buffer=1ms", "kv_buffer \"1ms\""},
+               {"decode=c", "kv_buffer with engine \"c\" both prefilling and decoding"}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    int status;
+    char *command =
+        celslm_format("run cmd/kv-buffer.xml -o /tmp/kv-buffer.h5 --set '//disaggregated/@%s' 2>&1",
+                      wrong[i].set);
+    char *out = celslm(command, &status);
+    ck_assert_msg(status == 2 && strstr(out, "cmd/kv-buffer.xml:15: <disaggregated> ") &&
+                      strstr(out, wrong[i].said),
+                  "%s: %s", wrong[i].set, out);
+    free(command), free(out);
+  }
 }
 END_TEST
 
@@ -245,6 +271,7 @@ int main(void) {
   tcase_add_test(tcase, test_same_bytes);
   tcase_add_test(tcase, test_interrupt);
   tcase_add_test(tcase, test_validate);
+  tcase_add_test(tcase, test_kv_buffer);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

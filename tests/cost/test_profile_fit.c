@@ -186,6 +186,7 @@ static const struct {
     {"gemm.csv", "m,n,k,time_us\n1,2,3,nan\n",
      ":2: time_us \"nan\" is no number; give a finite one\n"},
     {"gemm.csv", "m,n,k,time_us\n0,2,3,4\n", ":2: m 0 is out of range; give 1 to 1e+09\n"},
+    {"gemm.csv", "m,n,k,time_us\n", ": has no rows; give at least one below the header\n"},
     {"gemm.csv", "", ":1: no header; the first line must name the columns\n"},
     {"gemm.csv", "m,n,k,time_us\n1,2,\"3,4\n",
      ":2: a quote is not closed; quote a cell as \"a, b\"\n"},

@@ -2,7 +2,10 @@
  * reference with epilogues, same bits at one and two threads, and the report's exact figures. */
 #include <cblas.h>
 
+#include "kernels/half.h"
+#include "kernels/isa.h"
 #include "kernels/kernel_test.h"
+#include "kernels/quantise.h"
 
 /* Shapes: small and odd ones, every row count of a micro-tile, and ones that span blocks. */
 static void random_shape(int i, int64_t *m, int64_t *n, int64_t *k) {
@@ -248,6 +251,71 @@ START_TEST(small_types_threads_and_reports) {
 }
 END_TEST
 
+/* ---- packing of X: every table's entries against one value at a time ------------------------- */
+
+static const celslm_isa *const tables[] = {&celslm_isa_portable, &celslm_isa_avx2,
+                                           &celslm_isa_avx512, &celslm_isa_avx512_vnni,
+                                           &celslm_isa_avx512_dot};
+
+/* Now and then what rounding must not break: infinities, NaNs, the largest, the smallest, ties. */
+static void put_special(float *x, int64_t n) {
+  static const uint32_t special[] = {0x7f800000, 0xff800000, 0x7fffffff, 0xff812345, 0x7f7fffff,
+                                     0x00000001, 0x80012345, 0x3f808000, 0x3f818000, 0x80000000};
+  for (int64_t i = 0; i < n; i += rng_int(1, 40)) memcpy(x + i, &special[rng_int(0, 9)], sizeof *x);
+}
+
+START_TEST(packing_keeps_every_bit) {
+  const celslm_isa *isa = tables[_i];
+  if (!celslm_isa_available(_i > 2 ? CELSLM_ISA_AVX512 : (enum celslm_isa_level)_i)) return;
+  rng_seed(23);
+  for (int round = 0; round < 100; round++) {
+    int rows = (int)rng_int(1, isa->rows), words = isa->words_bf16;
+    int64_t k = rng_int(1, 150), ldx = k + rng_int(0, 3), even = (k + 1) / 2 * 2;
+    float *x = rng_floats(rows * ldx), *a = rng_floats(rows * even + 1), guard = a[rows * even];
+    put_special(x, rows * ldx);
+    isa->pack_rows_bf16(rows, k, x, ldx, a);
+    for (int64_t p = 0; p < even; p++)
+      for (int i = 0; i < rows; i++) {
+        uint16_t got, want = p < k ? float_bf16(x[i * ldx + p]) : 0;
+        const unsigned char *from =
+            words == 1 ? (unsigned char *)(a + p / 2 * rows + i) + p % 2 * 2
+                       : (unsigned char *)(a + p * rows + i) + 2; /* the upper half */
+        memcpy(&got, from, sizeof got);
+        ck_assert_uint_eq(got, want);
+      }
+    isa->pack_rows(rows, k, x, ldx, a);
+    for (int64_t p = 0; p < k; p++)
+      for (int i = 0; i < rows; i++) ck_assert_mem_eq(a + p * rows + i, x + i * ldx + p, sizeof *x);
+    ck_assert_mem_eq(a + rows * even, &guard, sizeof guard);
+    rng_free(x), rng_free(a);
+  }
+}
+END_TEST
+
+START_TEST(quantising_keeps_every_bit) {
+  const celslm_isa *isa = tables[_i];
+  if (!celslm_isa_available(_i > 2 ? CELSLM_ISA_AVX512 : (enum celslm_isa_level)_i)) return;
+  rng_seed(29);
+  for (int round = 0; round < 100; round++) {
+    int64_t group = round % 2 ? 64 : 4 * rng_int(1, 40), k = rng_int(1, 400);
+    int64_t groups = (k + group - 1) / group;
+    float *x = rng_floats(k), scale[100], want;
+    uint32_t words[200 + 1], expected[40];
+    if (round % 5 == 0) memset(x, 0, (size_t)k * sizeof *x);
+    words[groups * group / 4] = 0x12345678;
+    isa->quantise(k, group, x, words, scale);
+    for (int64_t g = 0; g < groups; g++) {
+      int64_t first = g * group, count = first + group <= k ? group : k - first;
+      want = quantise_group(count, group, x + first, expected);
+      ck_assert_mem_eq(scale + g, &want, sizeof want);
+      ck_assert_mem_eq(words + first / 4, expected, (size_t)group);
+    }
+    ck_assert_uint_eq(words[groups * group / 4], 0x12345678);
+    rng_free(x);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("gemm");
   TCase *t = tcase_create("gemm");
@@ -257,6 +325,8 @@ int main(void) {
   tcase_add_test(t, reports_equal_counted_work);
   tcase_add_loop_test(t, small_types_match_rounded_operands, 0, 2);
   tcase_add_loop_test(t, small_types_threads_and_reports, 0, 2);
+  tcase_add_loop_test(t, packing_keeps_every_bit, 0, 5);
+  tcase_add_loop_test(t, quantising_keeps_every_bit, 0, 5);
   suite_add_tcase(s, t);
   return run_suite(s);
 }

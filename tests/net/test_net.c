@@ -72,8 +72,7 @@ static void open_line(void) {
   celslm_error err = {0};
   platform = celslm_platform_load(CELSLM_TEST_DATA "/line.xml", NULL, &err);
   ck_assert_msg(platform != NULL, "%s", err.text);
-  net = celslm_net_new(platform, &err);
-  ck_assert_msg(net != NULL, "%s", err.text);
+  net = celslm_net_new(platform);
 }
 
 static void close_line(void) {
@@ -239,6 +238,69 @@ START_TEST(test_computations_share_a_host) {
 }
 END_TEST
 
+/* ---- all at one instant, long after the start: SimGrid begins with what is there then ----------
+ */
+
+static flow first_flows[4];
+static task first_tasks[2];
+
+static void slow_down(void *self) {
+  (void)self;
+  celslm_net_set_share(net, 1, 0.5); /* bc: 25 MB/s */
+}
+
+static void all_at_once(void *self) {
+  (void)self;
+  for (int i = 0; i < 4; i++) on_start(&first_flows[i]);
+  for (int i = 0; i < 2; i++) on_compute(&first_tasks[i]);
+  celslm_net_withdraw(net, &first_tasks[0].c); /* taken back before it could begin */
+  celslm_net_set_share(net, 2, 0);             /* cd is cut: what has just begun there is lost */
+}
+
+static void mend(void *self) {
+  (void)self;
+  celslm_net_set_share(net, 1, 1);
+  celslm_net_set_share(net, 2, 1);
+}
+
+START_TEST(test_begins_with_what_is_there) {
+  open_line();
+  int weights[CELSLM_TRAFFICS] = {1, 1, 1, 1, 1, 1};
+  weights[CELSLM_KV] = 3;
+  celslm_net_set_weights(net, weights);
+  celslm_event slow = {.fire = slow_down, .cls = CELSLM_AT_TIMER};
+  celslm_event start = {.fire = all_at_once, .cls = CELSLM_AT_TIMER, .id = 1};
+  celslm_event whole = {.fire = mend, .cls = CELSLM_AT_TIMER, .id = 2};
+  /* from c on, bc has 25 MB/s until 1004: 3:1 for KV, so that 75 MB leave when 25 MB have */
+  plan(&first_flows[0], 1, 2, 75000000, 0);
+  plan(&first_flows[1], 1, 2, 25000000, 0);
+  plan(&first_flows[2], 2, 3, 100000000, 0); /* lost; again from 1004, 0.5 s */
+  plan(&first_flows[3], 0, 1, 50000000, 0);
+  first_flows[1].t.traffic = CELSLM_CONTEXT;
+  for (int i = 0; i < 4; i++) celslm_net_cancel(net, &first_flows[i].start);
+  for (int i = 0; i < 2; i++)
+    first_tasks[i] = (task){.c = {.host = 0,
+                                  .seconds = 2,
+                                  .done = on_computed,
+                                  .self = &first_tasks[i],
+                                  .event.cls = CELSLM_AT_ENGINE},
+                            .ended = -1};
+  celslm_net_at(net, &slow, celslm_ns_of(500));
+  celslm_net_at(net, &start, celslm_ns_of(1000));
+  celslm_net_at(net, &whole, celslm_ns_of(1004));
+  celslm_net_run(net, CELSLM_NEVER);
+  near(first_flows[0].sent, 1004);
+  near(first_flows[1].sent, 1004);
+  near(first_flows[2].sent, 1004.5);
+  near(first_flows[3].sent, 1000.5);
+  ck_assert_int_eq(first_tasks[0].ended, -1);
+  near(first_tasks[1].ended, 1002);
+  ck_assert_uint_eq(celslm_net_lost(net, CELSLM_KV), 100000000);
+  ck_assert_uint_eq(celslm_net_in_flight(net, CELSLM_KV), 0);
+  close_line();
+}
+END_TEST
+
 /* ---- the air --------------------------------------------------------------------------------- */
 
 enum { FLOWS = 300 };
@@ -270,6 +332,7 @@ static void oracle(int argc, char **argv) { /* one exec on a host whose FLOPs ar
 
 START_TEST(test_air_equals_shared_cpu) {
   open_line();
+  celslm_net_latency(net, 0, 1); /* loads SimGrid, for the oracle */
   air = celslm_air_new(net, 0);
   gsl_rng *r = gsl_rng_alloc(gsl_rng_mt19937);
   gsl_rng_set(r, (unsigned long)_i + 1);
@@ -288,6 +351,7 @@ START_TEST(test_air_equals_shared_cpu) {
     sg_actor_start(a, oracle, 0, NULL);
   }
   celslm_net_run(net, CELSLM_NEVER);
+  simgrid_run(); /* the oracle alone: the net had nothing to give to SimGrid */
   for (int i = 0; i < FLOWS; i++)
     ck_assert_msg(fabs(talks[i].done - talks[i].oracle) <= 1e-9, "flow %d: %.12f, oracle %.12f", i,
                   talks[i].done, talks[i].oracle);
@@ -308,6 +372,7 @@ int main(void) {
   tcase_add_test(tcase, test_layers_in_a_row);
   tcase_add_test(tcase, test_after_a_pause);
   tcase_add_test(tcase, test_computations_share_a_host);
+  tcase_add_test(tcase, test_begins_with_what_is_there);
   tcase_add_test(tcase, test_horizon_leaves_bytes_in_flight);
   tcase_add_loop_test(tcase, test_air_equals_shared_cpu, 0, 20);
   suite_add_tcase(suite, tcase);

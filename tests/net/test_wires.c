@@ -72,8 +72,7 @@ static void draw_topology(void) {
   celslm_error err = {0};
   platform = celslm_platform_load(file, NULL, &err);
   ck_assert_msg(platform != NULL, "%s", err.text);
-  net = celslm_net_new(platform, &err);
-  ck_assert_msg(net != NULL, "%s", err.text);
+  net = celslm_net_new(platform);
   remove(file);
 }
 
@@ -325,7 +324,7 @@ static void repair(void *self) {
 START_TEST(test_speeds_up_after_repair) {
   celslm_error err = {0};
   platform = celslm_platform_load(CELSLM_TEST_DATA "/line.xml", NULL, &err);
-  net = celslm_net_new(platform, &err);
+  net = celslm_net_new(platform);
   celslm_event half = {.fire = set_half, .cls = CELSLM_AT_TIMER},
                back = {.fire = repair, .cls = CELSLM_AT_TIMER};
   celslm_net_at(net, &half, 500000000);
@@ -362,7 +361,7 @@ static void cut(void *self) {
 START_TEST(test_patience) {
   celslm_error err = {0};
   platform = celslm_platform_load(CELSLM_TEST_DATA "/line.xml", NULL, &err);
-  net = celslm_net_new(platform, &err);
+  net = celslm_net_new(platform);
   celslm_event off = {.fire = cut, .cls = CELSLM_AT_TIMER};
   celslm_net_at(net, &off, 500000000);
   flows[0] = (flow){.sent = -1,
@@ -400,7 +399,7 @@ START_TEST(test_jitter) {
   static flow packets[PACKETS];
   celslm_error err = {0};
   platform = celslm_platform_load(CELSLM_TEST_DATA "/line.xml", NULL, &err);
-  net = celslm_net_new(platform, &err);
+  net = celslm_net_new(platform);
   r = gsl_rng_alloc(gsl_rng_mt19937);
   celslm_net_set_jitter(net, 0, draw_exponential, r);
   for (int i = 0; i < PACKETS; i++) {

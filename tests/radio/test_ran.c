@@ -29,8 +29,7 @@ static void open_cell(const char *radio, int mu, const char *tdd, celslm_ran_hoo
     snprintf(scenario->platform->cells[c].tdd, sizeof scenario->platform->cells[c].tdd, "%s", tdd);
     if (*tdd) scenario->platform->cells[c].dl_share = scenario->platform->cells[c].ul_share = 0;
   }
-  net = celslm_net_new(scenario->platform, &err);
-  ck_assert_msg(net != NULL, "%s", err.text);
+  net = celslm_net_new(scenario->platform);
   celslm_scene *scene = celslm_scene_new(scenario, &err);
   ck_assert_msg(scene != NULL, "%s", err.text);
   ran = celslm_ran_new(net, scene, hooks);

@@ -42,6 +42,12 @@ static const struct {
     {SCENARIO, "cache-eviction",
      "bad/cache-eviction.xml:7: <cache> eviction \"fifo\" is not allowed; allowed: lru, lfu, gds, "
      "cost"},
+    {SCENARIO, "cache-host-without-rate",
+     "bad/cache-host-without-rate.xml:7: <cache> lacks \"host_write\"; give a rate such as 10Gbps "
+     "(bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "cache-rate-without-host",
+     "bad/cache-rate-without-host.xml:7: <cache> has host_read or host_write but no host_memory; "
+     "give host_memory, its capacity"},
     {SCENARIO, "cache-rate-without-disk",
      "bad/cache-rate-without-disk.xml:7: <cache> has disk_read or disk_write but no disk; give "
      "disk, its capacity"},
@@ -311,7 +317,7 @@ static const struct {
      "profiles there: box, gpu, this-machine"},
     {PLATFORM, "platform-unknown-property",
      "bad/platform-unknown-property.xml:17: <prop> \"celslm.carier\" is not known; allowed: "
-     "celslm.role, celslm.profile, celslm.accelerators, celslm.interconnect, "
+     "celslm.role, celslm.profile, celslm.accelerators, celslm.interconnect, celslm.radio, "
      "celslm.interconnect_latency, celslm.price_hour, celslm.state_power, celslm.serves, "
      "celslm.carrier, celslm.bandwidth, celslm.tx_power, celslm.antenna_gain, celslm.noise_figure, "
      "celslm.ue_tx_power, celslm.ue_antenna_gain, celslm.ue_noise_figure, celslm.height, celslm.x, "
@@ -409,6 +415,34 @@ static const struct {
     {SCENARIO, "engine-too-many-accelerators",
      "bad/engine-too-many-accelerators.xml:6: <engine> tensor_parallel \"3\": out of range; it "
      "must be a whole number of at least 1 and at most 2"},
+    {SCENARIO, "ues-host-wired",
+     "bad/ues-host-wired.xml:11: <ues> host \"edge0\" is not a host of bad/../pair.xml with "
+     "celslm.radio; only those hang on a cell"},
+    {SCENARIO, "ues-host-count",
+     "bad/ues-host-count.xml:11: <ues> host \"car\" with count 2; a host hangs on a cell by one "
+     "equipment: count=\"1\""},
+    {SCENARIO, "ues-host-twice",
+     "bad/ues-host-twice.xml:11: <ues> host \"car\" is connected by another <ues> already; one is "
+     "allowed"},
+    {SCENARIO, "engine-on-no-cell",
+     "bad/engine-on-no-cell.xml:7: <engine> \"car\" is on host \"car\", which hangs on no cell "
+     "yet; add <ues host=\"car\" count=\"1\" ...> to <radio>"},
+    {SCENARIO, "engine-pipeline-by-air",
+     "bad/engine-pipeline-by-air.xml:7: <engine> \"e\" reaches over the radio to or from host "
+     "\"car\" in every iteration or swap; a pipeline and swap_to need wires"},
+    {SCENARIO, "engine-swaps-by-air",
+     "bad/engine-swaps-by-air.xml:7: <engine> \"e\" reaches over the radio to or from host \"car\" "
+     "in every iteration or swap; a pipeline and swap_to need wires"},
+    {PLATFORM, "platform-radio-and-route",
+     "bad/platform-radio-and-route.xml:10: host \"edge0\" has celslm.radio and a route; it has a "
+     "wire or hangs on a cell, not both"},
+    {PLATFORM, "platform-radio-cloud",
+     "bad/platform-radio-cloud.xml:5: <host id=\"cloud\"> has the role cloud and celslm.radio; "
+     "only edge and "
+     "device hosts can be on the radio"},
+    {PLATFORM, "platform-serves-radio",
+     "bad/platform-serves-radio.xml:18: cell \"gnb0\" serves \"car\", which hangs on a cell "
+     "itself; give a host with a wire"},
     {SCENARIO, "engine-swaps-to-nobody",
      "bad/engine-swaps-to-nobody.xml:6: <engine> \"cloud\": swap_to \"dram\" is not a host of "
      "bad/../small.xml; give the host that stands for the memory behind its PCIe link"},

@@ -339,7 +339,7 @@ static inline void driver_run(driver *d) {
                      "<prompt><fixed tokens=\"1\"/></prompt>"
                      "<output><fixed tokens=\"1\"/></output></workload>");
   celslm_scenario *s = celslm_scenario_parse(text, CELSLM_TEST_DATA "/test.xml", NULL, &err);
-  d->net = s ? celslm_net_new(s->platform, &err) : NULL;
+  d->net = s ? celslm_net_new(s->platform) : NULL;
   const celslm_engine_hooks hooks = {.self = d, .iteration = driver_iteration};
   celslm_prices *prices = celslm_prices_new();
   for (int e = 0; d->net && e < ENGINES; e++) {

@@ -35,6 +35,13 @@ START_TEST(test_study) {
         "half = 3.18245 * raw.std(ddof=1) / 2\n"
         "assert abs(row['mean'] - raw.mean()) < 1e-12 and row['n'] == 4\n"
         "assert abs(row['high'] - row['mean'] - half) < 1e-4 * half\n"
+        "low, high = (h5py.File('s.h5')['summary/ttft_mean'][0, 1, :, k] for k in (0, 1))\n"
+        "gap, half = high - low, 3.18245 * (high - low).std(ddof=1) / 2\n"
+        "p = s.paired('ttft_mean', 'cloud-only')\n"
+        "row = p[(p.rate == 5) & (p.bandwidth == 125e6)].iloc[0]\n"
+        "assert len(p) == 4 and row.strategy == 'ce-lslm' and row.n == 4\n"
+        "assert abs(row['mean'] - gap.mean()) < 1e-12 and row.below == (gap < 0).sum()\n"
+        "assert abs(row.low - gap.mean() + half) < 1e-4 * half\n"
         "f = s.summary()\n"
         "assert len(f) == 32 and f.attrs['units']['ttft_mean'] == 's'\n"
         "r = s.table('requests')\n"
@@ -47,6 +54,11 @@ START_TEST(test_study) {
     sh_well("/usr/bin/python3 $source/analysis/plot.py s.h5 -o a.pdf && /usr/bin/python3 "
             "$source/analysis/plot.py s.h5 -o a.png && /usr/bin/python3 $source/analysis/plot.py "
             "s.h5 -o b.png && cmp a.png b.png && head -c 4 a.pdf | grep -q %PDF");
+    char *out = sh_expect("/usr/bin/python3 $source/analysis/paired.py s.h5", 0);
+    ck_assert_msg(strstr(out, "minus that of \"cloud-only\", 4 pairs\n\nrate 5/s, bandwidth 100 "
+                              "Mb/s: cloud-only ") != NULL,
+                  "%s", out);
+    free(out);
   }
   end();
 }
@@ -64,6 +76,23 @@ static const char *const bad[][2] = {
     {"good.h5 --along tea", "good.h5: there is no axis \"tea\" of numbers; there are rate\n"},
 };
 
+static const char *const bad_pairs[][2] = {
+    {"flat.h5", "flat.h5: has one replication; there are no intervals (celslm sweep "},
+    {"good.h5 --against tea",
+     "good.h5: there is no strategy \"tea\"; there are cloud-only, ce-lslm\n"},
+    {"good.h5 --column tea", "good.h5: the summary has no column \"tea\"; there are "},
+    {"run.h5", "run.h5: is one run, not a study; make one with celslm sweep --replications N\n"},
+};
+
+/* It ends with status 2, and its output is one line that begins with this. */
+static void refuses(const char *script, const char *arguments, const char *says) {
+  char *command = celslm_format("/usr/bin/python3 $source/analysis/%s %s", script, arguments),
+       *out = sh_expect(command, 2);
+  ck_assert_msg(strncmp(out, says, strlen(says)) == 0, "%s: %s", arguments, out);
+  ck_assert_msg(strchr(out, '\n') == out + strlen(out) - 1, "%s: %s", arguments, out);
+  free(out), free(command);
+}
+
 START_TEST(test_bad_files) {
   begin();
   if (python()) {
@@ -75,13 +104,10 @@ START_TEST(test_bad_files) {
             " && head -c 9000 good.h5 >cut.h5 && echo tea >text.h5 && cp good.h5 newer.h5 && "
             "/usr/bin/python3 -c 'import h5py; h5py.File(\"newer.h5\", "
             "\"r+\").attrs[\"format_version\"] = 7'");
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-      char *command = celslm_format("/usr/bin/python3 $source/analysis/plot.py %s", bad[i][0]),
-           *out = sh_expect(command, 2);
-      ck_assert_msg(strncmp(out, bad[i][1], strlen(bad[i][1])) == 0, "%s: %s", bad[i][0], out);
-      ck_assert_msg(strchr(out, '\n') == out + strlen(out) - 1, "%s: %s", bad[i][0], out);
-      free(out), free(command);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) refuses("plot.py", bad[i][0], bad[i][1]);
+    sh_well("$celslm run $data/cmd/tiny.xml -o run.h5 --quiet");
+    for (size_t i = 0; i < sizeof bad_pairs / sizeof *bad_pairs; i++)
+      refuses("paired.py", bad_pairs[i][0], bad_pairs[i][1]);
   }
   end();
 }

@@ -18,7 +18,7 @@ static const char *pick(int n, const char *const *of) {
   return of[any(0, n - 1)];
 }
 
-static char *random_radio(void) {
+static char *random_radio(bool car) {
   static const char *const channels[] = {"umi", "uma", "inh", "inf-dh", "nyu-umi"};
   static const char *const curves[] = {"shannon", "lte", "mcs-awgn", "mcs-practical"};
   static const char *const interference[] = {"none", "fixed", "load"};
@@ -28,7 +28,7 @@ static char *random_radio(void) {
   static const char *const movements[] = {
       "<static/>", "<waypoint speed_max=\"15m/s\" pause=\"2s\"/>", "<gauss-markov speed=\"3m/s\"/>",
       "<road speed=\"20m/s\" from_x=\"-100m\" from_y=\"5m\" to_x=\"300m\" to_y=\"5m\"/>"};
-  if (any(0, 4) == 0)
+  if (!car && any(0, 4) == 0)
     return celslm_strdup("<radio patience=\"3s\"><channel><umi/></channel>"
                          "<ues cell=\"gnb0\" count=\"5\" max_distance=\"80m\"/>"
                          "<ues cell=\"gnb1\" count=\"5\" max_distance=\"80m\"/></radio>");
@@ -37,6 +37,11 @@ static char *random_radio(void) {
                                            pick(2, schedulers), pick(2, timings), any(0, 10))
                            : celslm_strdup("");
   const char *movement = pick(4, movements);
+  char *aboard =
+      car ? celslm_format("<ues cell=\"gnb%d\" count=\"1\" host=\"car\" max_distance=\"90m\">%s"
+                          "</ues>",
+                          any(0, 1), pick(4, movements))
+          : celslm_strdup("");
   char *text = celslm_format(
       "<radio patience=\"%gs\" sample=\"%gs\"><channel><%s shadowing=\"%s\" gas=\"%s\" "
       "rain=\"%dmm/h\"/></channel>"
@@ -44,13 +49,13 @@ static char *random_radio(void) {
       "adapt_layers=\"%s\"/>%s%s%s"
       "<ues cell=\"gnb0\" count=\"%d\" max_distance=\"%dm\" indoor=\"0.3\" in_car=\"0.2\" "
       "weight=\"%d\" max_share=\"%g\" demand_down=\"5Mbps\" demand_up=\"1Mbps\">%s</ues>"
-      "<ues cell=\"gnb1\" count=\"%d\" max_distance=\"80m\">%s</ues></radio>",
+      "<ues cell=\"gnb1\" count=\"%d\" max_distance=\"80m\">%s</ues>%s</radio>",
       uniform(0.5, 4), uniform(0.05, 0.5), pick(5, channels), any(0, 1) ? "yes" : "no",
       any(0, 1) ? "yes" : "no", any(0, 50), pick(4, curves), pick(3, interference), pick(3, fading),
       any(0, 1) ? "yes" : "no", access, any(0, 1) ? "<blockage density=\"0.2\"/>" : "",
       any(0, 2) ? "<handover time_to_trigger=\"100ms\" link_failure=\"500ms\"/>" : "", any(1, 12),
-      any(30, 200), any(1, 3), uniform(0.1, 1), movement, any(1, 12), movement);
-  free(access);
+      any(30, 200), any(1, 3), uniform(0.1, 1), movement, any(1, 12), movement, aboard);
+  free(access), free(aboard);
   return text;
 }
 
@@ -58,7 +63,7 @@ static char *random_radio(void) {
 static char *random_faults(bool split) {
   static const char *const links[] = {"wan",   "metro0",   "metro1",     "site0",
                                       "site1", "rack-wan", "cabin-metro"};
-  static const char *const hosts[] = {"cloud", "edge0", "edge1", "rack", "cabin"};
+  static const char *const hosts[] = {"cloud", "edge0", "edge1", "car", "rack", "cabin"};
   static const char *const cells[] = {"gnb0", "gnb1"};
   static const char *const kinds[] = {"link", "cell", "host"};
   char *text = celslm_strdup("");
@@ -67,7 +72,7 @@ static char *random_faults(bool split) {
     int kind = any(0, 2);
     const char *name = kind == 0   ? pick(split ? 7 : 5, links)
                        : kind == 1 ? pick(2, cells)
-                                   : pick(split ? 5 : 3, hosts);
+                                   : pick(split ? 6 : any(3, 4), hosts);
     char *when =
         any(0, 1)
             ? celslm_format("at=\"%.4fs\" for=\"%.4fs\"", uniform(0, 3), exp(uniform(-4, 2)))
@@ -96,10 +101,15 @@ static char *random_text(const char *strategy) {
                                       "rate_limit=\"50/s\" rate_burst=\"4\"",
                                       "max_queue=\"5\""};
   static const char *const caches[] = {
-      "", "<cache eviction=\"lfu\" admission=\"second-hit\"/>",
+      "",
+      "<cache eviction=\"lfu\" admission=\"second-hit\"/>",
       "<cache eviction=\"gds\" partial=\"yes\"/>",
       "<cache eviction=\"cost\" admission=\"tinylfu\"/>",
-      "<cache partial=\"yes\" disk=\"20MiB\" disk_read=\"500MBps\" disk_write=\"200MBps\"/>"};
+      "<cache partial=\"yes\" disk=\"20MiB\" disk_read=\"500MBps\" disk_write=\"200MBps\"/>",
+      "<cache host_memory=\"6MiB\" host_read=\"1GBps\" host_write=\"1GBps\" disk=\"20MiB\" "
+      "disk_read=\"500MBps\" disk_write=\"200MBps\"/>",
+      "<cache eviction=\"lfu\" host_memory=\"30MiB\" host_read=\"2GBps\" "
+      "host_write=\"100MBps\"/>"};
   /* later stages on hosts that crash; the two GPUs are alike: for latency all stays on the first */
   static const char *const pipelines[] = {
       "pipeline=\"rack\"",
@@ -108,12 +118,16 @@ static char *random_text(const char *strategy) {
       "pipeline=\"rack\" placement=\"throughput\"",
       "pipeline=\"cabin rack\" placement=\"throughput\" kv_blocks=\"360\"",
       "pipeline=\"rack\" kv_blocks=\"180\" prefix_caching=\"yes\""};
+  static const char *const in_car[] = {
+      "<engine name=\"car\" host=\"car\" model=\"small\" context_memory=\"20MiB\"/>",
+      "<engine name=\"car\" host=\"car\" model=\"part\" context_memory=\"20MiB\"/>"};
   static const char *const more_edges[] = {
       "<engine name=\"e2\" host=\"edge1\" model=\"small\" memory_share=\"0.3\"/>",
       "<engine name=\"e2\" host=\"edge1\" model=\"part\" memory_share=\"0.3\"/>"};
   bool split = strstr(strategy, "<layer-split") != NULL;
   const char *edge = strstr(strategy, "<early-exit") ? "part" : "small";
-  char *radio = random_radio(), *faults = random_faults(split);
+  bool car = any(0, 3) == 0;
+  char *radio = random_radio(car), *faults = random_faults(split);
   char *store = split ? celslm_strdup("") : celslm_format("context_memory=\"%dMiB\"", any(3, 60));
   char *text = celslm_format(
       "<scenario name=\"storm\" seed=\"%d\"%s><platform file=\"pair.xml\"/>"
@@ -124,7 +138,7 @@ static char *random_text(const char *strategy) {
       "<engine name=\"e0\" host=\"edge0\" model=\"%s\" max_num_seqs=\"%d\" "
       "%s client_overhead=\"%dus\" %s>%s</engine>"
       "<engine name=\"e1\" host=\"edge1\" model=\"%s\" max_num_seqs=\"%d\" "
-      "context_memory=\"%dMiB\" %s>%s</engine>%s</engines>"
+      "context_memory=\"%dMiB\" %s>%s</engine>%s%s</engines>"
       "<contexts%s><population name=\"d\" count=\"%d\"><uniform min=\"16\" max=\"700\"/>"
       "</population></contexts>%s"
       "<workload requests=\"%d\"><arrivals><poisson rate=\"%.3f/s\"/></arrivals>"
@@ -134,8 +148,9 @@ static char *random_text(const char *strategy) {
       "<strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
       any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, edge,
       any(1, 32), store, any(0, 1) * 3000, split ? pick(6, pipelines) : pick(7, knobs),
-      split ? "" : pick(5, caches), edge, any(1, 32), any(3, 60), pick(7, knobs), pick(5, caches),
-      any(0, 2) ? "" : more_edges[strcmp(edge, "part") == 0], any(0, 2) ? "" : " changes=\"0.5/s\"",
+      split ? "" : pick(7, caches), edge, any(1, 32), any(3, 60), pick(7, knobs), pick(7, caches),
+      any(0, 2) ? "" : more_edges[strcmp(edge, "part") == 0],
+      car ? in_car[strcmp(edge, "part") == 0] : "", any(0, 2) ? "" : " changes=\"0.5/s\"",
       any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), strategy, faults,
       uniform(0.05, 1));
   /* two engines on a host share its memory */

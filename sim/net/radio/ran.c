@@ -63,13 +63,17 @@ static double rate_of(const user *u, int way) {
   return way == UP ? u->link.up : u->link.down;
 }
 
+static celslm_ns patience_of(const celslm_hop *h) {
+  return h->patience > 0 ? h->patience : celslm_ns_of(h->ran->config->patience);
+}
+
 /* The hop has this rate from now on; one that has none is given up after a while. */
 static void apply(celslm_hop *h, double rate) {
   celslm_ran *r = h->ran;
   if (h->stage == CELSLM_HOP_IN_AIR) celslm_air_set_rate(&h->flow, rate);
   bool stuck = !(rate > 0) && h->stage != CELSLM_HOP_LEAVING;
   if (stuck && !h->despair.slot)
-    celslm_net_at(r->net, &h->despair, celslm_net_now(r->net) + celslm_ns_of(r->config->patience));
+    celslm_net_at(r->net, &h->despair, celslm_net_now(r->net) + patience_of(h));
   if (!stuck) celslm_net_cancel(r->net, &h->despair);
 }
 
@@ -234,6 +238,11 @@ static double repeat(celslm_ran *r, int cell) {
   return s;
 }
 
+/* The end of its air time and its arrival are told apart. */
+static bool apart(const celslm_hop *h) {
+  return h->ran->config->access || h->left;
+}
+
 /* All its air time is had. */
 static void leave_air(void *self) {
   celslm_hop *h = self;
@@ -242,7 +251,7 @@ static void leave_air(void *self) {
   celslm_net_cancel(r->net, &h->despair);
   h->stage = CELSLM_HOP_LEAVING;
   unlist(h);
-  if (!r->config->access) { /* the air has added the latency */
+  if (!apart(h)) { /* the air has added the latency */
     finish(h);
     return;
   }
@@ -260,6 +269,7 @@ static void leave_air(void *self) {
       .fire = finish, .self = h, .cls = CELSLM_AT_AIR, .id = (uint32_t)(2 * cell + h->uplink)};
   celslm_net_at(r->net, &h->timer, end + celslm_ns_of(rest));
   next_in_line(r, h->ue, h->uplink);
+  if (h->left) h->left(h->self);
 }
 
 static void reach_air(void *self) {
@@ -276,7 +286,7 @@ static void reach_air(void *self) {
                               .cap = g->cap,
                               .done = leave_air,
                               .self = h};
-  if (!r->config->access)
+  if (!apart(h))
     h->flow.latency = celslm_ns_of(way == UP ? u->link.latency_up : u->link.latency_down);
   celslm_air_send(r->air[way][ue->cell], &h->flow);
 }

@@ -36,6 +36,8 @@ typedef struct celslm_hop { /* the caller fills the first part and keeps it unti
   int ue;
   bool uplink;
   double bytes;
+  celslm_ns patience;       /* without a usable signal; 0: the scenario's */
+  void (*left)(void *self); /* all its air time is had: the next one may go. May be NULL */
   void (*done)(void *self);
   void (*failed)(void *self);
   void *self;

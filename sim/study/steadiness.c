@@ -1,4 +1,4 @@
-#include "study/recovery.h"
+#include "study/steadiness.h"
 
 #include "base/error.h"
 

@@ -1,7 +1,7 @@
-/* test_recovery.c - how long a disturbance stays: D/D/1 by hand, and an M/D/1 system whose only way
+/* test_steadiness.c - how long a disturbance stays: D/D/1 by hand, and an M/D/1 system whose only way
  * to the server is down for a while. */
 #include "program.h"
-#include "study/recovery.h"
+#include "study/steadiness.h"
 
 #include <math.h>
 

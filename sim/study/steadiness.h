@@ -1,8 +1,8 @@
-/* recovery.h - how steady a system is: how long a disturbance stays, and how much latency varies.
+/* steadiness.h - how steady a system is: how long a disturbance stays, and how much latency varies.
  *
  * Worked out from the requests of a run, whatever disturbed it: an outage, or a burst. */
-#ifndef CELSLM_STUDY_RECOVERY_H
-#define CELSLM_STUDY_RECOVERY_H
+#ifndef CELSLM_STUDY_STEADINESS_H
+#define CELSLM_STUDY_STEADINESS_H
 
 #include <stddef.h>
 
