@@ -26,6 +26,7 @@ static const char *const every_strategy[] = {
     "<ce-lslm codec=\"tokens:0.3\" codec_overlap=\"no\" chunk=\"64\"/>",
     "<disaggregated prefill=\"e0\" decode=\"e1\"/>",
     "<disaggregated prefill=\"e1 e0\" decode=\"e0 e1\" transfer=\"whole\"/>",
+    "<disaggregated prefill=\"e0\" decode=\"e1\" kv_buffer=\"8MB\"/>",
     "<speculative acceptance=\"0.7\"/>",
     "<speculative acceptance=\"0.8\" message=\"split\" adaptive=\"yes\"/>",
     "<sketch/>",

@@ -96,6 +96,8 @@ static const line lines[] = {
     {"KV fetched", COUNT, FIELD(fetches)},
     {"joined a fetch", COUNT, FIELD(joins)},
     {"recomputed", COUNT, FIELD(recomputed)},
+    {"loads from host memory", COUNT, FIELD(host_loads)},
+    {"loads from disk", COUNT, FIELD(disk_loads)},
     {"traffic", HEADING, 0},
     {"user data to the cloud", BYTES, FIELD(user_bytes_to_cloud)},
     {"KV moved", BYTES, FIELD(kv_bytes)},

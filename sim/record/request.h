@@ -55,7 +55,7 @@ typedef struct celslm_engine_row {
   uint32_t engine;
   double time;
   uint32_t running, waiting, kv_blocks_used, kv_blocks;
-  double context_bytes; /* B held in the context store */
+  double context_bytes, host_bytes, disk_bytes; /* B held in the context store, in the tiers below */
   double busy;          /* s computed so far */
   double utilisation;   /* share of the time since the last sample that was busy */
   int64_t iterations, prompt_tokens, output_tokens; /* so far */
@@ -102,7 +102,8 @@ typedef struct celslm_context_row {
   uint8_t strategy;
   uint32_t engine, context, tokens;
   int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills, outdated, replans;
-  double bytes_fetched, bytes, capacity;
+  int64_t host_writes, host_loads, disk_loads;
+  double host_bytes, disk_bytes, bytes_fetched, bytes, capacity;
 } celslm_context_row;
 extern const celslm_column celslm_context_columns[];
 extern const size_t celslm_context_n_columns;
@@ -162,7 +163,7 @@ typedef struct celslm_summary_row {
   double CELSLM_LATENCY(queueing), CELSLM_LATENCY(normalised);
   double itl_p50, itl_p95, itl_p99; /* from the sketch */
   double wait_mean, up_mean, cloud_mean, comm_mean, edge_mean, hidden_mean, down_mean;
-  int64_t hits, fetches, joins, recomputed, preemptions, iterations, late;
+  int64_t hits, fetches, host_loads, disk_loads, joins, recomputed, preemptions, iterations, late;
   double recovery, backlog; /* s; requests: recovery.h */
   double kv_waiting_peak;   /* B */
   double fairness;    /* Jain's index over tenants */

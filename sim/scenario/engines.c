@@ -314,23 +314,29 @@ static bool read_limits(const celslm_scenario *s, const celslm_element *e, celsl
                              c->name, swap, s->platform->file);
 }
 
+/* A tier: `name`, its capacity, and with it both of its rates. */
+static bool read_tier(const celslm_element *e, const char *name, const char *read,
+                      const char *write, celslm_tier_config *t, celslm_error *err) {
+  if (!celslm_element_quantity(e, name, CELSLM_UNIT_BYTES, 0, INFINITY, 0, &t->capacity, err))
+    return false;
+  bool rates = celslm_element_attribute(e, read) || celslm_element_attribute(e, write);
+  if (!(t->capacity > 0))
+    return !rates ||
+           celslm_element_fail(e, err, "<cache> has %s or %s but no %s; give %s, its capacity",
+                               read, write, name, name);
+  return celslm_element_quantity(e, read, CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN, &t->read,
+                                 err) &&
+         celslm_element_quantity(e, write, CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN, &t->write,
+                                 err);
+}
+
 /* How contexts are kept; the policies are read by who has them. */
 static bool read_cache(const celslm_element *engine, celslm_engine_config *c, celslm_error *err) {
   const celslm_element *e = c->cache = celslm_element_child(engine, "cache");
   if (!e) return true;
-  if (!celslm_element_bool(e, "partial", false, &c->cache_partial, err) ||
-      !celslm_element_quantity(e, "disk", CELSLM_UNIT_BYTES, 0, INFINITY, 0, &c->disk, err))
-    return false;
-  bool rates =
-      celslm_element_attribute(e, "disk_read") || celslm_element_attribute(e, "disk_write");
-  if (!(c->disk > 0))
-    return !rates || celslm_element_fail(e, err,
-                                         "<cache> has disk_read or disk_write but no disk; give "
-                                         "disk, its capacity");
-  return celslm_element_quantity(e, "disk_read", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
-                                 &c->disk_read, err) &&
-         celslm_element_quantity(e, "disk_write", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
-                                 &c->disk_write, err);
+  return celslm_element_bool(e, "partial", false, &c->cache_partial, err) &&
+         read_tier(e, "host_memory", "host_read", "host_write", &c->host_memory, err) &&
+         read_tier(e, "disk", "disk_read", "disk_write", &c->disk, err);
 }
 
 static bool read_engine(celslm_scenario *s, const celslm_element *e, celslm_engine_config *c,

@@ -23,6 +23,11 @@ typedef enum celslm_placing {
   CELSLM_PLACE_THROUGHPUT
 } celslm_placing;
 
+/* Where contexts go that memory has no room for. */
+typedef struct celslm_tier_config {
+  double capacity, read, write; /* B, B/s; capacity 0: there is none */
+} celslm_tier_config;
+
 /* One model served on one host. */
 typedef struct celslm_engine_config {
   char *name;
@@ -60,7 +65,7 @@ typedef struct celslm_engine_config {
   const celslm_element *scheduler; /* child of <scheduler>; NULL: first come, first served */
   const celslm_element *cache; /* <cache>, for its policies; NULL: the defaults (share/cache.h) */
   bool cache_partial;          /* contexts that go lose their deepest layers first */
-  double disk, disk_read, disk_write; /* B, B/s: where they go; disk 0: nowhere */
+  celslm_tier_config host_memory, disk; /* where they go, in this order */
   const char *file;
   int line;
 } celslm_engine_config;

@@ -8,7 +8,7 @@
 static celslm_job *chain_before(celslm_job *j, celslm_job *chain) {
   if (j->state == CELSLM_JOB_DECODE && j->shared) j->shared->decoding = 0;
   celslm_held_clear(&j->held);
-  j->idle = false;
+  j->idle = j->back = false;
   j->state = CELSLM_JOB_ENDED;
   j->after = chain;
   return j;
@@ -69,7 +69,7 @@ void celslm_engine_abort(celslm_engine *e) {
   chain = take_waiting(e, chain);
   chain = take_all(e, &e->running, take_all(e, &e->swapped, chain));
   e->prefill_first = e->prefill_last = e->resumed = e->idle_first = e->idle_last = NULL;
-  e->decodes = e->attended = e->read = e->n_resumed = 0;
+  e->decodes = e->attended = e->read = e->n_resumed = e->sitting_out = 0;
   memset(e->decodes_of, 0, (size_t)e->n_classes * sizeof *e->decodes_of);
   memset(e->phase, 0, (size_t)e->block * sizeof *e->phase);
   bool caching = e->pool.caching;

@@ -1,9 +1,9 @@
 /* batch.c - who is in the next iteration.
  *
  * celslm_batch_form follows the scheduler's rules in their order: decodes, prefills under way,
- * swapped ones, admissions; then has the batch priced. vLLM stops looking at running requests when
- * one preempts itself; we go on with the rest, which differs only where a policy preempts others
- * than the last. */
+ * swapped ones, admissions; then has the batch priced. As in vLLM's v1 scheduler, a running job
+ * that is preempted for its own blocks ends the pass over the running ones: who was admitted after
+ * it sits this iteration out. */
 #include "serve/state.h"
 
 #include <assert.h>
@@ -39,18 +39,39 @@ static int64_t blocks_beyond(const celslm_engine *e, const celslm_job *j, int64_
   return celslm_blocks_of_chunk(e, j, j->chunk);
 }
 
+/* What happened to a decoding job up to this step, before it leaves the others. */
+static void note_decode(celslm_engine *e, celslm_job *j) {
+  int64_t longest = celslm_longest_since(e, j->joined);
+  if (longest > j->itl_max) j->itl_max = longest;
+  j->generated += (int32_t)(e->step - j->joined);
+  if (e->step > j->joined) j->last_token = e->start;
+}
+
+/* A decoding job has no part in this iteration, but keeps its blocks. */
+static void sit_out(celslm_engine *e, celslm_job *j) {
+  int64_t kv = celslm_job_kv(e, j);
+  note_decode(e, j);
+  celslm_decode_leave(e, j);
+  j->need = j->computed = (int32_t)kv;
+  j->state = CELSLM_JOB_SITS_OUT;
+  e->sitting_out++;
+}
+
+static void sit_in(celslm_engine *e, celslm_job *j) {
+  e->sitting_out--;
+  celslm_decode_join(e, j);
+}
+
 /* A job gives its blocks back and waits, to be recomputed or swapped in. */
 static void preempt(celslm_engine *e, celslm_job *j, bool all_took) {
-  bool decoding = j->state == CELSLM_JOB_DECODE;
+  bool sits = j->state == CELSLM_JOB_SITS_OUT, decoding = sits || j->state == CELSLM_JOB_DECODE;
   int64_t computed = decoding ? celslm_job_kv(e, j) : j->computed;
   int64_t beyond = blocks_beyond(e, j, computed, all_took);
+  if (sits) sit_in(e, j);
   bool swaps = decoding && e->swap_room >= celslm_blocks_of(e, computed);
   if (e->cursor == j) e->cursor = j->after;
   if (decoding) {
-    int64_t longest = celslm_longest_since(e, j->joined);
-    if (longest > j->itl_max) j->itl_max = longest;
-    j->generated += (int32_t)(e->step - j->joined);
-    if (e->step > j->joined) j->last_token = e->start;
+    note_decode(e, j);
     celslm_decode_leave(e, j);
   } else {
     if (e->prefill_cursor == j) e->prefill_cursor = j->prefill_after;
@@ -86,8 +107,9 @@ static bool make_room(celslm_engine *e, int64_t blocks, const celslm_job *self, 
 
 /* ---- those that run -------------------------------------------------------------------------- */
 
-/* Decodes of the next step take their blocks. True: all could, without preemption. */
-static bool take_decode_blocks(celslm_engine *e) {
+/* Decodes of the next step take their blocks. True: all could, without preemption. *last: the order
+ * of one that was preempted for its own block. */
+static bool take_decode_blocks(celslm_engine *e, uint64_t *last) {
   int64_t opened = celslm_blocks_opened(e, e->step, 1);
   if (opened > e->pool.free) celslm_idle_evict(e, opened, NULL, true);
   if (opened <= e->pool.free) {
@@ -97,8 +119,16 @@ static bool take_decode_blocks(celslm_engine *e) {
   e->cursor = e->running.first;
   for (celslm_job *j; (j = e->cursor);) {
     e->cursor = j->after;
-    if (j->state != CELSLM_JOB_DECODE || celslm_job_kv(e, j) % e->block != 0) continue;
-    if (!make_room(e, 1, j, NULL)) continue;
+    if (j->state != CELSLM_JOB_DECODE) continue;
+    if (j->order > *last) {
+      sit_out(e, j);
+      continue;
+    }
+    if (celslm_job_kv(e, j) % e->block != 0) continue;
+    if (!make_room(e, 1, j, NULL)) {
+      *last = j->order;
+      continue;
+    }
     celslm_pool_take(&e->pool, 1);
     j->took = e->step + 1;
   }
@@ -129,13 +159,15 @@ static bool take_prefill(celslm_engine *e, celslm_job *j, int64_t *room) {
   return enough;
 }
 
-static bool take_prefills(celslm_engine *e, int64_t *room) {
+static bool take_prefills(celslm_engine *e, int64_t *room, uint64_t *last) {
   bool enough = true;
   for (celslm_job *j = e->prefill_first; j; j = j->prefill_after) j->until = j->layer;
   e->prefill_cursor = e->prefill_first;
   for (celslm_job *j; (j = e->prefill_cursor);) {
     e->prefill_cursor = j->prefill_after;
+    if (j->order > *last) break;
     enough &= take_prefill(e, j, room);
+    if (j->state != CELSLM_JOB_PREFILL) *last = j->order;
   }
   return enough;
 }
@@ -171,6 +203,13 @@ static void publish(celslm_engine *e) {
                           celslm_job_kv(e, j) + (j->state == CELSLM_JOB_DECODE));
 }
 
+/* It decodes from this iteration on, and had its last token before the one before. */
+static void note_resumed(celslm_engine *e, celslm_job *j) {
+  j->prefill_after = e->resumed;
+  e->resumed = j;
+  e->n_resumed++;
+}
+
 /* A job whose KV is all there (again) decodes from this iteration on. */
 static void resume(celslm_engine *e, celslm_job *j) {
   publish(e);
@@ -178,9 +217,7 @@ static void resume(celslm_engine *e, celslm_job *j) {
   run(e, j);
   celslm_decode_join(e, j);
   if (j->content.prefix.count) celslm_pool_publish(&e->pool, &j->content, &j->held, j->need + 1);
-  j->prefill_after = e->resumed;
-  e->resumed = j;
-  e->n_resumed++;
+  note_resumed(e, j);
 }
 
 static void swap_in(celslm_engine *e, int64_t *room) {
@@ -304,6 +341,35 @@ static void check_idle(const celslm_engine *e) {
   (void)e;
 }
 
+/* Those who sat out decode again: nobody else's gap between two tokens is as long as theirs. */
+static void sit_in_all(celslm_engine *e) {
+  for (celslm_job *j = e->running.first; j; j = j->after)
+    if (j->state == CELSLM_JOB_SITS_OUT) {
+      sit_in(e, j);
+      j->back = true;
+    }
+}
+
+static void note_back(celslm_engine *e) {
+  for (celslm_job *j = e->running.first; j; j = j->after) {
+    if (j->back && j->state == CELSLM_JOB_DECODE) note_resumed(e, j);
+    j->back = false;
+  }
+}
+
+/* The pass over those that run. True: everybody has blocks, nobody was preempted. */
+static bool take_running(celslm_engine *e, int64_t *room, bool *ended) {
+  uint64_t last = UINT64_MAX; /* whoever was admitted later has no part */
+  bool returned = e->sitting_out > 0;
+  if (returned) sit_in_all(e);
+  bool enough = !e->decodes || take_decode_blocks(e, &last);
+  *room = e->config->max_num_batched_tokens - e->decodes;
+  if (e->prefill_first) enough &= take_prefills(e, room, &last);
+  if (returned) note_back(e);
+  *ended = last < UINT64_MAX;
+  return enough;
+}
+
 bool celslm_batch_form(celslm_engine *e) {
   if (e->passed) {
     int64_t there = layers_there(e, e->passed);
@@ -315,15 +381,18 @@ bool celslm_batch_form(celslm_engine *e) {
   e->resumed = NULL;
   e->published = false;
   e->n_resumed = e->swap_out = e->swap_in = 0;
-  bool preempted = e->decodes > 0 && !take_decode_blocks(e);
-  int64_t room = e->config->max_num_batched_tokens - e->decodes;
-  if (e->prefill_first) preempted |= !take_prefills(e, &room);
-  if (!preempted && e->swapped.first) swap_in(e, &room);
-  if (!preempted && !e->swapped.first) admit(e, &room);
-  celslm_batch b = {0};
-  e->batch_tokens = 0;
-  e->partial = false;
-  if (e->prefill_first) b = count_prefills(e);
+  bool preempted, ended; /* the pass over the running ones, by one of them */
+  celslm_batch b;
+  do { /* again, if that leaves nobody: what has no members takes no time */
+    int64_t room;
+    preempted = !take_running(e, &room, &ended);
+    if (!preempted && e->swapped.first) swap_in(e, &room);
+    if (!preempted && !e->swapped.first) admit(e, &room);
+    b = (celslm_batch){0};
+    e->batch_tokens = 0;
+    e->partial = false;
+    if (e->prefill_first) b = count_prefills(e);
+  } while (ended && !e->decodes && !b.members);
   if (!e->decodes && !b.members) {
     check_idle(e);
     return false;

@@ -4,8 +4,9 @@
  * sequences go first, one token for a decode, a chunk for a prefill; then waiting ones are admitted
  * in the order of the engine's policy (waiting.h; first come, first served) while budget, slots and
  * KV blocks last, each past the blocks of its prompt that are there already (pool.h); if a block is
- * missing, the sequence admitted last is preempted, to be recomputed later, or swapped to another
- * host's memory and back. A token is produced at the end of the iteration that completes the
+ * missing, the sequence admitted last (or the least urgent) is preempted, to be recomputed later,
+ * or swapped to another host's memory and back; if that is the one that wanted the block, those
+ * admitted after it sit out. A token is produced at the end of the iteration that completes the
  * prompt, then one per iteration.
  *
  * Swapping is as in vLLM v0: what is swapped crosses the network between the engine's host and the
@@ -84,6 +85,7 @@ typedef enum celslm_job_state {
   CELSLM_JOB_WAITING,
   CELSLM_JOB_PREFILL,
   CELSLM_JOB_DECODE,
+  CELSLM_JOB_SITS_OUT, /* it decodes, but has no part in this iteration */
   CELSLM_JOB_SWAPPED,
   CELSLM_JOB_KEPT, /* done, with blocks */
   CELSLM_JOB_ENDED
@@ -156,6 +158,7 @@ typedef struct celslm_job {
   int32_t past;         /* of `need`, what it had when it went on */
   int32_t going;        /* it goes on over so many; 0: not */
   bool idle;            /* does not run, has blocks, and may lose them */
+  bool back;            /* sat out the last iteration */
   int32_t chunk;        /* tokens in the chunk under way; 0: none */
   int16_t layer, until; /* layers done of this chunk; of them in this iteration: layer..until-1 */
   int64_t joined;       /* decode step at which it joined */

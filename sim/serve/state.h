@@ -54,6 +54,7 @@ struct celslm_engine {
                                           has not run for longest first */
   celslm_job *cursor, *prefill_cursor; /* next to be looked at while blocks are taken */
   celslm_job *prefill_first, *prefill_last; /* those of `running` that still prefill, in order */
+  int64_t sitting_out;                      /* of them, in this iteration */
   decode_entry *decoding;                   /* a heap on (finish, order); [0, decodes) */
   int64_t decodes, heap_size;
   uint64_t admissions;

@@ -28,10 +28,10 @@ typedef struct piece {
 /* Where some of the layers come from. */
 typedef struct supply {
   fetch *fetch;
-  celslm_site *site; /* NULL: this host's disk */
+  celslm_site *site; /* NULL: a tier of this host */
   celslm_from from;
   celslm_entry *source; /* the site's */
-  celslm_waiter waiter; /* for the source's KV, or the disk */
+  celslm_waiter waiter; /* for the source's KV, or the tier */
   celslm_progress_watcher watcher;
   celslm_transfer request;
   piece *pieces;                       /* by layer, then by tokens */
@@ -386,7 +386,8 @@ static void ask(supply *s) {
           request_arrived, request_failed, s);
 }
 
-/* ---- layers of this host's disk -------------------------------------------------------------- */
+/* ---- layers of this host's tiers --------------------------------------------------------------
+ */
 
 static void read_next(supply *s);
 
@@ -409,7 +410,11 @@ static void read_next(supply *s) {
   fetch *f = s->fetch;
   f->awaited++;
   s->waiter = (celslm_waiter){.then = piece_read, .self = s};
-  f->to->read_disk(f->to, f->context, bytes_of(&s->pieces[s->sent]), &s->waiter);
+  celslm_tier_kind kind = s->from == CELSLM_FROM_HOST ? CELSLM_TIER_HOST : CELSLM_TIER_DISK;
+  double bytes = bytes_of(&s->pieces[s->sent]);
+  f->entry->loads[kind] += s->sent == 0;
+  f->entry->bytes_read[kind] += bytes;
+  celslm_tier_read(celslm_store_tier(f->to->store, kind), f->context, bytes, &s->waiter);
 }
 
 /* ---- layers computed here -------------------------------------------------------------------- */

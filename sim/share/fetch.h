@@ -1,6 +1,6 @@
 /* fetch.h - a plan carried out: a context's layers come to an edge from where its plan says.
  *
- * Each source (a site, this host's disk, its own engine) has a queue of its own and sends its
+ * Each source (a site, a tier of this host, its own engine) has a queue of its own and sends its
  * layers in order, one after the other, independently of the others; one flow per layer. Sites are
  * asked first: a request crosses the network, a cloud computes the context if it has to, a peer
  * that has lost it says no, and then its layers are asked of the plan's cloud. The entry's stream

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const celslm_from_names[] = {"here", "local", "cloud", "peer", "disk", NULL};
+const char *const celslm_from_names[] = {"here", "local", "cloud", "peer", "host", "disk", NULL};
 
 celslm_plan celslm_plan_from(celslm_site *to, celslm_site *from, const celslm_codec *codec) {
   int n = (int)to->model->layers;
@@ -79,7 +79,8 @@ const char *celslm_plan_fault(const celslm_plan *p, int layers, int here) {
       return "layers that are computed here are the first ones, without a gap";
     if (l->from == CELSLM_FROM_HERE && j >= here) return "a layer that is kept is not resident";
     if (far && !l->site) return "a layer comes from no site";
-    if ((far || l->from == CELSLM_FROM_DISK) && !l->codec) return "a layer has no codec";
+    if ((far || l->from == CELSLM_FROM_HOST || l->from == CELSLM_FROM_DISK) && !l->codec)
+      return "a layer has no codec";
     if (far && (l->layer < 0 || l->layer >= l->site->model->layers))
       return "a layer is made of one that its site has not";
     if (l->from == CELSLM_FROM_PEER && l->layer != j) return "a peer's layers are our own";

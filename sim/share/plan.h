@@ -24,6 +24,7 @@ typedef enum celslm_from {
   CELSLM_FROM_LOCAL, /* computed here, over the context's tokens */
   CELSLM_FROM_CLOUD, /* a site that computes the context if it has not got it */
   CELSLM_FROM_PEER,  /* a site of the same model that has it, or says no */
+  CELSLM_FROM_HOST,  /* this host's memory, behind PCIe */
   CELSLM_FROM_DISK,  /* this host's disk */
   CELSLM_FROMS
 } celslm_from;
@@ -33,7 +34,7 @@ typedef struct celslm_layer_plan {
   uint8_t from;              /* celslm_from */
   int16_t layer;             /* CLOUD, PEER: of the site's model, which it is made of */
   struct celslm_site *site;  /* CLOUD, PEER */
-  const celslm_codec *codec; /* CLOUD, PEER, DISK: as it is carried */
+  const celslm_codec *codec; /* CLOUD, PEER, HOST, DISK: as it is carried */
   int32_t inputs; /* CLOUD of another model: of its states, so many numbers per token are mapped to
                      keys and values; 0: none are, or at no cost */
   bool maps_here; /* the states travel and are mapped at the edge; else at the cloud */

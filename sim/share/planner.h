@@ -29,13 +29,13 @@ typedef struct celslm_way_forecast {
 
 /* Where layers may come from. Times in s from now. */
 typedef struct celslm_source_forecast {
-  celslm_from from; /* CLOUD, PEER or DISK */
+  celslm_from from; /* CLOUD, PEER, HOST or DISK */
   struct celslm_site *site;
   double begin; /* until it could send a first layer that it has: the way of the request, queues */
   double produce; /* for each layer that it computes first, layer after layer; 0: it has them */
   double latency; /* of the way here */
   double rate;    /* B/s of the way here, if nobody shares the access */
-  bool here;      /* its way is its own: this host's disk */
+  bool here;      /* its way is its own: this host's memory or disk */
   int layers;     /* it has (or will have) layers 0..layers-1 of ours */
   celslm_way_forecast ways[CELSLM_PLAN_CODECS]; /* by codec */
 } celslm_source_forecast;

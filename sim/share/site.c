@@ -1,6 +1,6 @@
 #include "share/site.h"
 
-#include "share/disk.h"
+#include "share/tier.h"
 
 #include <stdlib.h>
 
@@ -78,7 +78,7 @@ static void room_again(void *self, bool ok) {
   celslm_site_compute(site, context, w);
 }
 
-/* What the disk has is here again. */
+/* What the tier has is here again. */
 static void read_back(void *self, bool ok) {
   computation *c = self;
   celslm_site *site = c->site;
@@ -91,11 +91,20 @@ static void read_back(void *self, bool ok) {
 }
 
 /* A shallow prefix that is held is read again: computing could not use it either. */
-static bool disk_is_faster(const celslm_site *site, const celslm_entry *e) {
-  if (!celslm_store_on_disk(site->store, e)) return false;
-  const celslm_disk *d = celslm_store_disk(site->store);
-  return celslm_disk_backlog(d) + e->bytes / celslm_disk_rate(d) <
+static bool tier_is_faster(const celslm_site *site, const celslm_entry *e) {
+  celslm_tier_kind kind = celslm_store_below(site->store, e);
+  if (kind == CELSLM_TIERS) return false;
+  const celslm_tier *t = celslm_store_tier(site->store, kind);
+  return celslm_tier_wait(t) + e->bytes / celslm_tier_rate(t) <
          celslm_engine_prefill_seconds(site->engine, e->shared.tokens, 0);
+}
+
+static void read_back_from(celslm_site *site, int context, celslm_tier_kind kind,
+                           celslm_waiter *w) {
+  celslm_entry *e = celslm_store_entry(site->store, context);
+  e->loads[kind]++;
+  e->bytes_read[kind] += e->bytes;
+  celslm_tier_read(celslm_store_tier(site->store, kind), context, e->bytes, w);
 }
 
 static void start_computation(celslm_site *site, int context, celslm_entry *e, celslm_waiter *w) {
@@ -111,9 +120,9 @@ static void start_computation(celslm_site *site, int context, celslm_entry *e, c
   e->computed_here = true;
   e->progress = (celslm_progress){.watchers = e->progress.watchers};
   celslm_store_wait(e, w);
-  if (disk_is_faster(site, e)) {
+  if (tier_is_faster(site, e)) {
     c->room = (celslm_waiter){.then = read_back, .self = c};
-    site->read_disk(site, context, e->bytes, &c->room);
+    read_back_from(site, context, celslm_store_below(site->store, e), &c->room);
     return;
   }
   c->job = (celslm_job){
@@ -150,29 +159,26 @@ bool celslm_site_can_hold(const celslm_site *site, int context) {
 
 /* ---- what it has ----------------------------------------------------------------------------- */
 
-static void read_disk(celslm_site *site, int context, double bytes, celslm_waiter *w) {
-  celslm_disk_read(celslm_store_disk(site->store), context, bytes, w);
-}
-
 bool celslm_site_open_store(celslm_site *site, const celslm_scenario *s,
                             const celslm_engine_config *c, double bytes_per_token,
                             celslm_error *err) {
   celslm_cache_config cache;
   if (!celslm_cache_read(c, &cache, err)) return false;
-  celslm_disk *disk = NULL;
-  if (c->disk > 0) {
-    disk = celslm_disk_new(site->net, s->n_contexts, c->disk, c->disk_read, c->disk_write);
-    site->read_disk = read_disk;
-  }
+  const celslm_tier_config *configs[CELSLM_TIERS] = {&c->host_memory, &c->disk};
+  celslm_tier *tiers[CELSLM_TIERS] = {NULL}, *below = NULL;
+  for (int k = CELSLM_TIERS - 1; k >= 0; k--)
+    if (configs[k]->capacity > 0)
+      below = tiers[k] =
+          celslm_tier_new(site->net, (celslm_tier_kind)k, s->n_contexts, configs[k], below);
   site->store = celslm_store_new(s, c->context_memory, bytes_per_token, (int)site->model->layers,
-                                 &cache, disk);
+                                 &cache, tiers);
   return true;
 }
 
 void celslm_site_close_store(celslm_site *site) {
-  celslm_disk *disk = site->store ? celslm_store_disk(site->store) : NULL;
+  for (int k = 0; site->store && k < CELSLM_TIERS; k++)
+    celslm_tier_free(celslm_store_tier(site->store, (celslm_tier_kind)k));
   celslm_store_free(site->store);
-  celslm_disk_free(disk);
 }
 
 bool celslm_site_preload(celslm_site *site, int context) {

@@ -22,21 +22,20 @@ typedef struct celslm_site {
   int loads;                 /* of contexts from elsewhere, under way */
   uint64_t waiting_kv;       /* B that came to be decoded here and have no blocks yet */
   uint64_t waiting_kv_peak;  /* the most of them so far */
+  bool gives_kv, takes_kv;   /* to be decoded elsewhere or here, with bounded memory in between */
   struct {
     const struct celslm_site *site;
     double rate; /* B/s at which pieces came from it lately: half the last one, a quarter ... */
     celslm_ns at;
   } seen;
-  /* Reads so much of a context from the host's disk, then `w->then(self, ok)`, one read after the
-   * other; NULL: it has no disk for contexts. */
-  void (*read_disk)(struct celslm_site *site, int context, double bytes, celslm_waiter *w);
+
   void (*on_transfer)(void *self,
                       const celslm_transfer *t); /* each layer that arrived here; may be NULL */
   void *self;
 } celslm_site;
 
 /* Has a context's KV computed here, if it is not here and not on its way: its prefill joins the
- * engine's batch as a job that yields no token; or it is read back from the host's disk, if that
+ * engine's batch as a job that yields no token; or it is read back from a tier of the host, if one
  * has it and should be faster. What is here of an old version is waited out. `w->then(self, ok)` is
  * called when the entry is resident, at once if it is already; the entry is pinned while `then`
  * runs. If everything in the store is in use the computation waits for room; ok is false (at once)
@@ -50,7 +49,7 @@ void celslm_site_unwatch(celslm_entry *e,
 /* Whether the store and the engine's KV blocks are large enough for this context. */
 bool celslm_site_can_hold(const celslm_site *site, int context);
 
-/* Its store and, where <cache> says so, its disk. */
+/* Its store and, where <cache> says so, the tiers below it. */
 bool celslm_site_open_store(celslm_site *site, const celslm_scenario *s,
                             const celslm_engine_config *c, double bytes_per_token,
                             celslm_error *err);

@@ -1,7 +1,5 @@
 #include "share/store.h"
 
-#include "share/disk.h"
-
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +9,7 @@ struct celslm_store {
   int n, layers;
   int64_t capacity, used, idle; /* B; of entries at rest */
   celslm_cache_config cache;
-  celslm_disk *disk;
+  celslm_tier *tiers[CELSLM_TIERS];
   celslm_entry **heap; /* from 1: those at rest, the next to go first */
   int resting;
   uint64_t rests;
@@ -22,13 +20,14 @@ struct celslm_store {
 };
 
 celslm_store *celslm_store_new(const celslm_scenario *s, double capacity, double bytes_per_token,
-                               int layers, const celslm_cache_config *cache, celslm_disk *disk) {
+                               int layers, const celslm_cache_config *cache,
+                               celslm_tier *const tiers[CELSLM_TIERS]) {
   celslm_store *st = celslm_alloc(1, sizeof *st);
   st->n = s->n_contexts;
   st->layers = layers;
   st->capacity = (int64_t)floor(capacity);
   st->cache = *cache;
-  st->disk = disk;
+  for (int k = 0; k < CELSLM_TIERS; k++) st->tiers[k] = tiers[k];
   st->entries = celslm_alloc((unsigned long)st->n, sizeof *st->entries);
   st->heap = celslm_alloc((unsigned long)st->n + 1, sizeof(celslm_entry *));
   for (int i = 0; i < st->n; i++) {
@@ -111,8 +110,9 @@ static void evict(celslm_store *s, int64_t bytes) {
     celslm_entry *e = s->heap[1];
     if (e->residence == CELSLM_RESIDENT) {
       e->evictions++;
-      int context = (int)(e - s->entries);
-      if (s->disk) e->spills += celslm_disk_write(s->disk, context, e->bytes);
+      celslm_tier *first = s->tiers[CELSLM_TIER_HOST];
+      if (!first) first = s->tiers[CELSLM_TIER_DISK];
+      if (first) celslm_tier_write(first, (int)(e - s->entries), e->bytes);
     }
     s->age = e->worth;
     int64_t layers = (missing + e->layer_bytes - 1) / e->layer_bytes;
@@ -153,6 +153,8 @@ bool celslm_store_claim(celslm_store *s, celslm_entry *e) {
   int64_t others = s->idle - (e->slot ? held_bytes(e) : 0);
   if (s->capacity - s->used + others < bytes) return false;
   disturb(s, e);
+  for (int k = 0; k < CELSLM_TIERS; k++) /* lest what goes for it pushes out its own copy */
+    celslm_tier_touch(s->tiers[k], (int)(e - s->entries));
   evict(s, bytes);
   s->used += bytes;
   e->residence = CELSLM_LOADING;
@@ -256,6 +258,8 @@ void celslm_store_unpin(celslm_store *s, celslm_entry *e) {
 }
 
 void celslm_store_clear(celslm_store *s) {
+  for (int k = 0; k < CELSLM_TIERS; k++)
+    if (s->tiers[k]) celslm_tier_crash(s->tiers[k]);
   while (s->resting) drop(s, s->heap[1]);
   for (int i = 0; i < s->n; i++) {
     celslm_entry *e = &s->entries[i];
@@ -266,7 +270,7 @@ void celslm_store_clear(celslm_store *s) {
 }
 
 void celslm_store_invalidate(celslm_store *s, celslm_entry *e) {
-  if (s->disk) celslm_disk_drop(s->disk, (int)(e - s->entries));
+  for (int k = 0; k < CELSLM_TIERS; k++) celslm_tier_drop(s->tiers[k], (int)(e - s->entries));
   if (e->residence != CELSLM_ABSENT || e->held) e->outdated++;
   if (e->residence == CELSLM_LOADING) e->held = 0;
   if (e->pins)
@@ -287,10 +291,12 @@ double celslm_store_capacity(const celslm_store *s) {
   return (double)s->capacity;
 }
 
-bool celslm_store_on_disk(const celslm_store *s, const celslm_entry *e) {
-  return celslm_disk_has(s->disk, (int)(e - s->entries));
+celslm_tier_kind celslm_store_below(const celslm_store *s, const celslm_entry *e) {
+  int kind = 0;
+  while (kind < CELSLM_TIERS && !celslm_tier_has(s->tiers[kind], (int)(e - s->entries))) kind++;
+  return (celslm_tier_kind)kind;
 }
 
-celslm_disk *celslm_store_disk(const celslm_store *s) {
-  return s->disk;
+celslm_tier *celslm_store_tier(const celslm_store *s, celslm_tier_kind kind) {
+  return s->tiers[kind];
 }

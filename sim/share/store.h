@@ -15,6 +15,7 @@
 
 #include "serve/engine.h"
 #include "share/cache.h"
+#include "share/tier.h"
 
 typedef enum celslm_residence { CELSLM_ABSENT, CELSLM_LOADING, CELSLM_RESIDENT } celslm_residence;
 
@@ -58,20 +59,20 @@ typedef struct celslm_entry {
   double seconds;  /* that its last load took; 0: it never was */
   celslm_waiter *waiting, *waiting_last;
   celslm_waiter *watching, *watching_last; /* for the next layer, or the end of the load */
-  int64_t hits, fetches, joins, evictions, requests, refused, spills, partial_hits, outdated, replans;
+  int64_t hits, fetches, joins, evictions, requests, refused, partial_hits, outdated, replans;
+  int64_t loads[CELSLM_TIERS];     /* that took layers from a tier of this host */
+  double bytes_read[CELSLM_TIERS]; /* from it */
   double bytes_fetched;
 } celslm_entry;
 
 typedef struct celslm_store celslm_store;
 
-struct celslm_disk;
-
 /* Entries for the scenario's contexts; `bytes_per_token` of the engine's model, which has so many
- * layers, at its KV precision. `disk`: where whole entries go that are pushed out; NULL: nowhere.
- * Both outlive the store. */
+ * layers, at its KV precision. `tiers`: where whole entries go that are pushed out, to the first
+ * one that is not NULL. All outlive the store. */
 celslm_store *celslm_store_new(const celslm_scenario *s, double capacity, double bytes_per_token,
                                int layers, const celslm_cache_config *cache,
-                               struct celslm_disk *disk);
+                               celslm_tier *const tiers[CELSLM_TIERS]);
 void celslm_store_free(celslm_store *s);
 celslm_entry *celslm_store_entry(celslm_store *s, int context);
 
@@ -94,17 +95,18 @@ void celslm_store_pin(celslm_store *s, celslm_entry *e);
 void celslm_store_unpin(celslm_store *s, celslm_entry *e); /* the last pin: it comes to rest */
 /* Calls w->then when something has been unpinned, so that a claim that failed may succeed now. */
 void celslm_store_wait_for_room(celslm_store *s, celslm_waiter *w);
-/* A crash: nothing is resident any more; what is still pinned goes when it is unpinned. Who loads
- * something is told by others (celslm_store_loaded). */
+/* A crash: nothing is resident any more, nor in host memory; what is still pinned goes when it is
+ * unpinned. Who loads something is told by others (celslm_store_loaded). */
 void celslm_store_clear(celslm_store *s);
-/* What it holds of an entry is out of date, on the disk too. What is in use or loading goes when it
- * is unpinned; `doomed` says so until then. */
+/* What it holds of an entry is out of date, in its tiers too. What is in use or loading goes when
+ * it is unpinned; `doomed` says so until then. */
 void celslm_store_invalidate(celslm_store *s, celslm_entry *e);
 bool celslm_store_could_hold(const celslm_store *s, const celslm_entry *e); /* if it were empty */
 double celslm_store_used(const celslm_store *s);
 double celslm_store_capacity(const celslm_store *s);
-/* The same contexts' whole copy on the disk. */
-bool celslm_store_on_disk(const celslm_store *s, const celslm_entry *e);
-struct celslm_disk *celslm_store_disk(const celslm_store *s); /* NULL: none */
+/* The first tier that has a whole copy of an entry; CELSLM_TIERS: none. */
+celslm_tier_kind celslm_store_below(const celslm_store *s, const celslm_entry *e);
+celslm_tier *celslm_store_tier(const celslm_store *s,
+                               celslm_tier_kind kind); /* NULL: it has none */
 
 #endif

@@ -116,8 +116,11 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
+  const celslm_element *planner = celslm_element_child(e, "planner");
+  /* a planner is to know when the cloud is silent: it does not plan with it then */
   if (!celslm_neighbourhood_open(&opt->neighbourhood, s, e, err) ||
-      !celslm_outage_open(&opt->outage, s, e, &hooks, err))
+      !celslm_outage_open(&opt->outage, s, e, planner ? &celslm_resilience_recompute : NULL, &hooks,
+                          err))
     return false;
   const char *outage = celslm_element_attribute(e, "outage");
   if (outage && strcmp(outage, "neighbour") == 0 && !opt->neighbourhood.directory)
@@ -130,7 +133,6 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
     return false;
   opt->period = celslm_ns_of(period);
   if (!read_map(opt, s, e, err)) return false;
-  const celslm_element *planner = celslm_element_child(e, "planner");
   opt->plans = planner;
   if (planner && !celslm_planning_read(&opt->planning, planner, err)) return false;
   if (planner && (opt->local_layers || celslm_element_attribute(e, "codec")))
@@ -307,9 +309,14 @@ static void moved(const void *o, celslm_system *s, const celslm_user *u) {
 
 /* ---- a request at its edge ------------------------------------------------------------------- */
 
-static bool reads_disk(const celslm_plan *plan) {
-  for (int j = 0; j < plan->n; j++)
-    if (plan->layers[j].from == CELSLM_FROM_DISK) return true;
+/* It reads from a tier that has not got the context any more. */
+static bool reads_nothing(const celslm_plan *plan, const celslm_site *edge, int context) {
+  for (int j = 0; j < plan->n; j++) {
+    int from = plan->layers[j].from;
+    if (from != CELSLM_FROM_HOST && from != CELSLM_FROM_DISK) continue;
+    celslm_tier_kind kind = from == CELSLM_FROM_HOST ? CELSLM_TIER_HOST : CELSLM_TIER_DISK;
+    if (!celslm_tier_has(celslm_store_tier(edge->store, kind), context)) return true;
+  }
   return false;
 }
 
@@ -343,7 +350,8 @@ static bool load(const options *opt, celslm_request *r, celslm_entry *e) {
     celslm_serve_recomputing(r);
     return false;
   }
-  if (reads_disk(&plan) && !celslm_store_on_disk(edge->store, e)) { /* it had to go for this one */
+  if (reads_nothing(&plan, edge,
+                    r->context)) { /* its copy had to go for what this one pushed out */
     celslm_plan_clear(&plan);
     if (!make_plan(opt, s, edge, source, r->context, r->prompt, codec, &plan)) {
       celslm_store_loaded(edge->store, e, celslm_net_now(s->net), false);

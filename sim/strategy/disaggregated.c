@@ -5,8 +5,14 @@
  * engines serve the same model. KV leaves the prefill engine chunk by chunk at the end of the
  * iteration that computed it; of the last chunk layer l of L leaves when (l + 1) / L of the
  * iteration are over (layers take equal shares of it: an approximation). It waits at the decode
- * engine's host, as it was sent, until blocks are free there, in memory that is not bounded: the
- * most that waited at a host is kv_waiting_peak of /summary. */
+ * engine's host, as it was sent, until blocks are free there: the most that waited at a host is
+ * kv_waiting_peak of /summary. That memory is not bounded unless `kv_buffer` says so: then a
+ * request has room for all its KV before any leaves, in order of asking, and until it has, its KV
+ * stays in the blocks of the engine that prefilled it, which so admits less: DistServe's way with
+ * bursts (section 4.3), where decode instances fetch what they have memory for.
+ *
+ * Invariant: what is reserved at a host is at most kv_buffer (but for pieces' rounding to whole
+ * bytes), and what waits there at most what is reserved. */
 #include "share/codec.h"
 #include "strategy/at_site.h"
 #include "strategy/engines.h"
@@ -15,11 +21,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct handover handover;
+
+/* The memory for KV at a host that decodes. */
+typedef struct buffer {
+  double reserved;        /* B */
+  handover *first, *last; /* who wait for room */
+} buffer;
+
 typedef struct options {
   int *prefill, *decode; /* engines; decode NULL: the edge nearest to the user */
   int n_prefill, n_decode, turn, turn_back;
   bool layers, least_loaded;
   celslm_codec codec;
+  double most;     /* B at each host; INFINITY: no bound */
+  buffer *buffers; /* by engine */
 } options;
 
 /* ---- choosing engines ------------------------------------------------------------------------ */
@@ -41,19 +57,28 @@ static bool read_engines(const celslm_scenario *s, const celslm_element *e, cons
   return true;
 }
 
-static bool configure(void *to, const celslm_system *s, const celslm_element *e,
+/* No engine may do both: its blocks would be held by what waits for memory elsewhere, and that
+ * memory by what waits for its blocks. Not even in two parts of a mixed strategy. */
+static bool check_bounded(const options *o, const celslm_system *s, const celslm_element *e,
+                          celslm_error *err) {
+  for (int i = 0; i < o->n_prefill; i++) s->sites[o->prefill[i]].gives_kv = true;
+  for (int i = 0; i < o->n_decode; i++) s->sites[o->decode[i]].takes_kv = true;
+  for (int u = 0; !o->decode && u < s->n_users; u++) s->sites[s->users[u].site].takes_kv = true;
+  for (int i = 0; i < s->scenario->n_engines; i++)
+    if (s->sites[i].gives_kv && s->sites[i].takes_kv)
+      return celslm_element_fail(e, err,
+                                 "<%s> kv_buffer with engine \"%s\" both prefilling and decoding: "
+                                 "they would wait for each other; allowed are engines that do one "
+                                 "of the two",
+                                 e->name, s->scenario->engines[i].name);
+  return true;
+}
+
+static bool read_ends(options *o, const celslm_system *s, const celslm_element *e,
                       celslm_error *err) {
-  static const char *const transfers[] = {"layers", "whole", NULL};
-  static const char *const selections[] = {"least-loaded", "round-robin", NULL};
-  options *o = to;
-  int transfer, selection, model = -1;
-  if (!celslm_element_choice(e, "transfer", transfers, 0, &transfer, err) ||
-      !celslm_element_choice(e, "select", selections, 0, &selection, err) ||
-      !read_engines(s->scenario, e, "prefill", &o->prefill, &o->n_prefill, &model, err))
+  int model = -1;
+  if (!read_engines(s->scenario, e, "prefill", &o->prefill, &o->n_prefill, &model, err))
     return false;
-  o->layers = transfer == 0;
-  o->least_loaded = selection == 0;
-  if (!celslm_codec_read(e, "codec", &o->codec, err)) return false;
   if (celslm_element_attribute(e, "decode"))
     return read_engines(s->scenario, e, "decode", &o->decode, &o->n_decode, &model, err);
   for (int u = 0; u < s->n_users; u++) {
@@ -67,7 +92,26 @@ static bool configure(void *to, const celslm_system *s, const celslm_element *e,
   return true;
 }
 
+static bool configure(void *to, const celslm_system *s, const celslm_element *e,
+                      celslm_error *err) {
+  static const char *const transfers[] = {"layers", "whole", NULL};
+  static const char *const selections[] = {"least-loaded", "round-robin", NULL};
+  options *o = to;
+  int transfer, selection;
+  if (!celslm_element_choice(e, "transfer", transfers, 0, &transfer, err) ||
+      !celslm_element_choice(e, "select", selections, 0, &selection, err) ||
+      !celslm_element_quantity(e, "kv_buffer", CELSLM_UNIT_BYTES, 1, INFINITY, INFINITY, &o->most,
+                               err) ||
+      !celslm_codec_read(e, "codec", &o->codec, err) || !read_ends(o, s, e, err))
+    return false;
+  o->layers = transfer == 0;
+  o->least_loaded = selection == 0;
+  o->buffers = celslm_alloc((unsigned long)s->scenario->n_engines, sizeof *o->buffers);
+  return isinf(o->most) || check_bounded(o, s, e, err);
+}
+
 static void clear(void *o) {
+  free(((options *)o)->buffers);
   free(((options *)o)->prefill);
   free(((options *)o)->decode);
 }
@@ -83,8 +127,6 @@ static int choose(const celslm_system *s, const options *o, const int *list, int
 }
 
 /* ---- handing a request over ------------------------------------------------------------------ */
-
-typedef struct handover handover;
 
 typedef struct piece { /* of its KV; from `ready` on it may leave */
   celslm_transfer transfer;
@@ -103,13 +145,68 @@ struct handover {
   int64_t under_way;   /* pieces that have not arrived */
   uint64_t held;       /* B that have, and wait for blocks */
   bool leaving, waiting, prefilled, decoding, lost;
-  int decode; /* site */
+  int decode;               /* site */
+  double sent, reserved;    /* B in pieces; B there for them, 0: none yet */
+  handover *before, *after; /* while it waits for room */
+  bool queued;
 };
 
-/* What waited of its KV does so no more: it is in blocks, or of no use. */
+static buffer *buffer_of(const handover *h) {
+  return &((options *)h->r->options)->buffers[h->decode];
+}
+
+/* B of all its KV. */
+static double whole_of(const handover *h, int64_t tokens) {
+  const options *o = h->r->options;
+  const celslm_model *m = h->r->system->sites[h->decode].model;
+  return ceil((double)m->layers * celslm_codec_layer_bytes(&o->codec, m, (double)tokens));
+}
+
+static bool reserve(handover *h) {
+  buffer *b = buffer_of(h);
+  double bytes = fmax(h->sent, whole_of(h, h->r->job.prompt));
+  if (b->reserved + bytes > ((options *)h->r->options)->most) return false;
+  b->reserved += h->reserved = bytes;
+  return true;
+}
+
+static void queue(handover *h) {
+  buffer *b = buffer_of(h);
+  h->queued = true;
+  h->before = b->last;
+  *(b->last ? &b->last->after : &b->first) = h;
+  b->last = h;
+}
+
+static void unqueue(handover *h) {
+  buffer *b = buffer_of(h);
+  h->queued = false;
+  *(h->before ? &h->before->after : &b->first) = h->after;
+  *(h->after ? &h->after->before : &b->last) = h->before;
+  h->before = h->after = NULL;
+}
+
+/* Whether its KV may leave; if not, it is told when it may. */
+static bool has_room(handover *h) {
+  if (h->reserved > 0) return true;
+  if (!h->queued && !buffer_of(h)->first && reserve(h)) return true;
+  if (!h->queued) queue(h);
+  return false;
+}
+
+/* What waited of its KV does so no more: it is in blocks, or of no use. Others have room then. */
 static void release(handover *h) {
+  buffer *b = buffer_of(h);
   h->r->system->sites[h->decode].waiting_kv -= h->held;
   h->held = 0;
+  if (h->queued) unqueue(h);
+  b->reserved -= h->reserved;
+  h->reserved = 0;
+  for (handover *first; (first = b->first) && reserve(first);) {
+    unqueue(first);
+    first->waiting = true;
+    celslm_net_at(h->r->system->net, &first->wait, celslm_net_now(h->r->system->net));
+  }
 }
 
 static void forget(celslm_request *r) {
@@ -246,7 +343,7 @@ static void leave(handover *h) {
   if (p && !h->leaving && !h->waiting && p->ready > celslm_net_now(net)) {
     h->waiting = true;
     celslm_net_at(net, &h->wait, p->ready);
-  } else if (p && !h->leaving && !h->waiting) {
+  } else if (p && !h->leaving && !h->waiting && has_room(h)) {
     h->next = p->next;
     h->leaving = true;
     celslm_net_send(net, &p->transfer);
@@ -272,6 +369,11 @@ static void add_piece(handover *h, double bytes, celslm_ns when) {
   h->last = p;
   if (!h->next) h->next = p;
   h->under_way++;
+  h->sent += ceil(bytes);
+  if (h->reserved > 0 && h->sent > h->reserved) { /* pieces are rounded up to whole bytes */
+    buffer_of(h)->reserved += h->sent - h->reserved;
+    h->reserved = h->sent;
+  }
   r->kv_bytes += ceil(bytes);
 }
 
@@ -328,6 +430,10 @@ static void uploaded(celslm_request *r) {
                                       : r->system->users[r->user].site,
                   .wait = {.fire = ready, .self = h, .cls = CELSLM_AT_TIMER, .id = r->id}};
   r->handover = h;
+  if (r->output > 1 && whole_of(h, r->prompt + context) > o->most) {
+    celslm_reject(r); /* it would never have room */
+    return;
+  }
   r->source = r->context < 0 ? CELSLM_CONTEXT_NONE : CELSLM_CONTEXT_RECOMPUTED;
   celslm_serve_prefill(r, r->prompt + (int32_t)context, &prefill_owner);
 }

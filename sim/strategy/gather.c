@@ -1,7 +1,5 @@
 #include "strategy/gather.h"
 
-#include "share/disk.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,17 +116,20 @@ static void add_source(const celslm_system *s, const celslm_gathering *g, const 
   price(g, c, f, plan->layers[0], late);
 }
 
-static void add_disk(const celslm_gathering *g, celslm_forecast *f) {
+/* The first tier of this host that has it. */
+static void add_tier(const celslm_gathering *g, celslm_forecast *f) {
   const celslm_site *edge = g->edge;
   const celslm_entry *e = celslm_store_entry(edge->store, g->context);
-  const celslm_disk *d = celslm_store_disk(edge->store);
-  if (!celslm_store_on_disk(edge->store, e) || f->n_sources == CELSLM_PLAN_SOURCES) return;
+  celslm_tier_kind kind = celslm_store_below(edge->store, e);
+  if (kind == CELSLM_TIERS || f->n_sources == CELSLM_PLAN_SOURCES) return;
+  const celslm_tier *t = celslm_store_tier(edge->store, kind);
   int q = f->n_codecs - 1; /* the plain one: what_codecs */
-  f->sources[f->n_sources] = (celslm_source_forecast){.from = CELSLM_FROM_DISK,
-                                                      .begin = celslm_disk_backlog(d),
-                                                      .rate = celslm_disk_rate(d),
-                                                      .here = true,
-                                                      .layers = f->layers};
+  f->sources[f->n_sources] = (celslm_source_forecast){
+      .from = kind == CELSLM_TIER_HOST ? CELSLM_FROM_HOST : CELSLM_FROM_DISK,
+      .begin = celslm_tier_wait(t),
+      .rate = celslm_tier_rate(t),
+      .here = true,
+      .layers = f->layers};
   f->sources[f->n_sources++].ways[q].bytes =
       celslm_codec_layer_bytes(g->plain, edge->model, (double)e->shared.tokens);
 }
@@ -151,7 +152,7 @@ static const double *quality_of(const celslm_gathering *g, const celslm_codec *c
 
 typedef double quality_curves[CELSLM_PLAN_CODECS][CELSLM_PLAN_LAYERS + 1];
 
-/* Those of the planner, or the one of the strategy; the plain one, of the disk, is last. */
+/* Those of the planner, or the one of the strategy; the plain one, of the tiers, is last. */
 static void what_codecs(const celslm_gathering *g, celslm_forecast *f, quality_curves curves) {
   const celslm_planning *p = g->planning;
   const celslm_codec *from = p ? p->codecs : g->codec;
@@ -191,7 +192,7 @@ static void look_around(const celslm_system *s, const celslm_gathering *g, const
     if (!plain_travels(g)) f->sources[k].ways[f->n_codecs - 1].bytes = 0;
   }
   if (f->n_sources == 0) f->access = INFINITY;
-  add_disk(g, f);
+  add_tier(g, f);
   f->prompt_layer =
       celslm_engine_prefill_seconds(edge->engine, g->prompt ? g->prompt : 1, e->shared.tokens) /
       f->layers;
@@ -209,7 +210,7 @@ bool celslm_gather(const celslm_system *s, const celslm_gathering *g, celslm_pla
   celslm_choice c;
   quality_curves curves;
   const celslm_entry *e = celslm_store_entry(g->edge->store, g->context);
-  bool others = (g->peers && g->peers[0]) || celslm_store_on_disk(g->edge->store, e);
+  bool others = (g->peers && g->peers[0]) || celslm_store_below(g->edge->store, e) < CELSLM_TIERS;
   if (!g->planning && !others && !e->held && g->source_up) return true; /* nothing to choose */
   if (plan->n > CELSLM_PLAN_LAYERS) return g->source_up;
   look_around(s, g, plan, &f, curves);

@@ -1,11 +1,12 @@
 /* gather.h - from where an edge gets the layers of a context that it has claimed: what it kept, its
- * disk, neighbours that are said to have it, the cloud, several at once; and, where a scenario asks
- * for planning, which of them it computes itself and in which codecs the others come.
+ * host memory or disk, neighbours that are said to have it, the cloud, several at once; and, where
+ * a scenario asks for planning, which of them it computes itself and in which codecs the others
+ * come.
  *
  * All of it is chosen by the planner (share/planner.h), so that the first token comes as soon as
  * can be, under what an edge can know: the shapes of the models and what devices take for them; the
  * nominal bandwidth and latency of the ways, or the rate at which layers have lately come; how many
- * loads it has under way; its disk's queue; whether the cloud has the context (it is told). The
+ * loads it has under way; its tiers' queues; whether the cloud has the context (it is told). The
  * load of others is not known: a neighbour that is busy, or has lost the context, says no, and the
  * cloud is asked. */
 #ifndef CELSLM_STRATEGY_GATHER_H
@@ -36,7 +37,7 @@ typedef struct celslm_gathering {
   int64_t prompt;                  /* tokens of the request that it is for; 0: of none */
   bool source_up;                  /* false: it is believed to be out of reach, and is left out */
   const celslm_codec *codec;       /* on the network, if nothing is planned */
-  const celslm_codec *plain;       /* f16: on the disk */
+  const celslm_codec *plain;       /* f16: in host memory, on the disk */
   celslm_site *const *peers;       /* NULL-ended, or NULL */
   const celslm_planning *planning; /* NULL: one codec, and nothing is computed here */
 } celslm_gathering;

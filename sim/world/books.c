@@ -335,7 +335,10 @@ void celslm_books_sample(celslm_books *b, const celslm_system *s) {
   for (int i = 0; i < b->scenario->n_engines; i++) {
     celslm_engine_row row = {.strategy = (uint8_t)b->options->strategy, .engine = (uint32_t)i};
     celslm_engine_observe(s->sites[i].engine, &row);
-    row.context_bytes = celslm_store_used(s->sites[i].store);
+    const celslm_store *store = s->sites[i].store;
+    row.context_bytes = celslm_store_used(store);
+    row.host_bytes = celslm_tier_used(celslm_store_tier(store, CELSLM_TIER_HOST));
+    row.disk_bytes = celslm_tier_used(celslm_store_tier(store, CELSLM_TIER_DISK));
     row.utilisation = b->sampled_at < 0 ? NAN : (row.busy - b->busy[i]) / (now - b->sampled_at);
     b->busy[i] = row.busy;
     used += row.kv_blocks_used;
@@ -412,6 +415,12 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
       .backlog = celslm_recovery_backlog(&b->recovery),
       .kv_waiting_peak = (double)waiting_kv,
   };
+  for (int i = 0; i < b->scenario->n_engines; i++)
+    for (int c = 0; c < b->scenario->n_contexts; c++) {
+      const celslm_entry *e = celslm_store_entry(s->sites[i].store, c);
+      row->host_loads += e->loads[CELSLM_TIER_HOST];
+      row->disk_loads += e->loads[CELSLM_TIER_DISK];
+    }
   celslm_tally_summary(&b->all, duration - b->scenario->results.warmup, row);
   row->offered = (double)row->arrived / duration;
   celslm_account_summary(s, duration, b->quality, row);
@@ -462,25 +471,32 @@ static void write_cells(celslm_books *b, const celslm_system *s) {
 static void write_contexts(celslm_books *b, const celslm_system *s) {
   for (int i = 0; i < b->scenario->n_engines; i++)
     for (int c = 0; c < b->scenario->n_contexts; c++) {
-      const celslm_entry *e = celslm_store_entry(s->sites[i].store, c);
+      celslm_store *store = s->sites[i].store;
+      const celslm_entry *e = celslm_store_entry(store, c);
       if (!e->requests && !e->fetches && !e->joins && !e->evictions) continue;
-      celslm_context_row row = {.strategy = (uint8_t)b->options->strategy,
-                                .engine = (uint32_t)i,
-                                .context = (uint32_t)c,
-                                .tokens = (uint32_t)e->shared.tokens,
-                                .requests = e->requests,
-                                .hits = e->hits,
-                                .fetches = e->fetches,
-                                .joins = e->joins,
-                                .evictions = e->evictions,
-                                .refused = e->refused,
-                                .partial_hits = e->partial_hits,
-                                .spills = e->spills,
-                                .outdated = e->outdated,
-                                .replans = e->replans,
-                                .bytes_fetched = e->bytes_fetched,
-                                .bytes = e->bytes,
-                                .capacity = celslm_store_capacity(s->sites[i].store)};
+      celslm_context_row row = {
+          .strategy = (uint8_t)b->options->strategy,
+          .engine = (uint32_t)i,
+          .context = (uint32_t)c,
+          .tokens = (uint32_t)e->shared.tokens,
+          .requests = e->requests,
+          .hits = e->hits,
+          .fetches = e->fetches,
+          .joins = e->joins,
+          .evictions = e->evictions,
+          .refused = e->refused,
+          .partial_hits = e->partial_hits,
+          .host_writes = celslm_tier_writes(celslm_store_tier(store, CELSLM_TIER_HOST), c),
+          .spills = celslm_tier_writes(celslm_store_tier(store, CELSLM_TIER_DISK), c),
+          .host_loads = e->loads[CELSLM_TIER_HOST],
+          .disk_loads = e->loads[CELSLM_TIER_DISK],
+          .host_bytes = e->bytes_read[CELSLM_TIER_HOST],
+          .disk_bytes = e->bytes_read[CELSLM_TIER_DISK],
+          .outdated = e->outdated,
+          .replans = e->replans,
+          .bytes_fetched = e->bytes_fetched,
+          .bytes = e->bytes,
+          .capacity = celslm_store_capacity(s->sites[i].store)};
       celslm_table_append(b->contexts, &row);
     }
 }

@@ -102,7 +102,7 @@ static const struct {
     {"list planets", "celslm: cannot list \"planets\"; `celslm list --help` says what can be\n"},
     {"show cmd/whole.xml", NULL},
     {"show nowhere.h5", NULL},
-    {"bench tea", "celslm: bench has the suites serve, kernels and net; not tea\n"},
+    {"bench tea", "celslm: bench has the suites serve, kernels, attention and net; not tea\n"},
     {"bench serve kernels",
      "celslm: bench does not know \"kernels\"; `celslm bench --help` tells its arguments\n"},
     {"calibrate --tea", NULL},
@@ -239,6 +239,28 @@ START_TEST(test_validate) {
 }
 END_TEST
 
+START_TEST(test_kv_buffer) {
+  static const struct {
+    const char *set, *said;
+  } wrong[] = {{"kv_buffer=10", "kv_buffer \"10\": no unit"},
+               {"kv_buffer=-1MB", "kv_buffer \"-1MB\": negative"},
+               {"kv_buffer=0B", "kv_buffer \"0B\": out of range"},
+               {"kv_buffer=1ms", "kv_buffer \"1ms\""},
+               {"decode=c", "kv_buffer with engine \"c\" both prefilling and decoding"}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    int status;
+    char *command =
+        celslm_format("run cmd/kv-buffer.xml -o /tmp/kv-buffer.h5 --set '//disaggregated/@%s' 2>&1",
+                      wrong[i].set);
+    char *out = celslm(command, &status);
+    ck_assert_msg(status == 2 && strstr(out, "cmd/kv-buffer.xml:15: <disaggregated> ") &&
+                      strstr(out, wrong[i].said),
+                  "%s: %s", wrong[i].set, out);
+    free(command), free(out);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cmd");
   TCase *tcase = tcase_create("cmd");
@@ -249,6 +271,7 @@ int main(void) {
   tcase_add_test(tcase, test_same_bytes);
   tcase_add_test(tcase, test_interrupt);
   tcase_add_test(tcase, test_validate);
+  tcase_add_test(tcase, test_kv_buffer);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

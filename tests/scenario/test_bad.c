@@ -42,6 +42,12 @@ static const struct {
     {SCENARIO, "cache-eviction",
      "bad/cache-eviction.xml:7: <cache> eviction \"fifo\" is not allowed; allowed: lru, lfu, gds, "
      "cost"},
+    {SCENARIO, "cache-host-without-rate",
+     "bad/cache-host-without-rate.xml:7: <cache> lacks \"host_write\"; give a rate such as 10Gbps "
+     "(bps, kbps, Mbps, Gbps; Bps, MBps, GBps)"},
+    {SCENARIO, "cache-rate-without-host",
+     "bad/cache-rate-without-host.xml:7: <cache> has host_read or host_write but no host_memory; "
+     "give host_memory, its capacity"},
     {SCENARIO, "cache-rate-without-disk",
      "bad/cache-rate-without-disk.xml:7: <cache> has disk_read or disk_write but no disk; give "
      "disk, its capacity"},

@@ -8,8 +8,8 @@
  *   2. Running requests come first, in order of admission: each takes min(tokens without KV, budget
  *      left). While a block is missing for them, one is preempted: the request admitted last, or,
  *      with priorities and deadlines, the least urgent; what it had of the budget comes back. It
- *      may be the one that wanted the block; then it has no part in this iteration (vLLM also
- *      leaves out those behind it; here they go on).
+ *      may be the one that wanted the block; then neither it nor those behind it have a part in
+ *      this iteration. If that leaves nobody, the next iteration begins at once.
  *   3. A preempted request loses all its blocks. If it was decoding, and the swap memory has room
  *      for its KV, it is swapped; otherwise it goes back to where it stood in the queue, and all
  *      its tokens are to be computed again.
@@ -183,7 +183,10 @@ static inline bool reference_continue_running(reference *r, int *budget) {
       itself = at == i;
       i -= at <= i;
     }
-    if (itself) continue;
+    if (itself) {
+      r->ended_early += i + 1 < r->n_running;
+      break;
+    }
     q->chunk = tokens;
     *budget -= tokens;
   }
@@ -366,14 +369,17 @@ static inline int64_t reference_move(const reference *r, int blocks) {
 }
 
 static inline void reference_step(reference *r, int64_t now, int64_t *end) {
-  int budget = r->budget;
   r->moved_out = r->moved_in = 0;
-  if (!reference_continue_running(r, &budget)) {
+  int budget = -1;
+  do {
+    r->began_again += budget == r->budget;
+    budget = r->budget;
+    if (reference_continue_running(r, &budget)) continue;
     reference_swap_in(r, now, &budget);
     while (!r->n_swapped && r->n_waiting && r->n_running < r->seqs && budget > 0 &&
            reference_admit(r, reference_next(r), now, &budget))
       continue;
-  }
+  } while (budget == r->budget); /* nobody takes part */
   int64_t out = reference_move(r, r->moved_out), in = reference_move(r, r->moved_in);
   *end = now + (out > in ? out : in) + r->duration;
   reference_iteration it = {.formed = now,

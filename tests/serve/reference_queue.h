@@ -115,7 +115,8 @@ typedef struct reference {
   int raced; /* answers said elsewhere while they are generated: no load has that (prefix.h), and
                 the engine, which makes blocks known when somebody asks, may see other twins */
   /* how often the rules that are easily missed were met: the tests count them */
-  int found_own, urgent, reserved, chunked, lifted, went_on, taken, shortened, refused;
+  int found_own, urgent, ended_early, began_again, reserved, chunked, lifted, went_on, taken,
+      shortened, refused;
 } reference;
 
 static inline int reference_tokens(const reference_request *q) {

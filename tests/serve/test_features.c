@@ -118,6 +118,7 @@ static load random_load(void) {
 enum {
   PREEMPTIONS,
   BY_URGENCY,
+  ENDED_EARLY,
   SWAPS,
   EVICTIONS,
   REVIVALS,
@@ -139,6 +140,7 @@ static const struct {
 } needed[KINDS] = {
     [PREEMPTIONS] = {"preemptions", 550, 44},
     [BY_URGENCY] = {"preemptions of others than the last", 22, 8},
+    [ENDED_EARLY] = {"passes that ended before all had their turn", 4, 4},
     [SWAPS] = {"swaps", 110, 11},
     [EVICTIONS] = {"evictions of known blocks", 11000, 66},
     [REVIVALS] = {"revivals of free blocks", 2750, 66},
@@ -157,6 +159,7 @@ static const struct {
 static void count(int64_t *times, int64_t *loads, const reference *r) {
   int64_t now[KINDS] = {[PREEMPTIONS] = r->preemptions,
                         [BY_URGENCY] = r->urgent,
+                        [ENDED_EARLY] = r->ended_early,
                         [SWAPS] = r->swaps,
                         [EVICTIONS] = r->blocks.evicted,
                         [REVIVALS] = r->blocks.revived,
@@ -177,6 +180,52 @@ static void count(int64_t *times, int64_t *loads, const reference *r) {
     loads[k] += now[k] > 0;
   }
 }
+
+/* Many at a time, the urgent and the less urgent mixed, with blocks for few: there the least urgent
+ * is often preempted for a block of its own, while others stand behind it. */
+static load crowded_load(void) {
+  load l = random_load();
+  l.policy = chance(50) ? REFERENCE_PRIORITY : REFERENCE_DEADLINE;
+  l.seqs = any(4, 20);
+  l.budget = any(l.seqs, 128);
+  l.block_size = any(1, 4);
+  for (int i = 0; i < l.n; i++) {
+    l.prompts[i] = least(l.prompts[i], 20);
+    l.outputs[i] = any(5, 60);
+    l.demands[i].given = false;
+    l.demands[i].known = 0;
+    l.demands[i].skip = 0;
+  }
+  draw_blocks(&l);
+  l.swap_blocks = chance(50) ? any(1, 3 * l.blocks) : 0;
+  l.max_len = l.max_queue = 0;
+  return l;
+}
+
+START_TEST(test_crowded_loads) {
+  dice = gsl_rng_alloc(gsl_rng_mt19937);
+  int64_t times[KINDS] = {0}, loads[KINDS] = {0};
+  int64_t again = 0; /* nobody was left, and the next iteration began at once */
+  int n = getenv("CELSLM_FULL") ? 4000 : 200;
+  for (int i = 1; i <= n; i++) {
+    gsl_rng_set(dice, (unsigned long)i);
+    load l = crowded_load();
+    char *name = celslm_format("crowded load %d", i);
+    reference r;
+    compare(&l, name, &r);
+    count(times, loads, &r);
+    again += r.began_again;
+    forget_reference(&r);
+    free(name);
+    free_load(&l);
+  }
+  ck_assert_msg(times[ENDED_EARLY] >= 80 && loads[ENDED_EARLY] >= 40, "%lld in %lld loads",
+                (long long)times[ENDED_EARLY], (long long)loads[ENDED_EARLY]);
+  ck_assert_msg(again >= 30, "%lld", (long long)again);
+  ck_assert_msg(loads[SWAPS] >= 30, "%lld", (long long)loads[SWAPS]);
+  gsl_rng_free(dice);
+}
+END_TEST
 
 START_TEST(test_random_loads) {
   dice = gsl_rng_alloc(gsl_rng_mt19937);
@@ -203,4 +252,4 @@ START_TEST(test_random_loads) {
 }
 END_TEST
 
-RUN_SUITE("features", test_random_loads)
+RUN_SUITE("features", test_random_loads, test_crowded_loads)

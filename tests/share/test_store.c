@@ -49,7 +49,7 @@ static setting draw_setting(bool alike, int eviction, int admission, bool partia
 
 static celslm_store *open_store(setting *s) {
   s->scenario.contexts = s->contexts;
-  return celslm_store_new(&s->scenario, s->capacity, 8, LAYERS, &s->cache, NULL);
+  return celslm_store_new(&s->scenario, s->capacity, 8, LAYERS, &s->cache, (celslm_tier *[CELSLM_TIERS]){NULL});
 }
 
 /* Some take longer for their bytes than others. */

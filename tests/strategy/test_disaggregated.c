@@ -96,6 +96,56 @@ START_TEST(test_to_itself_is_cloud_only) {
 }
 END_TEST
 
+/* The decode engine has one place, and memory for one and a half requests' KV. At A the first one
+ * has arrived there and decodes for 10 steps of 500 ms; the second waits for it there, and the
+ * third stays in the blocks of the prefill engine, which has them for one prompt: the fourth can
+ * begin when the second has its place and the third has left. */
+START_TEST(test_bounded_by_hand) {
+  const double kv = 2.0 * 2 * 8 * 64 * 4 * 1000, load = kv / 125e6, latency = 0.0105;
+  for (int bounded = 0; bounded < 2; bounded++) {
+    char *text = celslm_format(
+        "<scenario name=\"t\" seed=\"1\"><platform file=\"pair.xml\"/>"
+        "<models><model file=\"models/small.xml\"/></models>"
+        "<engines><engine name=\"c\" host=\"cloud\" model=\"small\" fixed_iteration=\"10ms\" "
+        "kv_blocks=\"63\" block_size=\"16\"/>"
+        "<engine name=\"e\" host=\"edge0\" model=\"small\" fixed_iteration=\"500ms\" "
+        "max_num_seqs=\"1\"/></engines>"
+        "<workload requests=\"4\"><arrivals><deterministic interval=\"1s\"/></arrivals>"
+        "<prompt><fixed tokens=\"1000\"/></prompt><output><fixed tokens=\"11\"/></output>"
+        "</workload><strategy><disaggregated prefill=\"c\" decode=\"e\" transfer=\"whole\"%s/>"
+        "</strategy></scenario>",
+        bounded ? " kv_buffer=\"12288kB\"" : "");
+    simulation sim = simulate_well(text, 0, false);
+    ck_assert_int_eq(sim.summary.completed, 4);
+    const celslm_request_row *rows[4];
+    for (int i = 0; i < 4; i++) rows[sim.rows[i].id] = &sim.rows[i];
+    double first = rows[0]->first_token, last = rows[0]->last_token;
+    for (int i = 1; i < 3; i++) ck_assert(fabs(rows[i]->first_token - first - i) < 2e-9);
+    double fourth = bounded ? load + latency + 5 + load + 0.01 : 3;
+    ck_assert_msg(fabs(rows[3]->first_token - first - fourth) < 2e-9, "%.10f, by hand %.10f",
+                  rows[3]->first_token - first, fourth);
+    for (int i = 1; i < 4; i++) ck_assert(fabs(rows[i]->last_token - last - 5 * i) < 2e-9);
+    ck_assert(sim.summary.kv_waiting_peak == (bounded ? 1 : 3) * kv);
+    free(sim.rows), free(text);
+  }
+}
+END_TEST
+
+/* Who needs more than all of the memory is turned away, who needs all of it is not. */
+START_TEST(test_larger_than_the_buffer) {
+  for (int fits = 0; fits < 2; fits++) {
+    char *strategy = celslm_format("<disaggregated prefill=\"c\" decode=\"e\" kv_buffer=\"%dB\"/>",
+                                   2 * 2 * 8 * 64 * 4 * 333 - !fits);
+    char *text = idle(333, 40, strategy);
+    simulation sim = simulate_well(text, 0, false);
+    ck_assert_int_eq(sim.summary.completed, fits);
+    ck_assert_int_eq(sim.summary.rejected, !fits);
+    ck_assert(sim.summary.kv_waiting_peak == (fits ? sim.rows[0].kv_bytes : 0));
+    free(sim.rows), free(text), free(strategy);
+  }
+}
+END_TEST
+
 static gsl_rng *dice;
 static int any(int low, int high) {
   return low + (int)gsl_rng_uniform_int(dice, (unsigned long)(high - low + 1));
@@ -103,16 +153,20 @@ static int any(int low, int high) {
 
 START_TEST(test_stepping_and_jumping) {
   dice = gsl_rng_alloc(gsl_rng_mt19937);
-  int64_t preemptions = 0, completed = 0;
-  for (int i = 0; i < 40; i++) {
+  int64_t preemptions = 0, completed = 0, full = 0;
+  for (int i = 0; i < 60; i++) {
     gsl_rng_set(dice, (unsigned long)i + 1);
     char *engine = celslm_format("kv_blocks=\"%d\" max_num_seqs=\"%d\" "
                                  "max_num_batched_tokens=\"%d\" prefix_caching=\"%s\"",
                                  any(30, 200), any(2, 32), any(32, 600), any(0, 1) ? "yes" : "no");
+    const char *prefill = any(0, 1) ? "c" : "c f", *decode = any(0, 1) ? "e" : "e c";
+    int most = i % 2 ? any(4, 30) : 0; /* MB */
+    char *buffer = celslm_format(most ? " kv_buffer=\"%dMB\"" : "", most);
     char *strategy = celslm_format(
-        "<disaggregated prefill=\"%s\" decode=\"%s\" transfer=\"%s\" select=\"%s\" codec=\"%s\"/>",
-        any(0, 1) ? "c" : "c f", any(0, 1) ? "e" : "e c", any(0, 1) ? "whole" : "layers",
-        any(0, 1) ? "least-loaded" : "round-robin", any(0, 1) ? "f16" : "int4");
+        "<disaggregated prefill=\"%s\" decode=\"%s\" transfer=\"%s\" select=\"%s\" "
+        "codec=\"%s\"%s/>",
+        prefill, most ? "e" : decode, any(0, 1) ? "whole" : "layers",
+        any(0, 1) ? "least-loaded" : "round-robin", any(0, 1) ? "f16" : "int4", buffer);
     char *text = celslm_format(form, i, engine, engine, engine, any(20, 150), any(2, 400) * 1.0,
                                "<prompt><lognormal mean=\"200\" cv=\"1\" max=\"1000\"/></prompt>"
                                "<output><lognormal mean=\"60\" cv=\"1\" max=\"400\"/></output>",
@@ -127,15 +181,18 @@ START_TEST(test_stepping_and_jumping) {
       largest = fmax(largest, a.rows[r].kv_bytes);
     }
     ck_assert(a.summary.kv_waiting_peak >= largest && a.summary.kv_waiting_peak <= sent);
+    if (most) ck_assert(a.summary.kv_waiting_peak <= most * 1e6);
+    full += most && a.summary.kv_waiting_peak > 0.8e6 * most;
     preemptions += a.summary.preemptions;
     completed += a.summary.completed;
-    free(engine), free(strategy), free(text), free(a.rows), free(b.rows);
+    free(engine), free(strategy), free(buffer), free(text), free(a.rows), free(b.rows);
   }
   ck_assert_msg(preemptions > 100 && completed > 1000, "%lld preemptions, %lld completed",
                 (long long)preemptions, (long long)completed);
+  ck_assert_msg(full >= 12, "full in %lld loads", (long long)full);
   gsl_rng_free(dice);
 }
 END_TEST
 
 RUN_SUITE("disaggregated", test_idle_system_by_hand, test_to_itself_is_cloud_only,
-          test_stepping_and_jumping)
+          test_bounded_by_hand, test_larger_than_the_buffer, test_stepping_and_jumping)

@@ -184,6 +184,20 @@ START_TEST(test_no_policy) {
 }
 END_TEST
 
+/* A planner knows when the cloud is silent without being told to: it plans with what is within
+ * reach, and recomputes what is not. */
+START_TEST(test_planner) {
+  simulation s = outage("<ce-lslm cloud_warm=\"yes\"><planner/></ce-lslm>"),
+             told = outage("<ce-lslm cloud_warm=\"yes\" outage=\"recompute\"><planner/></ce-lslm>");
+  ck_assert(memcmp(s.rows, told.rows, s.n * sizeof *s.rows) == 0);
+  ck_assert_int_eq(s.summary.completed, 2400);
+
+  for (size_t i = 0; i < s.n; i++) /* nobody waits for the repair */
+    ck_assert(!in_outage(s.rows[i].arrival) || s.rows[i].first_token < BACK + 1);
+  free(s.rows), free(told.rows);
+}
+END_TEST
+
 START_TEST(test_bad_options) {
   static const struct {
     const char *strategy, *says;
@@ -208,4 +222,5 @@ START_TEST(test_bad_options) {
 END_TEST
 
 RUN_SUITE("outage", test_bad_options, test_cloud_only_completes_nothing, test_wait,
-          test_wait_has_a_limit, test_reject, test_recompute, test_neighbour, test_no_policy)
+          test_wait_has_a_limit, test_reject, test_recompute, test_neighbour, test_no_policy,
+          test_planner)

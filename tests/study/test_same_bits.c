@@ -38,10 +38,11 @@ static double sum(const char *table, const char *column) {
 }
 
 static const char *const happenings[][2] = {
-    {"contexts", "hits"},     {"contexts", "fetches"},   {"contexts", "joins"},
-    {"contexts", "refused"},  {"contexts", "evictions"}, {"contexts", "partial_hits"},
-    {"contexts", "outdated"}, {"contexts", "spills"},    {"contexts", "replans"},
-    {"summary", "dropped"},   {"summary", "rejected"},   {"handovers", "ue"},
+    {"contexts", "hits"},       {"contexts", "fetches"},   {"contexts", "joins"},
+    {"contexts", "refused"},    {"contexts", "evictions"}, {"contexts", "partial_hits"},
+    {"contexts", "outdated"},   {"contexts", "spills"},    {"contexts", "host_loads"},
+    {"contexts", "disk_loads"}, {"contexts", "replans"},   {"summary", "dropped"},
+    {"summary", "rejected"},    {"handovers", "ue"},
 };
 
 START_TEST(test_workers) {

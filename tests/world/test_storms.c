@@ -101,10 +101,15 @@ static char *random_text(const char *strategy) {
                                       "rate_limit=\"50/s\" rate_burst=\"4\"",
                                       "max_queue=\"5\""};
   static const char *const caches[] = {
-      "", "<cache eviction=\"lfu\" admission=\"second-hit\"/>",
+      "",
+      "<cache eviction=\"lfu\" admission=\"second-hit\"/>",
       "<cache eviction=\"gds\" partial=\"yes\"/>",
       "<cache eviction=\"cost\" admission=\"tinylfu\"/>",
-      "<cache partial=\"yes\" disk=\"20MiB\" disk_read=\"500MBps\" disk_write=\"200MBps\"/>"};
+      "<cache partial=\"yes\" disk=\"20MiB\" disk_read=\"500MBps\" disk_write=\"200MBps\"/>",
+      "<cache host_memory=\"6MiB\" host_read=\"1GBps\" host_write=\"1GBps\" disk=\"20MiB\" "
+      "disk_read=\"500MBps\" disk_write=\"200MBps\"/>",
+      "<cache eviction=\"lfu\" host_memory=\"30MiB\" host_read=\"2GBps\" "
+      "host_write=\"100MBps\"/>"};
   /* later stages on hosts that crash; the two GPUs are alike: for latency all stays on the first */
   static const char *const pipelines[] = {
       "pipeline=\"rack\"",
@@ -143,7 +148,7 @@ static char *random_text(const char *strategy) {
       "<strategy>%s</strategy>%s<results sample=\"%gs\"/></scenario>",
       any(1, 100000), any(0, 4) ? "" : " horizon=\"2s\"", any(1, 32), any(0, 1) * 3000, edge,
       any(1, 32), store, any(0, 1) * 3000, split ? pick(6, pipelines) : pick(7, knobs),
-      split ? "" : pick(5, caches), edge, any(1, 32), any(3, 60), pick(7, knobs), pick(5, caches),
+      split ? "" : pick(7, caches), edge, any(1, 32), any(3, 60), pick(7, knobs), pick(7, caches),
       any(0, 2) ? "" : more_edges[strcmp(edge, "part") == 0],
       car ? in_car[strcmp(edge, "part") == 0] : "", any(0, 2) ? "" : " changes=\"0.5/s\"",
       any(1, 10), radio, any(30, 150), exp(uniform(2, 5)), any(5, 80), strategy, faults,
