@@ -1,7 +1,7 @@
 /* gemm.c - Y = X W^T with packed W: the blocking around the micro-tiles.
  *
- * Each panel of W belongs to one thread at a time and is multiplied with all rows of the block of X
- * in the same order whoever does it, so the thread count does not change a bit of the result. */
+ * Each thread has a slice of the product, rows times panels of W, to itself; every sum is formed in
+ * the same order whoever does it, so the thread count does not change a bit of the result. */
 #include "kernels/gemm.h"
 
 #include <stdlib.h>
@@ -17,6 +17,7 @@ enum {
   BLOCK_ROWS = 174,      /* rows of X multiplied before the next */
   BLOCK_WORDS = 1 << 17, /* of packed X in a block of several tiles */
   BLOCK_DEPTH = 1024,    /* steps per visit of a micro-tile */
+  FEW_PANELS = 8,        /* with fewer a thread would spend too long on packing X for them */
   LINE = 16,             /* floats of a cache line */
 };
 
@@ -72,11 +73,12 @@ static void gemv(const job *t, int64_t panel, int64_t panels) {
 }
 
 /* A block: rows [row0, row0+rows), steps [k0, k0+depth), cut into `tiles` micro-tiles of nearly
- * equal height. */
+ * equal height and pieces of the depth. */
 typedef struct block {
-  int64_t row0, rows, k0, depth;
+  int64_t row0, rows, k0, depth, piece;
   int tiles;
-  float *a; /* packed X: tile after tile, each [depth][words][tile rows] */
+  bool lone; /* the product has but one tile, and streams W */
+  float *a;  /* packed X: tile after tile, each [depth][words][tile rows] */
 } block;
 
 static int64_t tile_start(const block *b, int tile) {
@@ -114,15 +116,14 @@ static celslm_ahead share(const block *b, const float *next, int64_t floats, int
 static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t p, int64_t depth) {
   const celslm_packed *w = t->w;
   const celslm_isa *isa = w->isa;
-  int64_t first = b->k0 + p, end = p + depth, col = panel * w->panel;
+  int64_t first = b->k0 + p, col = panel * w->panel;
   const float *piece = (const float *)(const void *)(w->data + panel * w->panel_bytes);
   piece += first * w->panel;
   int cols = (int)min_i64(w->panel, w->n - col);
   bool whole = cols == w->panel, load = first > 0 || t->add, last = first + depth == w->steps;
   float edge[CELSLM_MAX_ROWS * CELSLM_MAX_PANEL];
-  /* What this thread will probably need next: further down, or the same inputs in the next panel.
-   */
-  bool down = end < b->depth;
+  /* What this thread will need next: further down, or the same inputs in the next panel. */
+  bool down = p + depth < b->depth;
   const float *next = piece + (down ? depth : w->steps - p) * w->panel;
   float *next_c = t->y + b->row0 * t->ldy + col + (down ? 0 : w->panel);
   for (int i = 0; i < b->tiles; i++) {
@@ -135,7 +136,7 @@ static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t 
       for (int r = 0; r < rows; r++)
         memcpy(edge + r * ldc, y + r * t->ldy, (size_t)cols * sizeof *y);
     celslm_ahead ahead = {0};
-    if (b->tiles > 1) {
+    if (!b->lone) {
       ahead = share(b, next, depth * w->panel, depth, i);
       ahead.c = i + 1 < b->tiles ? y + rows * t->ldy : next_c;
       ahead.c_rows = whole ? rows : 0;
@@ -152,10 +153,11 @@ static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t 
   }
 }
 
-static void multiply_panel(const job *t, const block *b, int64_t panel) {
-  int64_t part = b->tiles == 1 ? b->depth : equal_part(b->depth, BLOCK_DEPTH);
-  for (int64_t p = 0; p < b->depth; p += part)
-    multiply_piece(t, b, panel, p, min_i64(part, b->depth - p));
+/* A block times panels [first, last). */
+static void multiply_block(const job *t, const block *b, int64_t first, int64_t last) {
+  for (int64_t panel = first; panel < last; panel++)
+    for (int64_t p = 0; p < b->depth; p += b->piece)
+      multiply_piece(t, b, panel, p, min_i64(b->piece, b->depth - p));
 }
 
 static void run_gemv(job t, int threads) {
@@ -180,23 +182,60 @@ static void run_i8(const job *t) {
     for (int64_t i = 0; i < t->m; i++) finish(t, i, 1, 0, (int)t->w->n);
 }
 
-static void run_blocks(const job *t, int threads) {
+/* How a product is cut. The depth is cut by the product's shape alone, never by who computes what:
+ * it decides in which order a sum is formed. */
+typedef struct cut {
+  int64_t depth, piece; /* of a block, of a tile's visit */
+  bool lone;
+  int row_slices, panel_slices;
+  size_t words; /* packed X of a block of a slice */
+} cut;
+
+static cut cut_product(const job *t, int threads) {
   const celslm_packed *w = t->w;
-  int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
-  int64_t most = (t->m + blocks - 1) / blocks;
-  int64_t depth = most <= w->isa->rows ? w->steps : equal_part(w->steps, BLOCK_WORDS / most);
-  float *a = celslm_mem_scratch((size_t)(most * depth * x_words(w)) * sizeof *a);
+  cut c = {.row_slices = 1};
+  int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS, rows = (t->m + blocks - 1) / blocks;
+  c.lone = t->m <= w->isa->rows;
+  c.depth = c.lone ? w->steps : equal_part(w->steps, BLOCK_WORDS / rows);
+  c.piece = c.lone ? w->steps : equal_part(c.depth, BLOCK_DEPTH);
+  while (threads % (2 * c.row_slices) == 0 && w->panels * c.row_slices < FEW_PANELS * threads &&
+         t->m >= 4 * c.row_slices * w->isa->rows)
+    c.row_slices *= 2;
+  c.panel_slices = threads / c.row_slices;
+  c.words = (size_t)(min_i64(BLOCK_ROWS, t->m / c.row_slices + 1) * c.depth * x_words(w));
+  return c;
+}
+
+/* Rows [row, end) times panels [first, last): one thread's work, from packing X on. */
+static void run_slice(const job *t, const cut *c, int64_t row, int64_t end, int64_t first,
+                      int64_t last, float *a) {
+  if (first == last) return;
+  int64_t blocks = (end - row + BLOCK_ROWS - 1) / BLOCK_ROWS;
   for (int64_t i = 0; i < blocks; i++) {
-    int64_t row0 = part_start(t->m, blocks, i), rows = part_start(t->m, blocks, i + 1) - row0;
-    int tiles = (int)((rows + w->isa->rows - 1) / w->isa->rows);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    for (int64_t k0 = 0; k0 < w->steps; k0 += depth) {
-      block b = {row0, rows, k0, min_i64(depth, w->steps - k0), tiles, a};
-#pragma omp for schedule(static)
-      for (int j = 0; j < tiles; j++) pack_tile(t, &b, j);
-#pragma omp for schedule(dynamic, 2)
-      for (int64_t j = 0; j < w->panels; j++) multiply_panel(t, &b, j);
+    int64_t from = row + part_start(end - row, blocks, i);
+    block b = {.row0 = from, .piece = c->piece, .lone = c->lone, .a = a};
+    b.rows = row + part_start(end - row, blocks, i + 1) - from;
+    b.tiles = (int)((b.rows + t->w->isa->rows - 1) / t->w->isa->rows);
+    for (b.k0 = 0; b.k0 < t->w->steps; b.k0 += c->depth) {
+      b.depth = min_i64(c->depth, t->w->steps - b.k0);
+      for (int j = 0; j < b.tiles; j++) pack_tile(t, &b, j);
+      multiply_block(t, &b, first, last);
     }
+  }
+}
+
+/* Threads share nothing but reading: each packs what it needs of X for itself. Packing it once for
+ * all was slower, for the threads had to meet, and to fetch it from each other's caches. */
+static void run_blocks(const job *t, int threads) {
+  cut c = cut_product(t, threads);
+  int slices = c.row_slices * c.panel_slices;
+  float *a = celslm_mem_scratch((size_t)slices * c.words * sizeof *a);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int i = 0; i < slices; i++) {
+    int r = i / c.panel_slices, p = i % c.panel_slices;
+    run_slice(t, &c, part_start(t->m, c.row_slices, r), part_start(t->m, c.row_slices, r + 1),
+              part_start(t->w->panels, c.panel_slices, p),
+              part_start(t->w->panels, c.panel_slices, p + 1), a + (size_t)i * c.words);
   }
   free(a);
 }

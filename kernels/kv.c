@@ -24,7 +24,7 @@ celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim
   kv->v = celslm_mem_big(slots * vd * size);
   bool ok = kv->k && kv->v;
   if (dtype == CELSLM_K_I8) {
-    kv->k_scale = celslm_mem_big(slots / CELSLM_PANEL * hd * sizeof(float));
+    kv->k_scale = celslm_mem_big((slots / CELSLM_PANEL * hd + CELSLM_OVERREAD) * sizeof(float));
     kv->v_scale = celslm_mem_big(slots * sizeof(float));
     kv->k_tail = celslm_mem_big(heads * CELSLM_PANEL * hd * sizeof(float));
     kv->v_tail = celslm_mem_big(heads * CELSLM_PANEL * vd * sizeof(float));
@@ -104,20 +104,6 @@ static float *tail_value(const celslm_kv *kv, int head, int64_t token) {
   return kv->v_tail + (head * (int64_t)CELSLM_PANEL + token % CELSLM_PANEL) * kv->value_dim;
 }
 
-static float element(enum celslm_kdtype t, const void *p, int64_t i) {
-  switch (t) {
-  case CELSLM_K_F16:
-    return f16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_BF16:
-    return bf16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_I8:
-    return (float)((const int8_t *)p)[i];
-  case CELSLM_K_F32:
-    break;
-  }
-  return ((const float *)p)[i];
-}
-
 static void set_element(enum celslm_kdtype t, void *p, int64_t i, float x) {
   switch (t) {
   case CELSLM_K_F16:
@@ -138,14 +124,14 @@ static void set_element(enum celslm_kdtype t, void *p, int64_t i, float x) {
 float celslm_kv_key(const celslm_kv *kv, int head, int64_t token, int d) {
   bool i8 = kv->dtype == CELSLM_K_I8;
   if (i8 && token >= finished(kv)) return *tail_key(kv, head, token, d);
-  float x = element(kv->dtype, kv->k, key_at(kv, head, token, d));
+  float x = stored_float(kv->dtype, kv->k, key_at(kv, head, token, d));
   return i8 ? x * kv->k_scale[scale_at(kv, head, token, d)] : x;
 }
 
 float celslm_kv_value(const celslm_kv *kv, int head, int64_t token, int d) {
   bool i8 = kv->dtype == CELSLM_K_I8;
   if (i8 && token >= finished(kv)) return tail_value(kv, head, token)[d];
-  float x = element(kv->dtype, kv->v, value_at(kv, head, token) + d);
+  float x = stored_float(kv->dtype, kv->v, value_at(kv, head, token) + d);
   return i8 ? x * kv->v_scale[head * kv->capacity + token] : x;
 }
 
@@ -291,37 +277,43 @@ void celslm_kv_read(const celslm_kv *kv, int64_t first, int64_t n, float *k, int
       }
 }
 
-void celslm_kv_view(const celslm_kv *kv, int head, int64_t first, int tokens, float *k_buffer,
-                    float *v_buffer, const float **k, const float **v) {
+celslm_kv_piece celslm_kv_stored(const celslm_kv *kv, int head, int64_t first, int tokens) {
+  if (kv->dtype == CELSLM_K_I8 && first >= finished(kv))
+    return (celslm_kv_piece){
+        CELSLM_K_F32, tokens, tail_key(kv, head, 0, 0), tail_value(kv, head, 0), NULL, NULL};
+  int64_t size = (int64_t)celslm_kdtype_size(kv->dtype);
+  celslm_kv_piece p = {.type = kv->dtype, .tokens = tokens};
+  p.k = kv->k + key_at(kv, head, first, 0) * size;
+  p.v = kv->v + value_at(kv, head, first) * size;
+  if (kv->dtype == CELSLM_K_I8) {
+    p.tokens = (int)min_i64(tokens, finished(kv) - first);
+    p.k_scale = kv->k_scale + scale_at(kv, head, first, 0);
+    p.v_scale = kv->v_scale + head * kv->capacity + first;
+  }
+  return p;
+}
+
+celslm_kv_piece celslm_kv_widened(const celslm_kv *kv, int head, int64_t first, int tokens,
+                                  float *k_buffer, float *v_buffer) {
   const celslm_isa *isa = celslm_isa_current();
-  int64_t kat = key_at(kv, head, first, 0), vat = value_at(kv, head, first), vd = kv->value_dim;
-  int64_t panel = (int64_t)kv->head_dim * CELSLM_PANEL, panels = (tokens + 31) / CELSLM_PANEL;
-  *k = k_buffer;
-  *v = v_buffer;
-  switch (kv->dtype) {
+  celslm_kv_piece p = celslm_kv_stored(kv, head, first, tokens);
+  int64_t rows = (int64_t)(p.tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * kv->head_dim;
+  int64_t vd = kv->value_dim;
+  switch (p.type) {
   case CELSLM_K_F32:
-    *k = (const float *)(const void *)kv->k + kat;
-    *v = (const float *)(const void *)kv->v + vat;
-    return;
+    return p;
   case CELSLM_K_F16:
-    isa->widen_f16(panels * panel, (const uint16_t *)(const void *)kv->k + kat, k_buffer);
-    isa->widen_f16(tokens * vd, (const uint16_t *)(const void *)kv->v + vat, v_buffer);
-    return;
+    isa->widen_f16(rows * CELSLM_PANEL, p.k, k_buffer);
+    isa->widen_f16(p.tokens * vd, p.v, v_buffer);
+    break;
   case CELSLM_K_BF16:
-    isa->widen_bf16(panels * panel, (const uint16_t *)(const void *)kv->k + kat, k_buffer);
-    isa->widen_bf16(tokens * vd, (const uint16_t *)(const void *)kv->v + vat, v_buffer);
-    return;
+    isa->widen_bf16(rows * CELSLM_PANEL, p.k, k_buffer);
+    isa->widen_bf16(p.tokens * vd, p.v, v_buffer);
+    break;
   case CELSLM_K_I8:
+    isa->widen_i8(rows, CELSLM_PANEL, p.k, p.k_scale, k_buffer);
+    isa->widen_i8(p.tokens, vd, p.v, p.v_scale, v_buffer);
     break;
   }
-  int64_t packed = max_i64(min_i64(tokens, finished(kv) - first), 0);
-  panels = (packed + CELSLM_PANEL - 1) / CELSLM_PANEL;
-  isa->widen_i8(panels * kv->head_dim, CELSLM_PANEL, (const int8_t *)kv->k + kat,
-                kv->k_scale + scale_at(kv, head, first, 0), k_buffer);
-  isa->widen_i8(packed, vd, (const int8_t *)kv->v + vat, kv->v_scale + head * kv->capacity + first,
-                v_buffer);
-  if (packed == tokens) return;
-  memcpy(k_buffer + panels * panel, tail_key(kv, head, 0, 0), (size_t)panel * sizeof *k_buffer);
-  memcpy(v_buffer + packed * vd, tail_value(kv, head, 0),
-         (size_t)((tokens - packed) * vd) * sizeof *v_buffer);
+  return (celslm_kv_piece){CELSLM_K_F32, p.tokens, k_buffer, v_buffer, NULL, NULL};
 }

@@ -145,10 +145,13 @@ static void attention(const celslm_attn_tile *t) {
     int limit = t->limit[i] < t->tokens ? t->limit[i] : t->tokens;
     float *s = t->scores + i * CELSLM_CHUNK, *o = t->o + (int64_t)i * t->value_dim, m = t->m[i];
     for (int j = 0; j < limit; j++) {
-      const float *k =
-          t->k + (int64_t)(j / CELSLM_PANEL) * CELSLM_PANEL * t->head_dim + j % CELSLM_PANEL;
+      int64_t channel = (int64_t)(j / CELSLM_PANEL) * t->head_dim; /* of the panel */
       s[j] = 0.0f;
-      for (int d = 0; d < t->head_dim; d++) s[j] += t->q[d * t->rows + i] * k[d * CELSLM_PANEL];
+      for (int d = 0; d < t->head_dim; d++, channel++) {
+        float k = stored_float(t->type, t->k, channel * CELSLM_PANEL + j % CELSLM_PANEL);
+        if (t->type == CELSLM_K_I8) k *= t->k_scale[channel];
+        s[j] += t->q[d * t->rows + i] * k;
+      }
       if (s[j] > m) m = s[j];
     }
     float scale = exp2f(t->m[i] - m), l = t->l[i] * scale;
@@ -156,7 +159,9 @@ static void attention(const celslm_attn_tile *t) {
     for (int j = 0; j < limit; j++) {
       float p = exp2f(s[j] - m);
       l += p;
-      for (int d = 0; d < t->value_dim; d++) o[d] += p * t->v[(int64_t)j * t->value_dim + d];
+      if (t->type == CELSLM_K_I8) p *= t->v_scale[j];
+      for (int d = 0; d < t->value_dim; d++)
+        o[d] += p * stored_float(t->type, t->v, (int64_t)j * t->value_dim + d);
     }
     t->m[i] = m;
     t->l[i] = l;

@@ -12,6 +12,7 @@ static const char help[] =
     "\n"
     "  serve      simulated requests and iterations per second of wall time, stepping and jumping\n"
     "  kernels    our kernels beside other libraries on this machine, as ratios\n"
+    "  attention  the part of it without peers: attention beside the FMA peak and read bandwidth\n"
     "  net        a flow in a crowded cell, a prompt, a fetch: with 10 to 10,000 users\n"
     "\n"
     "A table for people; with --json one object per line: name, value, unit and, where they "
@@ -64,8 +65,9 @@ int celslm_cmd_bench(int argc, char **argv) {
   }
   if (suite && strcmp(suite, "serve") == 0) return celslm_bench_serve(json);
   if (suite && strcmp(suite, "kernels") == 0) return celslm_bench_kernels(json);
+  if (suite && strcmp(suite, "attention") == 0) return celslm_bench_attention(json);
   if (suite && strcmp(suite, "net") == 0) return celslm_bench_net(json);
-  fprintf(stderr, "celslm: bench has the suites serve, kernels and net%s%s\n",
+  fprintf(stderr, "celslm: bench has the suites serve, kernels, attention and net%s%s\n",
           suite ? "; not " : "", suite ? suite : "");
   return 2;
 }

@@ -6,6 +6,7 @@
 
 int celslm_bench_serve(bool json);
 int celslm_bench_kernels(bool json);
+int celslm_bench_attention(bool json);
 int celslm_bench_net(bool json);
 
 /* One figure. `reference`, `ratio` and `required` are left out where NULL or NaN. As a table row,

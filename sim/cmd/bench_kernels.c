@@ -291,18 +291,9 @@ int celslm_bench_kernels(bool json) {
   float *big = celslm_bench_random(64 << 20);
   int most = omp_get_num_procs() < 2 ? 1 : 2;
   for (int threads = 1; threads <= most; threads++) {
-    double peak[9], bandwidth[9];
-    for (int r = 0; r < 9; r++) {
-      peak[r] = celslm_bench_peak(threads);
-      bandwidth[r] = celslm_bench_bandwidth(big, 256 << 20, threads);
-    }
-    char name[64];
-    snprintf(name, sizeof name, "FMA peak %dt", threads);
-    celslm_bench_report(json, name, celslm_bench_median(peak, 9), "GFLOP/s", NULL, NAN, NAN);
-    snprintf(name, sizeof name, "read bandwidth %dt, 256 MiB", threads);
-    celslm_bench_report(json, name, celslm_bench_median(bandwidth, 9), "GB/s", NULL, NAN, NAN);
+    celslm_bench_limits(json, threads, big);
     bench_products(json, threads, &p, big);
-    celslm_bench_attention(json, threads, big);
+    celslm_bench_attention_part(json, threads, big);
   }
   free(big);
   if (p.to) fclose(p.to);

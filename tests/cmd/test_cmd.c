@@ -102,7 +102,7 @@ static const struct {
     {"list planets", "celslm: cannot list \"planets\"; `celslm list --help` says what can be\n"},
     {"show cmd/whole.xml", NULL},
     {"show nowhere.h5", NULL},
-    {"bench tea", "celslm: bench has the suites serve, kernels and net; not tea\n"},
+    {"bench tea", "celslm: bench has the suites serve, kernels, attention and net; not tea\n"},
     {"bench serve kernels",
      "celslm: bench does not know \"kernels\"; `celslm bench --help` tells its arguments\n"},
     {"calibrate --tea", NULL},
