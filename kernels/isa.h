@@ -118,6 +118,11 @@ typedef struct celslm_isa {
   void (*narrow_f16)(int64_t n, const float *x, uint16_t *y);
   void (*widen_bf16)(int64_t n, const uint16_t *x, float *y);
   void (*widen_i8)(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y);
+  void (*narrow_bf16)(int64_t n, const float *x, uint16_t *y);
+  /* The other way: scale = largest |x| of the row / 127, y = x / scale rounded to nearest. */
+  void (*narrow_i8)(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y);
+  /* Rows of new keys into a panel: y[d * 32 + i] = x[i * ldx + d] for i < rows <= 32, d < cols. */
+  void (*fill_panel)(int rows, int cols, const float *x, int64_t ldx, float *y);
 
   /* One row each; y may be x (or gate, or up). */
   void (*rmsnorm)(int64_t n, const float *x, const float *weight, float eps, float *y);

@@ -103,6 +103,25 @@ static void widen_bf16(int64_t n, const uint16_t *x, float *y) {
   for (int64_t i = 0; i < n; i++) y[i] = bf16_float(x[i]);
 }
 
+static void narrow_bf16(int64_t n, const float *x, uint16_t *y) {
+  for (int64_t i = 0; i < n; i++) y[i] = float_bf16(x[i]);
+}
+
+static void narrow_i8(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y) {
+  for (int64_t r = 0; r < rows; r++, x += cols, y += cols) {
+    float top = 0;
+    for (int64_t i = 0; i < cols; i++) top = fmaxf(top, fabsf(x[i]));
+    float inverse = top > 0 ? 127.0f / top : 0;
+    scale[r] = top / 127.0f;
+    for (int64_t i = 0; i < cols; i++) y[i] = (int8_t)lrintf(x[i] * inverse);
+  }
+}
+
+static void fill_panel(int rows, int cols, const float *x, int64_t ldx, float *y) {
+  for (int d = 0; d < cols; d++)
+    for (int i = 0; i < rows; i++) y[d * CELSLM_PANEL + i] = x[i * ldx + d];
+}
+
 static void widen_i8(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y) {
   for (int64_t r = 0; r < rows; r++)
     for (int64_t i = 0; i < cols; i++) y[r * cols + i] = (float)x[r * cols + i] * scale[r];
@@ -208,6 +227,9 @@ const celslm_isa celslm_isa_portable = {
     .narrow_f16 = narrow_f16,
     .widen_bf16 = widen_bf16,
     .widen_i8 = widen_i8,
+    .narrow_bf16 = narrow_bf16,
+    .narrow_i8 = narrow_i8,
+    .fill_panel = fill_panel,
     .epilogue = epilogue,
     .attention = attention,
     .rmsnorm = rmsnorm,

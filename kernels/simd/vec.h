@@ -51,6 +51,9 @@ INLINE vf v_div(vf a, vf b) {
 INLINE vf v_max(vf a, vf b) {
   return _mm512_max_ps(a, b);
 }
+INLINE vf v_abs(vf a) {
+  return _mm512_abs_ps(a);
+}
 INLINE float v_sum(vf a) {
   return _mm512_reduce_add_ps(a);
 }
@@ -149,6 +152,9 @@ INLINE vf v_div(vf a, vf b) {
 }
 INLINE vf v_max(vf a, vf b) {
   return _mm256_max_ps(a, b);
+}
+INLINE vf v_abs(vf a) {
+  return _mm256_andnot_ps(v_set1(-0.0f), a);
 }
 INLINE float v_sum(vf a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
