@@ -15,6 +15,7 @@
  * is read once more for each block of rows from a memory that has time. */
 enum {
   BLOCK_ROWS = 174,      /* rows of X multiplied before the next */
+  MOST_TILES = 44,       /* of a block: micro-tiles have at least four rows */
   BLOCK_WORDS = 1 << 17, /* of packed X in a block of several tiles */
   BLOCK_DEPTH = 1024,    /* steps per visit of a micro-tile */
   FEW_PANELS = 8,        /* with fewer a thread would spend too long on packing X for them */
@@ -77,13 +78,10 @@ static void gemv(const job *t, int64_t panel, int64_t panels) {
 typedef struct block {
   int64_t row0, rows, k0, depth, piece;
   int tiles;
-  bool lone; /* the product has but one tile, and streams W */
-  float *a;  /* packed X: tile after tile, each [depth][words][tile rows] */
+  int start[MOST_TILES + 1]; /* of each tile in rows; written down, for divisions take time */
+  bool lone;                 /* the product has but one tile, and streams W */
+  float *a;                  /* packed X: tile after tile, each [depth][words][tile rows] */
 } block;
-
-static int64_t tile_start(const block *b, int tile) {
-  return part_start(b->rows, b->tiles, tile);
-}
 
 /* Words of packed X for each row and step. */
 static int64_t x_words(const celslm_packed *w) {
@@ -93,8 +91,8 @@ static int64_t x_words(const celslm_packed *w) {
 /* In steps: a step is one input, or a pair of bf16. */
 static void pack_tile(const job *t, const block *b, int tile) {
   const celslm_packed *w = t->w;
-  int64_t start = tile_start(b, tile), per = w->dtype == CELSLM_K_BF16 ? 2 : 1;
-  int rows = (int)(tile_start(b, tile + 1) - start);
+  int64_t start = b->start[tile], per = w->dtype == CELSLM_K_BF16 ? 2 : 1;
+  int rows = b->start[tile + 1] - b->start[tile];
   int64_t first = b->k0 * per, k = min_i64(b->depth * per, w->k - first);
   const float *x = t->x + (b->row0 + start) * t->ldx + first;
   float *a = b->a + start * b->depth * x_words(w);
@@ -102,14 +100,6 @@ static void pack_tile(const job *t, const block *b, int tile) {
     w->isa->pack_rows_bf16(rows, k, x, t->ldx, a);
   else
     w->isa->pack_rows(rows, k, x, t->ldx, a);
-}
-
-/* Lines of the next piece of W that tile i of `tiles` prefetches, and how many at a time. */
-static celslm_ahead share(const block *b, const float *next, int64_t floats, int64_t depth, int i) {
-  int64_t lines = (floats + LINE - 1) / LINE, rounds = (depth + 7) / 8;
-  int64_t from = part_start(lines, b->tiles, i), count = part_start(lines, b->tiles, i + 1) - from;
-  return (celslm_ahead){
-      .w = next + from * LINE, .lines = count, .per_round = (int)((count + rounds - 1) / rounds)};
 }
 
 /* The tiles of a panel of W over one piece of its depth: steps [p, p+depth) of the block. */
@@ -125,10 +115,12 @@ static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t 
   /* What this thread will need next: further down, or the same inputs in the next panel. */
   bool down = p + depth < b->depth;
   const float *next = piece + (down ? depth : w->steps - p) * w->panel;
+  int64_t lines = depth * w->panel / LINE, per_tile = (lines + b->tiles - 1) / b->tiles;
+  int per_round = (int)(per_tile * CELSLM_AHEAD_STEPS / depth + 1);
   float *next_c = t->y + b->row0 * t->ldy + col + (down ? 0 : w->panel);
   for (int i = 0; i < b->tiles; i++) {
-    int64_t start = tile_start(b, i), row = b->row0 + start;
-    int rows = (int)(tile_start(b, i + 1) - start);
+    int64_t start = b->start[i], row = b->row0 + start;
+    int rows = b->start[i + 1] - b->start[i];
     const float *a = b->a + (start * b->depth + p * rows) * x_words(w);
     float *y = t->y + row * t->ldy + col, *c = whole ? y : edge;
     int64_t ldc = whole ? t->ldy : w->panel;
@@ -137,10 +129,12 @@ static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t 
         memcpy(edge + r * ldc, y + r * t->ldy, (size_t)cols * sizeof *y);
     celslm_ahead ahead = {0};
     if (!b->lone) {
-      ahead = share(b, next, depth * w->panel, depth, i);
-      ahead.c = i + 1 < b->tiles ? y + rows * t->ldy : next_c;
-      ahead.c_rows = whole ? rows : 0;
-      ahead.ldc = t->ldy;
+      ahead = (celslm_ahead){.w = next + i * per_tile * LINE,
+                             .lines = min_i64(per_tile, lines - i * per_tile),
+                             .per_round = per_round,
+                             .c = i + 1 < b->tiles ? y + rows * t->ldy : next_c,
+                             .c_rows = whole ? rows : 0,
+                             .ldc = t->ldy};
     }
     if (w->dtype == CELSLM_K_BF16)
       isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, &ahead);
@@ -216,6 +210,7 @@ static void run_slice(const job *t, const cut *c, int64_t row, int64_t end, int6
     block b = {.row0 = from, .piece = c->piece, .lone = c->lone, .a = a};
     b.rows = row + part_start(end - row, blocks, i + 1) - from;
     b.tiles = (int)((b.rows + t->w->isa->rows - 1) / t->w->isa->rows);
+    for (int j = 0; j <= b.tiles; j++) b.start[j] = (int)part_start(b.rows, b.tiles, j);
     for (b.k0 = 0; b.k0 < t->w->steps; b.k0 += c->depth) {
       b.depth = min_i64(c->depth, t->w->steps - b.k0);
       for (int j = 0; j < b.tiles; j++) pack_tile(t, &b, j);

@@ -13,9 +13,10 @@ enum {
   CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
   CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
   CELSLM_MAX_HEAD = 256,
-  CELSLM_SCALED = 14,   /* rows of scratch that an attention step may take for scaled queries */
-  CELSLM_OVERREAD = 16, /* floats that a step may read behind key scales and queries */
-  CELSLM_I8_ROWS = 6,   /* rows of an int8 micro-tile */
+  CELSLM_SCALED = 14,     /* rows of scratch that an attention step may take for scaled queries */
+  CELSLM_OVERREAD = 16,   /* floats that a step may read behind key scales and queries */
+  CELSLM_I8_ROWS = 6,     /* rows of an int8 micro-tile */
+  CELSLM_AHEAD_STEPS = 8, /* steps of a product between two rounds of prefetching */
 };
 
 /* One attention step: `rows` queries over `tokens` tokens of one KV head, added to the running
@@ -37,8 +38,9 @@ typedef struct celslm_attn_tile {
   float *scaled;    /* scratch, I8 only: as q */
 } celslm_attn_tile;
 
-/* What a product's micro-tile prefetches while it runs: every 8 steps `per_round` of the `lines`
- * cache lines from `w` on, and one row of the next tile's C. Advice only: any address will do. */
+/* What a product's micro-tile prefetches while it runs: every CELSLM_AHEAD_STEPS `per_round` of the
+ * `lines` cache lines from `w` on, and one row of the next tile's C. Advice only: any address will
+ * do. */
 typedef struct celslm_ahead {
   const float *w;
   int64_t lines;

@@ -180,12 +180,11 @@ void celslm_bench_attention_part(bool json, int threads, const float *big) {
     }
 }
 
-int celslm_bench_attention(bool json) {
+int celslm_bench_attention(bool json, int threads) {
   float *big = celslm_bench_random(64 << 20);
-  int most = omp_get_num_procs() < 2 ? 1 : 2;
-  for (int threads = 1; threads <= most; threads++) {
-    celslm_bench_limits(json, threads, big);
-    celslm_bench_attention_part(json, threads, big);
+  for (int n = threads > 0 ? threads : 1; n <= celslm_bench_most(threads); n++) {
+    celslm_bench_limits(json, n, big);
+    celslm_bench_attention_part(json, n, big);
   }
   free(big);
   return 0;

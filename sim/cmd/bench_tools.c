@@ -42,6 +42,10 @@ double celslm_bench_median(double *t, int n) {
   return n % 2 ? t[n / 2] : 0.5 * (t[n / 2 - 1] + t[n / 2]);
 }
 
+int celslm_bench_most(int threads) {
+  return threads > 0 ? threads : omp_get_num_procs() < 2 ? 1 : 2;
+}
+
 /* ---- the machine: FMA peak and read bandwidth ------------------------------------------------ */
 
 /* GFLOP/s, all threads together. */
