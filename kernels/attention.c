@@ -14,7 +14,6 @@
 enum {
   SPLIT_TOKENS = 1024, /* tokens of one part when rows are few */
   FEW_ROWS = 56,       /* up to here tokens are split */
-  CONVERT_TOKENS = 64, /* few rows: a chunk converted to f32 should stay in L1 */
   BLOCK_TILES = 36,    /* tiles that walk the same chunks together, at most */
 };
 
@@ -29,7 +28,7 @@ typedef struct rows_job {
   int64_t see; /* tokens row 0 sees; later tokens one more each if causal */
   bool causal;
   int64_t first, last;
-  int step;       /* tokens at a time, at most CELSLM_CHUNK */
+  bool widen;     /* chunks become f32 first: it pays where many tiles walk a chunk */
   const float *q; /* [tokens][q_heads][head_dim] */
 } rows_job;
 
@@ -44,19 +43,21 @@ static const float *query(const rows_job *j, int64_t row) {
 
 /* Scratch of a thread; state of the rows of a job: m, l, o from its first row on. */
 typedef struct scratch {
-  float *q, *scores, *k, *v;
+  float *q, *scores, *scaled, *k, *v;
   int *limit;
 } scratch;
 
-static scratch scratch_make(const celslm_kv *kv, int64_t rows) {
-  bool convert = kv->dtype != CELSLM_K_F32;
+static scratch scratch_make(const celslm_kv *kv, int64_t rows, bool widen) {
+  bool convert = widen && kv->dtype != CELSLM_K_F32, scales = !widen && kv->dtype == CELSLM_K_I8;
+  size_t hd = (size_t)kv->head_dim, vd = (size_t)kv->value_dim;
   size_t qn = (size_t)round_up(rows * kv->head_dim, 16), sn = CELSLM_MAX_ROWS * CELSLM_CHUNK;
-  size_t kn = convert ? (size_t)CELSLM_CHUNK * (size_t)kv->head_dim : 0;
-  size_t vn = convert ? (size_t)CELSLM_CHUNK * (size_t)kv->value_dim : 0;
+  size_t xn = scales ? (CELSLM_MAX_ROWS * hd + 15) / 16 * 16 : 0;
+  size_t kn = convert ? CELSLM_CHUNK * hd : 0, vn = convert ? CELSLM_CHUNK * vd : 0;
   scratch s;
-  s.q = celslm_mem_scratch((qn + sn + kn + vn + CELSLM_MAX_ROWS) * sizeof(float));
+  s.q = celslm_mem_scratch((qn + sn + xn + kn + vn + CELSLM_MAX_ROWS) * sizeof(float));
   s.scores = s.q + qn;
-  s.k = s.scores + sn;
+  s.scaled = s.scores + sn;
+  s.k = s.scaled + xn;
   s.v = s.k + kn;
   s.limit = (int *)(void *)(s.v + vn);
   return s;
@@ -89,34 +90,37 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
   memset(o, 0, (size_t)(rows * vd) * sizeof *o);
   int64_t most = j->causal ? j->see + (row0 + rows - 1) / j->group : j->see;
   int64_t last = min_i64(j->last, most);
-  for (int64_t c = j->first; c < last; c += j->step) {
-    int tokens = (int)min_i64(j->step, last - c);
-    const float *k, *v;
-    celslm_kv_view(kv, j->head, c, tokens, s->k, s->v, &k, &v);
+  for (int64_t c = j->first, tokens; c < last; c += tokens) {
+    int want = (int)min_i64(CELSLM_CHUNK, last - c);
+    celslm_kv_piece p = j->widen ? celslm_kv_widened(kv, j->head, c, want, s->k, s->v)
+                                 : celslm_kv_stored(kv, j->head, c, want);
+    tokens = p.tokens;
     for (int64_t t = j->tile0; t < j->tile1; t++) {
       int64_t r0 = tile_row(j, t), n = tile_row(j, t + 1) - r0, at = r0 - row0;
-      int64_t low = tokens, high = 0;
+      int64_t high = 0;
       for (int64_t i = 0; i < n; i++) {
         int64_t see = j->see + (j->causal ? (r0 + i) / j->group : 0) - c;
         see = max_i64(min_i64(see, tokens), 0);
         s->limit[i] = (int)see;
-        low = min_i64(low, see);
         high = max_i64(high, see);
       }
       if (high == 0) continue;
-      celslm_attn_tile tile = {.rows = (int)n,
+      celslm_attn_tile tile = {.type = p.type,
+                               .rows = (int)n,
                                .head_dim = hd,
                                .value_dim = vd,
                                .tokens = (int)high,
                                .q = s->q + at * hd,
-                               .k = k,
-                               .v = v,
+                               .k = p.k,
+                               .v = p.v,
+                               .k_scale = p.k_scale,
+                               .v_scale = p.v_scale,
                                .limit = s->limit,
-                               .masked = low < high,
                                .m = m + at,
                                .l = l + at,
                                .o = o + at * vd,
-                               .scores = s->scores};
+                               .scores = s->scores,
+                               .scaled = s->scaled};
       j->isa->attention(&tile);
     }
   }
@@ -135,6 +139,7 @@ static void write_row(const rows_job *j, int64_t row, float m, float l, const fl
 
 /* Many rows: blocks of tiles, each over all tokens. */
 static void run_many(rows_job base, float *out, float *lse) {
+  base.widen = true;
   const celslm_kv *kv = base.kv;
   int threads = celslm_threads_get();
   /* How tiles are grouped changes no result, so it may depend on the thread count. */
@@ -145,7 +150,7 @@ static void run_many(rows_job base, float *out, float *lse) {
   int64_t most = per * CELSLM_MAX_ROWS;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    scratch s = scratch_make(kv, most);
+    scratch s = scratch_make(kv, most, base.widen);
     float *state = celslm_mem_scratch((size_t)(most * (vd + 2)) * sizeof *state);
     float *m = state + most * vd, *l = m + most;
 #pragma omp for schedule(dynamic, 1)
@@ -186,12 +191,11 @@ static void run_few(const rows_job *base, int64_t n, const celslm_kv *const *kvs
   float *state = celslm_mem_scratch((size_t)(parts * rows * row_floats) * sizeof *state);
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    scratch s = scratch_make(base->kv, rows);
+    scratch s = scratch_make(base->kv, rows, false);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t i = 0; i < parts; i++) {
       rows_job j = *base;
       int64_t seq = i / (heads * splits), split = i % splits;
-      if (j.kv->dtype != CELSLM_K_F32) j.step = CONVERT_TOKENS;
       j.kv = kvs[seq];
       j.head = (int)(i / splits % heads);
       j.q = base->q + seq * step * j.q_heads * hd;
@@ -233,8 +237,7 @@ static rows_job make_job(const celslm_kv *kv, int q_heads, int64_t n, const floa
                 .q_heads = q_heads,
                 .q = q,
                 .see = kv->length,
-                .last = kv->length,
-                .step = CELSLM_CHUNK};
+                .last = kv->length};
   j.rows = n * j.group;
   j.tiles = (j.rows + j.isa->attn_rows - 1) / j.isa->attn_rows;
   j.tile1 = j.tiles;

@@ -1,7 +1,7 @@
 /* gemm.c - Y = X W^T with packed W: the blocking around the micro-tiles.
  *
- * Each panel of W belongs to one thread at a time and is multiplied with all rows of the block of X
- * in the same order whoever does it, so the thread count does not change a bit of the result. */
+ * Each thread has a slice of the product, rows times panels of W, to itself; every sum is formed in
+ * the same order whoever does it, so the thread count does not change a bit of the result. */
 #include "kernels/gemm.h"
 
 #include <stdlib.h>
@@ -15,8 +15,10 @@
  * is read once more for each block of rows from a memory that has time. */
 enum {
   BLOCK_ROWS = 174,      /* rows of X multiplied before the next */
+  MOST_TILES = 44,       /* of a block: micro-tiles have at least four rows */
   BLOCK_WORDS = 1 << 17, /* of packed X in a block of several tiles */
   BLOCK_DEPTH = 1024,    /* steps per visit of a micro-tile */
+  FEW_PANELS = 8,        /* with fewer a thread would spend too long on packing X for them */
   LINE = 16,             /* floats of a cache line */
 };
 
@@ -72,16 +74,14 @@ static void gemv(const job *t, int64_t panel, int64_t panels) {
 }
 
 /* A block: rows [row0, row0+rows), steps [k0, k0+depth), cut into `tiles` micro-tiles of nearly
- * equal height. */
+ * equal height and pieces of the depth. */
 typedef struct block {
-  int64_t row0, rows, k0, depth;
+  int64_t row0, rows, k0, depth, piece;
   int tiles;
-  float *a; /* packed X: tile after tile, each [depth][words][tile rows] */
+  int start[MOST_TILES + 1]; /* of each tile in rows; written down, for divisions take time */
+  bool lone;                 /* the product has but one tile, and streams W */
+  float *a;                  /* packed X: tile after tile, each [depth][words][tile rows] */
 } block;
-
-static int64_t tile_start(const block *b, int tile) {
-  return part_start(b->rows, b->tiles, tile);
-}
 
 /* Words of packed X for each row and step. */
 static int64_t x_words(const celslm_packed *w) {
@@ -91,8 +91,8 @@ static int64_t x_words(const celslm_packed *w) {
 /* In steps: a step is one input, or a pair of bf16. */
 static void pack_tile(const job *t, const block *b, int tile) {
   const celslm_packed *w = t->w;
-  int64_t start = tile_start(b, tile), per = w->dtype == CELSLM_K_BF16 ? 2 : 1;
-  int rows = (int)(tile_start(b, tile + 1) - start);
+  int64_t start = b->start[tile], per = w->dtype == CELSLM_K_BF16 ? 2 : 1;
+  int rows = b->start[tile + 1] - b->start[tile];
   int64_t first = b->k0 * per, k = min_i64(b->depth * per, w->k - first);
   const float *x = t->x + (b->row0 + start) * t->ldx + first;
   float *a = b->a + start * b->depth * x_words(w);
@@ -102,32 +102,25 @@ static void pack_tile(const job *t, const block *b, int tile) {
     w->isa->pack_rows(rows, k, x, t->ldx, a);
 }
 
-/* Lines of the next piece of W that tile i of `tiles` prefetches, and how many at a time. */
-static celslm_ahead share(const block *b, const float *next, int64_t floats, int64_t depth, int i) {
-  int64_t lines = (floats + LINE - 1) / LINE, rounds = (depth + 7) / 8;
-  int64_t from = part_start(lines, b->tiles, i), count = part_start(lines, b->tiles, i + 1) - from;
-  return (celslm_ahead){
-      .w = next + from * LINE, .lines = count, .per_round = (int)((count + rounds - 1) / rounds)};
-}
-
 /* The tiles of a panel of W over one piece of its depth: steps [p, p+depth) of the block. */
 static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t p, int64_t depth) {
   const celslm_packed *w = t->w;
   const celslm_isa *isa = w->isa;
-  int64_t first = b->k0 + p, end = p + depth, col = panel * w->panel;
+  int64_t first = b->k0 + p, col = panel * w->panel;
   const float *piece = (const float *)(const void *)(w->data + panel * w->panel_bytes);
   piece += first * w->panel;
   int cols = (int)min_i64(w->panel, w->n - col);
   bool whole = cols == w->panel, load = first > 0 || t->add, last = first + depth == w->steps;
   float edge[CELSLM_MAX_ROWS * CELSLM_MAX_PANEL];
-  /* What this thread will probably need next: further down, or the same inputs in the next panel.
-   */
-  bool down = end < b->depth;
+  /* What this thread will need next: further down, or the same inputs in the next panel. */
+  bool down = p + depth < b->depth;
   const float *next = piece + (down ? depth : w->steps - p) * w->panel;
+  int64_t lines = depth * w->panel / LINE, per_tile = (lines + b->tiles - 1) / b->tiles;
+  int per_round = (int)(per_tile * CELSLM_AHEAD_STEPS / depth + 1);
   float *next_c = t->y + b->row0 * t->ldy + col + (down ? 0 : w->panel);
   for (int i = 0; i < b->tiles; i++) {
-    int64_t start = tile_start(b, i), row = b->row0 + start;
-    int rows = (int)(tile_start(b, i + 1) - start);
+    int64_t start = b->start[i], row = b->row0 + start;
+    int rows = b->start[i + 1] - b->start[i];
     const float *a = b->a + (start * b->depth + p * rows) * x_words(w);
     float *y = t->y + row * t->ldy + col, *c = whole ? y : edge;
     int64_t ldc = whole ? t->ldy : w->panel;
@@ -135,11 +128,13 @@ static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t 
       for (int r = 0; r < rows; r++)
         memcpy(edge + r * ldc, y + r * t->ldy, (size_t)cols * sizeof *y);
     celslm_ahead ahead = {0};
-    if (b->tiles > 1) {
-      ahead = share(b, next, depth * w->panel, depth, i);
-      ahead.c = i + 1 < b->tiles ? y + rows * t->ldy : next_c;
-      ahead.c_rows = whole ? rows : 0;
-      ahead.ldc = t->ldy;
+    if (!b->lone) {
+      ahead = (celslm_ahead){.w = next + i * per_tile * LINE,
+                             .lines = min_i64(per_tile, lines - i * per_tile),
+                             .per_round = per_round,
+                             .c = i + 1 < b->tiles ? y + rows * t->ldy : next_c,
+                             .c_rows = whole ? rows : 0,
+                             .ldc = t->ldy};
     }
     if (w->dtype == CELSLM_K_BF16)
       isa->gemm_bf16(rows, depth, a, piece, c, ldc, load, &ahead);
@@ -152,10 +147,11 @@ static void multiply_piece(const job *t, const block *b, int64_t panel, int64_t 
   }
 }
 
-static void multiply_panel(const job *t, const block *b, int64_t panel) {
-  int64_t part = b->tiles == 1 ? b->depth : equal_part(b->depth, BLOCK_DEPTH);
-  for (int64_t p = 0; p < b->depth; p += part)
-    multiply_piece(t, b, panel, p, min_i64(part, b->depth - p));
+/* A block times panels [first, last). */
+static void multiply_block(const job *t, const block *b, int64_t first, int64_t last) {
+  for (int64_t panel = first; panel < last; panel++)
+    for (int64_t p = 0; p < b->depth; p += b->piece)
+      multiply_piece(t, b, panel, p, min_i64(b->piece, b->depth - p));
 }
 
 static void run_gemv(job t, int threads) {
@@ -180,23 +176,61 @@ static void run_i8(const job *t) {
     for (int64_t i = 0; i < t->m; i++) finish(t, i, 1, 0, (int)t->w->n);
 }
 
-static void run_blocks(const job *t, int threads) {
+/* How a product is cut. The depth is cut by the product's shape alone, never by who computes what:
+ * it decides in which order a sum is formed. */
+typedef struct cut {
+  int64_t depth, piece; /* of a block, of a tile's visit */
+  bool lone;
+  int row_slices, panel_slices;
+  size_t words; /* packed X of a block of a slice */
+} cut;
+
+static cut cut_product(const job *t, int threads) {
   const celslm_packed *w = t->w;
-  int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
-  int64_t most = (t->m + blocks - 1) / blocks;
-  int64_t depth = most <= w->isa->rows ? w->steps : equal_part(w->steps, BLOCK_WORDS / most);
-  float *a = celslm_mem_scratch((size_t)(most * depth * x_words(w)) * sizeof *a);
+  cut c = {.row_slices = 1};
+  int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS, rows = (t->m + blocks - 1) / blocks;
+  c.lone = t->m <= w->isa->rows;
+  c.depth = c.lone ? w->steps : equal_part(w->steps, BLOCK_WORDS / rows);
+  c.piece = c.lone ? w->steps : equal_part(c.depth, BLOCK_DEPTH);
+  while (threads % (2 * c.row_slices) == 0 && w->panels * c.row_slices < FEW_PANELS * threads &&
+         t->m >= 4 * c.row_slices * w->isa->rows)
+    c.row_slices *= 2;
+  c.panel_slices = threads / c.row_slices;
+  c.words = (size_t)(min_i64(BLOCK_ROWS, t->m / c.row_slices + 1) * c.depth * x_words(w));
+  return c;
+}
+
+/* Rows [row, end) times panels [first, last): one thread's work, from packing X on. */
+static void run_slice(const job *t, const cut *c, int64_t row, int64_t end, int64_t first,
+                      int64_t last, float *a) {
+  if (first == last) return;
+  int64_t blocks = (end - row + BLOCK_ROWS - 1) / BLOCK_ROWS;
   for (int64_t i = 0; i < blocks; i++) {
-    int64_t row0 = part_start(t->m, blocks, i), rows = part_start(t->m, blocks, i + 1) - row0;
-    int tiles = (int)((rows + w->isa->rows - 1) / w->isa->rows);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    for (int64_t k0 = 0; k0 < w->steps; k0 += depth) {
-      block b = {row0, rows, k0, min_i64(depth, w->steps - k0), tiles, a};
-#pragma omp for schedule(static)
-      for (int j = 0; j < tiles; j++) pack_tile(t, &b, j);
-#pragma omp for schedule(dynamic, 2)
-      for (int64_t j = 0; j < w->panels; j++) multiply_panel(t, &b, j);
+    int64_t from = row + part_start(end - row, blocks, i);
+    block b = {.row0 = from, .piece = c->piece, .lone = c->lone, .a = a};
+    b.rows = row + part_start(end - row, blocks, i + 1) - from;
+    b.tiles = (int)((b.rows + t->w->isa->rows - 1) / t->w->isa->rows);
+    for (int j = 0; j <= b.tiles; j++) b.start[j] = (int)part_start(b.rows, b.tiles, j);
+    for (b.k0 = 0; b.k0 < t->w->steps; b.k0 += c->depth) {
+      b.depth = min_i64(c->depth, t->w->steps - b.k0);
+      for (int j = 0; j < b.tiles; j++) pack_tile(t, &b, j);
+      multiply_block(t, &b, first, last);
     }
+  }
+}
+
+/* Threads share nothing but reading: each packs what it needs of X for itself. Packing it once for
+ * all was slower, for the threads had to meet, and to fetch it from each other's caches. */
+static void run_blocks(const job *t, int threads) {
+  cut c = cut_product(t, threads);
+  int slices = c.row_slices * c.panel_slices;
+  float *a = celslm_mem_scratch((size_t)slices * c.words * sizeof *a);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int i = 0; i < slices; i++) {
+    int r = i / c.panel_slices, p = i % c.panel_slices;
+    run_slice(t, &c, part_start(t->m, c.row_slices, r), part_start(t->m, c.row_slices, r + 1),
+              part_start(t->w->panels, c.panel_slices, p),
+              part_start(t->w->panels, c.panel_slices, p + 1), a + (size_t)i * c.words);
   }
   free(a);
 }

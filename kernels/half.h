@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
+
 static inline uint32_t float_bits(float x) {
   uint32_t b;
   memcpy(&b, &x, sizeof b);
@@ -47,6 +49,21 @@ static inline uint16_t float_f16(float x) {
   }
   /* Below 2^-14: adding 2^-1 leaves the value in units of 2^-24, rounded to nearest even. */
   return (uint16_t)(sign | (float_bits(bits_float(b) + 0.5f) - 0x3f000000u));
+}
+
+/* Element i of an array of any stored type; codes of I8 as they are, without their scale. */
+static inline float stored_float(enum celslm_kdtype type, const void *p, int64_t i) {
+  switch (type) {
+  case CELSLM_K_F16:
+    return f16_float(((const uint16_t *)p)[i]);
+  case CELSLM_K_BF16:
+    return bf16_float(((const uint16_t *)p)[i]);
+  case CELSLM_K_I8:
+    return (float)((const int8_t *)p)[i];
+  case CELSLM_K_F32:
+    break;
+  }
+  return ((const float *)p)[i];
 }
 
 #endif

@@ -13,27 +13,34 @@ enum {
   CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
   CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
   CELSLM_MAX_HEAD = 256,
-  CELSLM_I8_ROWS = 6, /* rows of an int8 micro-tile */
+  CELSLM_SCALED = 14,     /* rows of scratch that an attention step may take for scaled queries */
+  CELSLM_OVERREAD = 16,   /* floats that a step may read behind key scales and queries */
+  CELSLM_I8_ROWS = 6,     /* rows of an int8 micro-tile */
+  CELSLM_AHEAD_STEPS = 8, /* steps of a product between two rounds of prefetching */
 };
 
 /* One attention step: `rows` queries over `tokens` tokens of one KV head, added to the running
  * softmax state (m: base-2 maximum, l: sum of 2^(score - m), o: unnormalised output). */
 typedef struct celslm_attn_tile {
-  int rows;         /* 1 .. attn_rows */
-  int head_dim;     /* queries' and keys' size */
-  int value_dim;    /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
-  int tokens;       /* 1 .. CELSLM_CHUNK */
-  const float *q;   /* [head_dim][rows], scaled by log2(e)/sqrt(head_dim) */
-  const float *k;   /* [panels][head_dim][32] */
-  const float *v;   /* [tokens][value_dim] */
+  enum celslm_kdtype type; /* of k and v */
+  int rows;                /* 1 .. attn_rows */
+  int head_dim;            /* queries' and keys' size */
+  int value_dim;  /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
+  int tokens;     /* 1 .. CELSLM_CHUNK */
+  const float *q; /* [head_dim][rows], scaled by log2(e)/sqrt(head_dim) */
+  const void *k;  /* [panels][head_dim][32] */
+  const void *v;  /* [tokens][value_dim] */
+  /* I8 only: [panels][head_dim], [tokens rounded up to 32] */
+  const float *k_scale, *v_scale;
   const int *limit; /* [rows] how many of the tokens the row sees; <= 0: none */
-  bool masked;      /* some limit is below `tokens` */
   float *m, *l, *o; /* [rows], [rows], [rows][value_dim] */
   float *scores;    /* scratch [rows][CELSLM_CHUNK] */
+  float *scaled;    /* scratch, I8 only: as q */
 } celslm_attn_tile;
 
-/* What a product's micro-tile prefetches while it runs: every 8 steps `per_round` of the `lines`
- * cache lines from `w` on, and one row of the next tile's C. Advice only: any address will do. */
+/* What a product's micro-tile prefetches while it runs: every CELSLM_AHEAD_STEPS `per_round` of the
+ * `lines` cache lines from `w` on, and one row of the next tile's C. Advice only: any address will
+ * do. */
 typedef struct celslm_ahead {
   const float *w;
   int64_t lines;
@@ -111,6 +118,11 @@ typedef struct celslm_isa {
   void (*narrow_f16)(int64_t n, const float *x, uint16_t *y);
   void (*widen_bf16)(int64_t n, const uint16_t *x, float *y);
   void (*widen_i8)(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y);
+  void (*narrow_bf16)(int64_t n, const float *x, uint16_t *y);
+  /* The other way: scale = largest |x| of the row / 127, y = x / scale rounded to nearest. */
+  void (*narrow_i8)(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y);
+  /* Rows of new keys into a panel: y[d * 32 + i] = x[i * ldx + d] for i < rows <= 32, d < cols. */
+  void (*fill_panel)(int rows, int cols, const float *x, int64_t ldx, float *y);
 
   /* One row each; y may be x (or gate, or up). */
   void (*rmsnorm)(int64_t n, const float *x, const float *weight, float eps, float *y);

@@ -24,7 +24,7 @@ celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim
   kv->v = celslm_mem_big(slots * vd * size);
   bool ok = kv->k && kv->v;
   if (dtype == CELSLM_K_I8) {
-    kv->k_scale = celslm_mem_big(slots / CELSLM_PANEL * hd * sizeof(float));
+    kv->k_scale = celslm_mem_big((slots / CELSLM_PANEL * hd + CELSLM_OVERREAD) * sizeof(float));
     kv->v_scale = celslm_mem_big(slots * sizeof(float));
     kv->k_tail = celslm_mem_big(heads * CELSLM_PANEL * hd * sizeof(float));
     kv->v_tail = celslm_mem_big(heads * CELSLM_PANEL * vd * sizeof(float));
@@ -104,20 +104,6 @@ static float *tail_value(const celslm_kv *kv, int head, int64_t token) {
   return kv->v_tail + (head * (int64_t)CELSLM_PANEL + token % CELSLM_PANEL) * kv->value_dim;
 }
 
-static float element(enum celslm_kdtype t, const void *p, int64_t i) {
-  switch (t) {
-  case CELSLM_K_F16:
-    return f16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_BF16:
-    return bf16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_I8:
-    return (float)((const int8_t *)p)[i];
-  case CELSLM_K_F32:
-    break;
-  }
-  return ((const float *)p)[i];
-}
-
 static void set_element(enum celslm_kdtype t, void *p, int64_t i, float x) {
   switch (t) {
   case CELSLM_K_F16:
@@ -138,40 +124,36 @@ static void set_element(enum celslm_kdtype t, void *p, int64_t i, float x) {
 float celslm_kv_key(const celslm_kv *kv, int head, int64_t token, int d) {
   bool i8 = kv->dtype == CELSLM_K_I8;
   if (i8 && token >= finished(kv)) return *tail_key(kv, head, token, d);
-  float x = element(kv->dtype, kv->k, key_at(kv, head, token, d));
+  float x = stored_float(kv->dtype, kv->k, key_at(kv, head, token, d));
   return i8 ? x * kv->k_scale[scale_at(kv, head, token, d)] : x;
 }
 
 float celslm_kv_value(const celslm_kv *kv, int head, int64_t token, int d) {
   bool i8 = kv->dtype == CELSLM_K_I8;
   if (i8 && token >= finished(kv)) return tail_value(kv, head, token)[d];
-  float x = element(kv->dtype, kv->v, value_at(kv, head, token) + d);
+  float x = stored_float(kv->dtype, kv->v, value_at(kv, head, token) + d);
   return i8 ? x * kv->v_scale[head * kv->capacity + token] : x;
 }
 
-/* The full tail of one head becomes the panel that starts at `token`; returns the bytes written. */
-static uint64_t quantise_panel(celslm_kv *kv, int head, int64_t token) {
+/* The full tail of one head becomes the panel that starts at `token`. */
+static void quantise_panel(celslm_kv *kv, int head, int64_t token) {
+  const celslm_isa *isa = celslm_isa_current();
+  isa->narrow_i8(kv->head_dim, CELSLM_PANEL, tail_key(kv, head, 0, 0),
+                 kv->k_scale + scale_at(kv, head, token, 0),
+                 (int8_t *)kv->k + key_at(kv, head, token, 0));
+  isa->narrow_i8(CELSLM_PANEL, kv->value_dim, tail_value(kv, head, 0),
+                 kv->v_scale + head * kv->capacity + token,
+                 (int8_t *)kv->v + value_at(kv, head, token));
+}
+
+/* What that writes, element by element. */
+static uint64_t quantised_bytes(const celslm_kv *kv) {
   uint64_t bytes = 0;
   for (int d = 0; d < kv->head_dim; d++) {
-    const float *x = tail_key(kv, head, 0, d);
-    float top = 0;
-    for (int j = 0; j < CELSLM_PANEL; j++) top = fmaxf(top, fabsf(x[j]));
-    float inverse = top > 0 ? 127.0f / top : 0;
-    kv->k_scale[scale_at(kv, head, token, d)] = top / 127.0f;
-    bytes += sizeof top;
-    for (int j = 0; j < CELSLM_PANEL; j++, bytes++)
-      set_element(CELSLM_K_I8, kv->k, key_at(kv, head, token + j, d), x[j] * inverse);
+    bytes += sizeof *kv->k_scale;
+    for (int j = 0; j < CELSLM_PANEL; j++) bytes += 2; /* a key and a value */
   }
-  for (int j = 0; j < CELSLM_PANEL; j++) {
-    const float *x = tail_value(kv, head, j);
-    float top = 0;
-    for (int d = 0; d < kv->head_dim; d++) top = fmaxf(top, fabsf(x[d]));
-    float inverse = top > 0 ? 127.0f / top : 0;
-    kv->v_scale[head * kv->capacity + token + j] = top / 127.0f;
-    bytes += sizeof top;
-    for (int d = 0; d < kv->head_dim; d++, bytes++)
-      set_element(CELSLM_K_I8, kv->v, value_at(kv, head, token + j) + d, x[d] * inverse);
-  }
+  for (int j = 0; j < CELSLM_PANEL; j++) bytes += sizeof *kv->v_scale;
   return bytes;
 }
 
@@ -191,46 +173,90 @@ static uint64_t put(celslm_kv *kv, int head, int64_t token, const float *k, cons
       bytes += 2 * celslm_kdtype_size(kv->dtype);
     }
   }
-  if (i8 && token % CELSLM_PANEL == CELSLM_PANEL - 1)
-    bytes += quantise_panel(kv, head, token - (CELSLM_PANEL - 1));
+  if (i8 && token % CELSLM_PANEL == CELSLM_PANEL - 1) {
+    quantise_panel(kv, head, token - (CELSLM_PANEL - 1));
+    bytes += quantised_bytes(kv);
+  }
   return bytes;
 }
 
-/* One panel's share of new tokens in one head: tokens [at, at + n) of a panel whose keys begin at
- * `to`. Rows of 16 dimensions at a time, so that the lines they are read from stay in L1. */
-static void put_keys(enum celslm_kdtype t, void *to, int64_t at, int64_t n, int hd, const float *k,
-                     int64_t ldk) {
-  for (int d0 = 0; d0 < hd; d0 += 16)
-    for (int d = d0; d < hd && d < d0 + 16; d++) {
-      int64_t row = (int64_t)d * CELSLM_PANEL + at;
-      if (t == CELSLM_K_F32)
-        for (int64_t i = 0; i < n; i++) ((float *)to)[row + i] = k[i * ldk + d];
-      else
-        for (int64_t i = 0; i < n; i++) set_element(t, to, row + i, k[i * ldk + d]);
-    }
+/* One head's share of new tokens in one panel: `n` tokens from `token` on. Rows of keys stand in
+ * the panel's columns, so keys of sixteen bits are narrowed in a panel of their own and copied. */
+static void put_keys(celslm_kv *kv, int head, int64_t token, int n, const float *k, int64_t ldk) {
+  const celslm_isa *isa = celslm_isa_current();
+  int hd = kv->head_dim;
+  unsigned char *to = kv->k + key_at(kv, head, token, 0) * (int64_t)celslm_kdtype_size(kv->dtype);
+  if (kv->dtype == CELSLM_K_F32 || kv->dtype == CELSLM_K_I8) {
+    bool tail = kv->dtype == CELSLM_K_I8;
+    isa->fill_panel(n, hd, k, ldk, tail ? tail_key(kv, head, token, 0) : (float *)(void *)to);
+    return;
+  }
+  float rows[CELSLM_PANEL * CELSLM_MAX_HEAD];
+  uint16_t narrow[CELSLM_PANEL * CELSLM_MAX_HEAD];
+  void (*convert)(int64_t, const float *, uint16_t *) =
+      kv->dtype == CELSLM_K_F16 ? isa->narrow_f16 : isa->narrow_bf16;
+  if (n == 1) {
+    convert(hd, k, narrow);
+    for (int d = 0; d < hd; d++) memcpy(to + 2 * d * CELSLM_PANEL, narrow + d, 2);
+    return;
+  }
+  if (n < CELSLM_PANEL) memset(rows, 0, (size_t)(CELSLM_PANEL * hd) * sizeof *rows);
+  isa->fill_panel(n, hd, k, ldk, rows);
+  convert(CELSLM_PANEL * hd, rows, narrow);
+  for (int d = 0; d < hd; d++)
+    memcpy(to + 2 * d * CELSLM_PANEL, narrow + d * CELSLM_PANEL, (size_t)(2 * n));
 }
 
-static void put_values(enum celslm_kdtype t, void *to, int hd, const float *v) {
-  if (t == CELSLM_K_F32)
-    memcpy(to, v, (size_t)hd * sizeof *v);
-  else
-    for (int d = 0; d < hd; d++) set_element(t, to, d, v[d]);
+static void put_value(celslm_kv *kv, int head, int64_t token, const float *v) {
+  const celslm_isa *isa = celslm_isa_current();
+  int hd = kv->head_dim;
+  uint16_t *half = (uint16_t *)(void *)kv->v + value_at(kv, head, token);
+  switch (kv->dtype) {
+  case CELSLM_K_F32:
+    memcpy((float *)(void *)kv->v + value_at(kv, head, token), v, (size_t)hd * sizeof *v);
+    return;
+  case CELSLM_K_I8:
+    memcpy(tail_value(kv, head, token), v, (size_t)hd * sizeof *v);
+    return;
+  case CELSLM_K_F16:
+    isa->narrow_f16(hd, v, half);
+    return;
+  case CELSLM_K_BF16:
+    isa->narrow_bf16(hd, v, half);
+  }
 }
 
-/* All tokens, panel after panel: what `put` does, without counting. Not for I8. */
+/* Asks for the cache lines that one token is written to, one for each dimension of a key: all
+ * heads' at once, into L2, whose requests are many. Left to the stores, which wait for one another,
+ * they took 1.1 to 2.7 us a head, and so 0.7 to 1.2. */
+static void ask_token(const celslm_kv *kv, int64_t token) {
+  bool tail = kv->dtype == CELSLM_K_I8;
+  int64_t size = tail ? 4 : (int64_t)celslm_kdtype_size(kv->dtype), row = size * kv->head_dim;
+  for (int h = 0; h < kv->kv_heads; h++) {
+    const unsigned char *k =
+        tail ? (unsigned char *)tail_key(kv, h, token, 0) : kv->k + key_at(kv, h, token, 0) * size;
+    const unsigned char *v =
+        tail ? (unsigned char *)tail_value(kv, h, token) : kv->v + value_at(kv, h, token) * size;
+    for (int d = 0; d < kv->head_dim; d++) __builtin_prefetch(k + d * CELSLM_PANEL * size, 1, 2);
+    for (int64_t at = 0; at < row; at += 64) __builtin_prefetch(v + at, 1, 2);
+  }
+}
+
+/* All tokens, panel after panel: what `put` does, without counting. */
 static void put_all(celslm_kv *kv, int64_t n, const float *k, int64_t ldk, const float *v,
                     int64_t ldv) {
-  int64_t size = (int64_t)celslm_kdtype_size(kv->dtype), hd = kv->head_dim;
-  for (int h = 0; h < kv->kv_heads; h++)
+  int hd = kv->head_dim;
+  if (n == 1) ask_token(kv, kv->length);
+  for (int h = 0; h < kv->kv_heads; h++) {
     for (int64_t i = 0, count; i < n; i += count) {
       int64_t token = kv->length + i, at = token % CELSLM_PANEL;
       count = min_i64(n - i, CELSLM_PANEL - at);
-      put_keys(kv->dtype, kv->k + (key_at(kv, h, token, 0) - at) * size, at, count, (int)hd,
-               k + i * ldk + h * hd, ldk);
+      put_keys(kv, h, token, (int)count, k + i * ldk + h * hd, ldk);
       for (int64_t j = i; j < i + count; j++)
-        put_values(kv->dtype, kv->v + value_at(kv, h, kv->length + j) * size, (int)hd,
-                   v + j * ldv + h * hd);
+        put_value(kv, h, kv->length + j, v + j * ldv + h * hd);
+      if (kv->dtype == CELSLM_K_I8 && at + count == CELSLM_PANEL) quantise_panel(kv, h, token - at);
     }
+  }
 }
 
 /* What appending n tokens after `length` writes, as a formula. */
@@ -247,7 +273,7 @@ void celslm_kv_append(celslm_kv *kv, int64_t n, const float *k, int64_t ldk, con
   if (n == 0) return;
   celslm_span span = celslm_span_begin();
   celslm_work counted = {0};
-  bool fast = !celslm_counting() && kv->dtype != CELSLM_K_I8;
+  bool fast = !celslm_counting();
   if (fast) put_all(kv, n, k, ldk, v, ldv);
   for (int h = 0; !fast && h < kv->kv_heads; h++)
     for (int64_t i = 0; i < n; i++) {
@@ -291,37 +317,43 @@ void celslm_kv_read(const celslm_kv *kv, int64_t first, int64_t n, float *k, int
       }
 }
 
-void celslm_kv_view(const celslm_kv *kv, int head, int64_t first, int tokens, float *k_buffer,
-                    float *v_buffer, const float **k, const float **v) {
+celslm_kv_piece celslm_kv_stored(const celslm_kv *kv, int head, int64_t first, int tokens) {
+  if (kv->dtype == CELSLM_K_I8 && first >= finished(kv))
+    return (celslm_kv_piece){
+        CELSLM_K_F32, tokens, tail_key(kv, head, 0, 0), tail_value(kv, head, 0), NULL, NULL};
+  int64_t size = (int64_t)celslm_kdtype_size(kv->dtype);
+  celslm_kv_piece p = {.type = kv->dtype, .tokens = tokens};
+  p.k = kv->k + key_at(kv, head, first, 0) * size;
+  p.v = kv->v + value_at(kv, head, first) * size;
+  if (kv->dtype == CELSLM_K_I8) {
+    p.tokens = (int)min_i64(tokens, finished(kv) - first);
+    p.k_scale = kv->k_scale + scale_at(kv, head, first, 0);
+    p.v_scale = kv->v_scale + head * kv->capacity + first;
+  }
+  return p;
+}
+
+celslm_kv_piece celslm_kv_widened(const celslm_kv *kv, int head, int64_t first, int tokens,
+                                  float *k_buffer, float *v_buffer) {
   const celslm_isa *isa = celslm_isa_current();
-  int64_t kat = key_at(kv, head, first, 0), vat = value_at(kv, head, first), vd = kv->value_dim;
-  int64_t panel = (int64_t)kv->head_dim * CELSLM_PANEL, panels = (tokens + 31) / CELSLM_PANEL;
-  *k = k_buffer;
-  *v = v_buffer;
-  switch (kv->dtype) {
+  celslm_kv_piece p = celslm_kv_stored(kv, head, first, tokens);
+  int64_t rows = (int64_t)(p.tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * kv->head_dim;
+  int64_t vd = kv->value_dim;
+  switch (p.type) {
   case CELSLM_K_F32:
-    *k = (const float *)(const void *)kv->k + kat;
-    *v = (const float *)(const void *)kv->v + vat;
-    return;
+    return p;
   case CELSLM_K_F16:
-    isa->widen_f16(panels * panel, (const uint16_t *)(const void *)kv->k + kat, k_buffer);
-    isa->widen_f16(tokens * vd, (const uint16_t *)(const void *)kv->v + vat, v_buffer);
-    return;
+    isa->widen_f16(rows * CELSLM_PANEL, p.k, k_buffer);
+    isa->widen_f16(p.tokens * vd, p.v, v_buffer);
+    break;
   case CELSLM_K_BF16:
-    isa->widen_bf16(panels * panel, (const uint16_t *)(const void *)kv->k + kat, k_buffer);
-    isa->widen_bf16(tokens * vd, (const uint16_t *)(const void *)kv->v + vat, v_buffer);
-    return;
+    isa->widen_bf16(rows * CELSLM_PANEL, p.k, k_buffer);
+    isa->widen_bf16(p.tokens * vd, p.v, v_buffer);
+    break;
   case CELSLM_K_I8:
+    isa->widen_i8(rows, CELSLM_PANEL, p.k, p.k_scale, k_buffer);
+    isa->widen_i8(p.tokens, vd, p.v, p.v_scale, v_buffer);
     break;
   }
-  int64_t packed = max_i64(min_i64(tokens, finished(kv) - first), 0);
-  panels = (packed + CELSLM_PANEL - 1) / CELSLM_PANEL;
-  isa->widen_i8(panels * kv->head_dim, CELSLM_PANEL, (const int8_t *)kv->k + kat,
-                kv->k_scale + scale_at(kv, head, first, 0), k_buffer);
-  isa->widen_i8(packed, vd, (const int8_t *)kv->v + vat, kv->v_scale + head * kv->capacity + first,
-                v_buffer);
-  if (packed == tokens) return;
-  memcpy(k_buffer + panels * panel, tail_key(kv, head, 0, 0), (size_t)panel * sizeof *k_buffer);
-  memcpy(v_buffer + packed * vd, tail_value(kv, head, 0),
-         (size_t)((tokens - packed) * vd) * sizeof *v_buffer);
+  return (celslm_kv_piece){CELSLM_K_F32, p.tokens, k_buffer, v_buffer, NULL, NULL};
 }

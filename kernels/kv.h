@@ -19,11 +19,21 @@ struct celslm_kv {
   float *v_tail;  /* [kv_heads][32][value_dim] */
 };
 
-/* A chunk of one head as the attention step wants it: f32, in place where the cache is f32, else
- * converted into the given buffers ([panels][head_dim][32] and [tokens][value_dim]). `first` is a
- * multiple of 32. */
-void celslm_kv_view(const celslm_kv *kv, int head, int64_t first, int tokens, float *k_buffer,
-                    float *v_buffer, const float **k, const float **v);
+/* Tokens of one head in one piece: keys [panels][head_dim][32], values [tokens][value_dim], and for
+ * I8 the scales [panels][head_dim] and [tokens]. */
+typedef struct celslm_kv_piece {
+  enum celslm_kdtype type;
+  int tokens;
+  const void *k, *v;
+  const float *k_scale, *v_scale;
+} celslm_kv_piece;
+
+/* The piece that starts at `first`, a multiple of 32: `tokens`, or fewer where the tail of an I8
+ * cache, which is f32, begins in between. */
+celslm_kv_piece celslm_kv_stored(const celslm_kv *kv, int head, int64_t first, int tokens);
+/* The same as f32: in place where it is stored so, else in the buffers. */
+celslm_kv_piece celslm_kv_widened(const celslm_kv *kv, int head, int64_t first, int tokens,
+                                  float *k_buffer, float *v_buffer);
 /* One element, as f32. */
 float celslm_kv_key(const celslm_kv *kv, int head, int64_t token, int d);
 float celslm_kv_value(const celslm_kv *kv, int head, int64_t token, int d);

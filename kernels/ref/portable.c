@@ -103,6 +103,25 @@ static void widen_bf16(int64_t n, const uint16_t *x, float *y) {
   for (int64_t i = 0; i < n; i++) y[i] = bf16_float(x[i]);
 }
 
+static void narrow_bf16(int64_t n, const float *x, uint16_t *y) {
+  for (int64_t i = 0; i < n; i++) y[i] = float_bf16(x[i]);
+}
+
+static void narrow_i8(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y) {
+  for (int64_t r = 0; r < rows; r++, x += cols, y += cols) {
+    float top = 0;
+    for (int64_t i = 0; i < cols; i++) top = fmaxf(top, fabsf(x[i]));
+    float inverse = top > 0 ? 127.0f / top : 0;
+    scale[r] = top / 127.0f;
+    for (int64_t i = 0; i < cols; i++) y[i] = (int8_t)lrintf(x[i] * inverse);
+  }
+}
+
+static void fill_panel(int rows, int cols, const float *x, int64_t ldx, float *y) {
+  for (int d = 0; d < cols; d++)
+    for (int i = 0; i < rows; i++) y[d * CELSLM_PANEL + i] = x[i * ldx + d];
+}
+
 static void widen_i8(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y) {
   for (int64_t r = 0; r < rows; r++)
     for (int64_t i = 0; i < cols; i++) y[r * cols + i] = (float)x[r * cols + i] * scale[r];
@@ -145,10 +164,13 @@ static void attention(const celslm_attn_tile *t) {
     int limit = t->limit[i] < t->tokens ? t->limit[i] : t->tokens;
     float *s = t->scores + i * CELSLM_CHUNK, *o = t->o + (int64_t)i * t->value_dim, m = t->m[i];
     for (int j = 0; j < limit; j++) {
-      const float *k =
-          t->k + (int64_t)(j / CELSLM_PANEL) * CELSLM_PANEL * t->head_dim + j % CELSLM_PANEL;
+      int64_t channel = (int64_t)(j / CELSLM_PANEL) * t->head_dim; /* of the panel */
       s[j] = 0.0f;
-      for (int d = 0; d < t->head_dim; d++) s[j] += t->q[d * t->rows + i] * k[d * CELSLM_PANEL];
+      for (int d = 0; d < t->head_dim; d++, channel++) {
+        float k = stored_float(t->type, t->k, channel * CELSLM_PANEL + j % CELSLM_PANEL);
+        if (t->type == CELSLM_K_I8) k *= t->k_scale[channel];
+        s[j] += t->q[d * t->rows + i] * k;
+      }
       if (s[j] > m) m = s[j];
     }
     float scale = exp2f(t->m[i] - m), l = t->l[i] * scale;
@@ -156,7 +178,9 @@ static void attention(const celslm_attn_tile *t) {
     for (int j = 0; j < limit; j++) {
       float p = exp2f(s[j] - m);
       l += p;
-      for (int d = 0; d < t->value_dim; d++) o[d] += p * t->v[(int64_t)j * t->value_dim + d];
+      if (t->type == CELSLM_K_I8) p *= t->v_scale[j];
+      for (int d = 0; d < t->value_dim; d++)
+        o[d] += p * stored_float(t->type, t->v, (int64_t)j * t->value_dim + d);
     }
     t->m[i] = m;
     t->l[i] = l;
@@ -203,6 +227,9 @@ const celslm_isa celslm_isa_portable = {
     .narrow_f16 = narrow_f16,
     .widen_bf16 = widen_bf16,
     .widen_i8 = widen_i8,
+    .narrow_bf16 = narrow_bf16,
+    .narrow_i8 = narrow_i8,
+    .fill_panel = fill_panel,
     .epilogue = epilogue,
     .attention = attention,
     .rmsnorm = rmsnorm,

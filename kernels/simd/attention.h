@@ -1,27 +1,120 @@
 /* attention.h - one attention step (celslm_attn_tile) for the vector width of the including file:
  * scores of a chunk, running softmax, output.
  *
- * Keys and values are walked in the order they lie in memory, and prefetching is left to the CPU:
- * with hints decode read 17 to 22 GB/s where it reads 20 to 28 without, of 30. */
+ * Keys and values are converted in registers as they are loaded, so a step of few rows reads what
+ * is stored and nothing else. The sums of a row run over its tokens and dimensions in order,
+ * whatever else is computed with it. */
 #ifndef CELSLM_KERNELS_SIMD_ATTENTION_H
 #define CELSLM_KERNELS_SIMD_ATTENTION_H
 
 #include "kernels/isa.h"
 #include "kernels/simd/tile.h"
+#include "kernels/simd/widen.h"
+
+/* Elements [i, i + VW) of what is stored, unscaled; `type` a literal. */
+INLINE vf v_stored(const enum celslm_kdtype type, const void *p, int64_t i) {
+  switch (type) {
+  case CELSLM_K_F16:
+    return v_f16((const uint16_t *)p + i);
+  case CELSLM_K_BF16:
+    return v_bf16((const uint16_t *)p + i);
+  case CELSLM_K_I8:
+    return v_i8((const int8_t *)p + i);
+  case CELSLM_K_F32:
+    break;
+  }
+  return v_load((const float *)p + i);
+}
+
+/* Bytes of an element, a literal where `type` is one. */
+INLINE int size_of(const enum celslm_kdtype type) {
+  return type == CELSLM_K_F32 ? 4 : type == CELSLM_K_I8 ? 1 : 2;
+}
+
+/* Is there so much to do for a cache line (multiply-adds, and conversions about as long) that the
+ * loads ahead of it do not reach memory in time? Then lines are asked for into L2, far ahead: 4
+ * rows of f16 read 13 GB/s without and 21 with it. Else the CPU's own prefetching is best left
+ * alone with one stream in order: 25 to 28 GB/s, and 20 to 23 with hints, of 29. */
+INLINE bool is_busy(const enum celslm_kdtype type, const int rows) {
+  int converting = type == CELSLM_K_F32 ? 0 : type == CELSLM_K_I8 ? 2 : 1;
+  return (rows + converting) * (4 / size_of(type)) > 6;
+}
+
+enum { FAR = 16384 }; /* bytes */
+
+/* Asks for the line that lies `ahead` bytes after element i. */
+INLINE void ask(const enum celslm_kdtype type, const void *p, int64_t i, int64_t ahead) {
+  _mm_prefetch((const char *)p + i * size_of(type) + ahead, _MM_HINT_T1);
+}
+
+/* ---- scores -------------------------------------------------------------------------------- */
+
+/* A strip is 2 * VW tokens of a panel. Two at once, of two panels if those are as wide as a strip,
+ * where as many multiply-adds in flight pay; else one: I8 has queries of its own for each panel. */
+enum { STRIPS_OF_PANEL = CELSLM_PANEL / (2 * VW) };
+INLINE bool in_pairs(const enum celslm_kdtype type, const int rows) {
+  return is_busy(type, rows) && type != CELSLM_K_I8 && 2 * 2 * rows <= TILE_VECTORS;
+}
+
+/* I8: the queries times the scales of one panel's channels, so that its codes need none. */
+INLINE const float *panel_queries(const enum celslm_kdtype type, const int rows,
+                                  const celslm_attn_tile *t, int panel) {
+  if (type != CELSLM_K_I8) return t->q;
+  const float *s = t->k_scale + (int64_t)panel * t->head_dim;
+  for (int i = 0; i < t->head_dim * rows; i += VW)
+    v_store(t->scaled + i, v_mul(v_load(t->q + i), v_spread(s + i / rows, i % rows, rows)));
+  return t->scaled;
+}
+
+/* Scores of `strips` strips from strip `first` on. */
+INLINE void score_strips(const enum celslm_kdtype type, const int rows, const int strips,
+                         const celslm_attn_tile *t, int first) {
+  vf acc[14][4];
+  int64_t at[2], group = (int64_t)strips * CELSLM_PANEL / STRIPS_OF_PANEL * t->head_dim;
+  int64_t ahead = strips > STRIPS_OF_PANEL ? group * size_of(type) : FAR; /* the group after this */
+  const float *q = NULL;
+#pragma GCC unroll 4
+  for (int s = 0; s < strips; s++) {
+    int panel = (first + s) / STRIPS_OF_PANEL;
+    at[s] = (int64_t)panel * CELSLM_PANEL * t->head_dim + (first + s) % STRIPS_OF_PANEL * 2 * VW;
+    if (s == 0) q = panel_queries(type, rows, t, panel);
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++) acc[i][2 * s] = acc[i][2 * s + 1] = v_zero();
+  }
+#pragma GCC unroll 2
+  for (int64_t d = 0; d < t->head_dim; d++) {
+#pragma GCC unroll 4
+    for (int s = 0; s < strips; s++) {
+      vf k0 = v_stored(type, t->k, at[s] + d * CELSLM_PANEL);
+      vf k1 = v_stored(type, t->k, at[s] + d * CELSLM_PANEL + VW);
+      if (is_busy(type, rows)) {
+        ask(type, t->k, at[s] + d * CELSLM_PANEL, ahead);
+        if (2 * VW * size_of(type) > 64) ask(type, t->k, at[s] + d * CELSLM_PANEL + VW, ahead);
+      }
+#pragma GCC unroll 14
+      for (int i = 0; i < rows; i++) {
+        vf x = v_set1(q[d * rows + i]);
+        acc[i][2 * s] = v_fma(x, k0, acc[i][2 * s]);
+        acc[i][2 * s + 1] = v_fma(x, k1, acc[i][2 * s + 1]);
+      }
+    }
+  }
+#pragma GCC unroll 14
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+    for (int j = 0; j < 2 * strips; j++)
+      v_store(t->scores + i * CELSLM_CHUNK + first * 2 * VW + j * VW, acc[i][j]);
+}
 
 /* scores [rows][.] = Q K^T for whole panels; the columns beyond the last token are masked later. */
-INLINE void scores(const int rows, const celslm_attn_tile *t) {
-  int panels = (t->tokens + CELSLM_PANEL - 1) / CELSLM_PANEL;
-  for (int i = 0; i < panels; i++)
-    for (int j = 0; j < CELSLM_PANEL; j += 2 * VW) {
-      const float *k = t->k + (int64_t)i * CELSLM_PANEL * t->head_dim + j;
-      float *s = t->scores + i * CELSLM_PANEL + j;
-      if (rows == 1)
-        row_tile(t->head_dim, t->q, k, CELSLM_PANEL, s);
-      else
-        tile(rows, 2, t->head_dim, t->q, rows, 1, k, CELSLM_PANEL, s, CELSLM_CHUNK, false, NULL);
-    }
+INLINE void scores(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t) {
+  int n = (t->tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * STRIPS_OF_PANEL, i = 0;
+  if (in_pairs(type, rows))
+    for (; i + 2 <= n; i += 2) score_strips(type, rows, 2, t, i);
+  for (; i < n; i++) score_strips(type, rows, 1, t, i);
 }
+
+/* ---- softmax ------------------------------------------------------------------------------- */
 
 /* The row's new maximum. */
 INLINE float top_score(const celslm_attn_tile *t, int row) {
@@ -36,47 +129,105 @@ INLINE float top_score(const celslm_attn_tile *t, int row) {
   return v_top(v_max(top, top2));
 }
 
-/* Scores to weights 2^(s - m) in place, zero where nothing is seen; returns their sum. */
-INLINE float soften(const celslm_attn_tile *t, int row, float m) {
+/* Scores to weights 2^(s - m) in place, zero where nothing is seen; returns their sum. I8: what is
+ * left in place are the weights times the scales of the values. */
+INLINE float soften(const enum celslm_kdtype type, const celslm_attn_tile *t, int row, float m) {
   float *s = t->scores + row * CELSLM_CHUNK;
   int tokens = t->tokens, limit = t->limit[row] < tokens ? t->limit[row] : tokens, j = 0;
   vf mv = v_set1(m), sum = v_zero(), sum2 = v_zero();
+  const bool scaled = type == CELSLM_K_I8;
   for (; j + 2 * VW <= limit; j += 2 * VW) {
     vf p = v_exp2(v_sub(v_load(s + j), mv)), p2 = v_exp2(v_sub(v_load(s + j + VW), mv));
-    v_store(s + j, p);
-    v_store(s + j + VW, p2);
+    v_store(s + j, scaled ? v_mul(p, v_load(t->v_scale + j)) : p);
+    v_store(s + j + VW, scaled ? v_mul(p2, v_load(t->v_scale + j + VW)) : p2);
     sum = v_add(sum, p);
     sum2 = v_add(sum2, p2);
   }
   for (; j < tokens; j += VW) {
     vf p = v_limit(v_exp2(v_sub(v_load(s + j), mv)), j, limit, v_zero());
-    v_store(s + j, p);
+    v_store(s + j, scaled ? v_mul(p, v_load(t->v_scale + j)) : p);
     sum = v_add(sum, p);
   }
   return v_sum(v_add(sum, sum2));
 }
 
-/* o = o * scale + P V, `cols` vectors of columns at a time, then fours, pairs, single ones. */
-INLINE void values(const int rows, const int cols, const celslm_attn_tile *t, const float *scale) {
-  int vd = t->value_dim, j = 0;
-  for (; j + cols * VW <= vd; j += cols * VW)
-    tile(rows, cols, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
-         scale);
-  if (cols > 4)
-    for (; j + 4 * VW <= vd; j += 4 * VW)
-      tile(rows, 4, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
-           scale);
-  if (cols > 2)
-    for (; j + 2 * VW <= vd; j += 2 * VW)
-      tile(rows, 2, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false,
-           scale);
-  for (; j < vd; j += VW)
-    tile(rows, 1, t->tokens, t->scores, 1, CELSLM_CHUNK, t->v + j, vd, t->o + j, vd, false, scale);
+/* ---- output -------------------------------------------------------------------------------- */
+
+/* Columns of the output held at once: as many as the registers take. */
+#ifdef __AVX512F__
+#define COLS(R) ((R) <= 3 ? 8 : (R) <= 6 ? 4 : 2)
+#else
+#define COLS(R) ((R) <= 1 ? 8 : (R) <= 3 ? 4 : 2)
+#endif
+
+/* Columns [j, j + cols * VW) of o += P V over tokens [first, last); `scale` not NULL: o is
+ * multiplied by scale[row] first. */
+INLINE void value_columns(const enum celslm_kdtype type, const int rows, const int cols,
+                          const celslm_attn_tile *t, const int row, int first, int last, int j,
+                          const float *scale) {
+  vf acc[14][8];
+  int64_t vd = t->value_dim;
+#pragma GCC unroll 14
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+    for (int c = 0; c < cols; c++) {
+      acc[i][c] = v_load(t->o + (row + i) * vd + j + c * VW);
+      if (scale) acc[i][c] = v_mul(acc[i][c], v_set1(scale[row + i]));
+    }
+#pragma GCC unroll 2
+  for (int64_t p = first; p < last; p++) {
+    vf v[8];
+#pragma GCC unroll 8
+    for (int c = 0; c < cols; c++) v[c] = v_stored(type, t->v, p * vd + j + c * VW);
+    if (is_busy(type, rows))
+#pragma GCC unroll 8
+      for (int c = 0; c < cols; c += 64 / size_of(type) / VW)
+        ask(type, t->v, p * vd + j + c * VW, FAR);
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++) {
+      vf x = v_set1(t->scores[(row + i) * CELSLM_CHUNK + p]);
+#pragma GCC unroll 8
+      for (int c = 0; c < cols; c++) acc[i][c] = v_fma(x, v[c], acc[i][c]);
+    }
+  }
+#pragma GCC unroll 14
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+    for (int c = 0; c < cols; c++) v_store(t->o + (row + i) * vd + j + c * VW, acc[i][c]);
 }
 
-INLINE void attend(const int rows, const int cols, const celslm_attn_tile *t) {
+/* o = o * scale + P V. What the registers do not take at once is walked again: V from L1, in blocks
+ * of tokens, where it should be read in order (all columns of half the rows, then of the others);
+ * else a part of the columns of all tokens, from L2 or from blocks while few rows make moving o
+ * cheap. */
+INLINE void values(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t,
+                   const float *scale) {
+  const int block = 64 / size_of(type);
+  const int cols = COLS(rows), wide = COLS((rows + 1) / 2);
+  const bool halves = !is_busy(type, rows) && wide > cols;
+  int vd = t->value_dim, step = cols * VW >= vd || cols <= 2 ? t->tokens : block;
+  for (int p = 0; p < t->tokens; p += step, scale = NULL) {
+    int last = p + step < t->tokens ? p + step : t->tokens, j = 0;
+    if (halves)
+      for (; j + wide * VW <= vd; j += wide * VW) {
+        value_columns(type, (rows + 1) / 2, wide, t, 0, p, last, j, scale);
+        value_columns(type, rows / 2, wide, t, (rows + 1) / 2, p, last, j, scale);
+      }
+    for (; j + cols * VW <= vd; j += cols * VW)
+      value_columns(type, rows, cols, t, 0, p, last, j, scale);
+    if (cols > 4)
+      for (; j + 4 * VW <= vd; j += 4 * VW) value_columns(type, rows, 4, t, 0, p, last, j, scale);
+    if (cols > 2)
+      for (; j + 2 * VW <= vd; j += 2 * VW) value_columns(type, rows, 2, t, 0, p, last, j, scale);
+    for (; j < vd; j += VW) value_columns(type, rows, 1, t, 0, p, last, j, scale);
+  }
+}
+
+/* ---- the step ------------------------------------------------------------------------------ */
+
+INLINE void attend(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t) {
   float top[16], scale[16];
-  scores(rows, t);
+  scores(type, rows, t);
   /* Row by row in two passes: the latency of one row's reduction hides behind the next row. */
   for (int i = 0; i < rows; i++) top[i] = top_score(t, i);
   for (int i = rows; i < 16; i++) top[i] = 0;
@@ -86,29 +237,50 @@ INLINE void attend(const int rows, const int cols, const celslm_attn_tile *t) {
     v_store(scale + i, v_exp2(v_sub(v_load(old), v_load(top + i))));
   }
   for (int i = 0; i < rows; i++) {
-    t->l[i] = t->l[i] * scale[i] + soften(t, i, top[i]);
+    t->l[i] = t->l[i] * scale[i] + soften(type, t, i, top[i]);
     t->m[i] = top[i];
   }
-  values(rows, cols, t, scale);
+  values(type, rows, t, scale);
 }
 
-/* Columns held at once: as many as the registers take, so that V is walked in whole rows when few
- * queries make the step a matter of bandwidth. */
-#ifdef __AVX512F__
-#define COLS(R) ((R) <= 3 ? 8 : (R) <= 6 ? 4 : 2)
-#else
-#define COLS(R) ((R) <= 1 ? 8 : (R) <= 3 ? 4 : 2)
-#endif
-
-static void simd_attention(const celslm_attn_tile *t) {
-  switch (t->rows) {
 #define CASE(R)                                                                                    \
   case R:                                                                                          \
-    attend(R, COLS(R), t);                                                                         \
+    attend(TYPE, R, t);                                                                            \
     return;
-    FOR_ROWS(CASE)
+
+static void attend_f32(const celslm_attn_tile *t) {
+#define TYPE CELSLM_K_F32
+  switch (t->rows) { FOR_ROWS(CASE) }
+#undef TYPE
+}
+
+static void attend_f16(const celslm_attn_tile *t) {
+#define TYPE CELSLM_K_F16
+  switch (t->rows) { FOR_ROWS(CASE) }
+#undef TYPE
+}
+
+static void attend_bf16(const celslm_attn_tile *t) {
+#define TYPE CELSLM_K_BF16
+  switch (t->rows) { FOR_ROWS(CASE) }
+#undef TYPE
+}
+
+static void attend_i8(const celslm_attn_tile *t) {
+#define TYPE CELSLM_K_I8
+  switch (t->rows) { FOR_ROWS(CASE) }
+#undef TYPE
+}
 #undef CASE
-  }
+
+static void simd_attention(const celslm_attn_tile *t) {
+  static void (*const attend_type[])(const celslm_attn_tile *) = {
+      [CELSLM_K_F32] = attend_f32,
+      [CELSLM_K_F16] = attend_f16,
+      [CELSLM_K_BF16] = attend_bf16,
+      [CELSLM_K_I8] = attend_i8,
+  };
+  attend_type[t->type](t);
 }
 
 #endif

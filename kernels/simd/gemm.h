@@ -49,7 +49,6 @@ enum {
   LONE_NEAR = 16 * 2 * VW, /* floats: what a lone tile prefetches into L1 */
   LONE_FAR = 256 * 2 * VW, /* and into L2 */
   LINE = 16,               /* floats of a cache line */
-  STRIDE = 8,              /* steps between two rounds of prefetching */
   QUICK_ROWS = 5           /* lone tiles up to this height leave prefetching to the CPU */
 };
 
@@ -80,10 +79,10 @@ INLINE void gemm_tile(const enum kind kind, const int rows, const bool lone, int
   vf acc[14][2];
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = v_zero();
-  for (int64_t round = 0; k > 0; round++, k -= STRIDE) {
+  for (int64_t round = 0; k > 0; round++, k -= CELSLM_AHEAD_STEPS) {
     if (!lone) look_ahead(next, round);
 #pragma GCC unroll 2
-    for (int64_t p = k < STRIDE ? k : STRIDE; p > 0; p--) {
+    for (int64_t p = k < CELSLM_AHEAD_STEPS ? k : CELSLM_AHEAD_STEPS; p > 0; p--) {
       vf b0 = v_load(b), b1 = v_load(b + VW);
       if (hint) {
         _mm_prefetch((const char *)(b + LONE_NEAR), _MM_HINT_T0);

@@ -83,18 +83,12 @@ INLINE void pack(const enum kind kind, int rows, int64_t k, const float *x, int6
 /* ---- int8 ------------------------------------------------------------------------------------ */
 
 #ifdef __AVX512F__
-INLINE vf v_abs(vf x) {
-  return _mm512_abs_ps(x);
-}
 /* VW inputs to VW/4 words: rounded to nearest even like lrintf, plus 128, one byte each. */
 INLINE void store_codes(uint32_t *words, vf x) {
   __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(128));
   _mm_storeu_si128((__m128i *)(void *)words, _mm512_cvtepi32_epi8(q));
 }
 #else
-INLINE vf v_abs(vf x) {
-  return _mm256_andnot_ps(v_set1(-0.0f), x);
-}
 INLINE void store_codes(uint32_t *words, vf x) {
   __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(128));
   const __m256i lowest = _mm256_set1_epi32(0x0c080400);

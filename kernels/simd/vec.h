@@ -51,6 +51,9 @@ INLINE vf v_div(vf a, vf b) {
 INLINE vf v_max(vf a, vf b) {
   return _mm512_max_ps(a, b);
 }
+INLINE vf v_abs(vf a) {
+  return _mm512_abs_ps(a);
+}
 INLINE float v_sum(vf a) {
   return _mm512_reduce_add_ps(a);
 }
@@ -74,6 +77,13 @@ INLINE vf v_exp2(vf x) {
   /* scalef takes floor(x) itself. What would be subnormal is 0: weights of a softmax go on into
    * products, where many CPUs take 100 times as long for subnormal numbers. */
   return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, v_set1(-126.0f), _CMP_GE_OQ), p, x);
+}
+/* Lane i is p[(first + i) / each], for 0 <= first < each <= 14; p[0 .. VW) must be readable. */
+INLINE vf v_spread(const float *p, int first, const int each) {
+  __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  __m512i i = _mm512_add_epi32(lane, _mm512_set1_epi32(first));
+  i = _mm512_srli_epi32(_mm512_mullo_epi32(i, _mm512_set1_epi32((4095 + each) / each)), 12);
+  return _mm512_permutexvar_ps(i, v_load(p));
 }
 /* The first n lanes. */
 INLINE void v_store_first(float *p, vf x, int n) {
@@ -143,6 +153,9 @@ INLINE vf v_div(vf a, vf b) {
 INLINE vf v_max(vf a, vf b) {
   return _mm256_max_ps(a, b);
 }
+INLINE vf v_abs(vf a) {
+  return _mm256_andnot_ps(v_set1(-0.0f), a);
+}
 INLINE float v_sum(vf a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));
@@ -173,6 +186,12 @@ INLINE vf v_exp2(vf x) {
   __m256i e =
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
   return v_mul(p, _mm256_castsi256_ps(e));
+}
+INLINE vf v_spread(const float *p, int first, const int each) {
+  __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  __m256i i = _mm256_add_epi32(lane, _mm256_set1_epi32(first));
+  i = _mm256_srli_epi32(_mm256_mullo_epi32(i, _mm256_set1_epi32((4095 + each) / each)), 12);
+  return _mm256_permutevar8x32_ps(v_load(p), i);
 }
 INLINE void v_store_first(float *p, vf x, int n) {
   __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -1,4 +1,4 @@
-/* widen.h - stored keys and values to f32. */
+/* widen.h - stored keys and values to f32, and new ones to what is stored. */
 #ifndef CELSLM_KERNELS_SIMD_WIDEN_H
 #define CELSLM_KERNELS_SIMD_WIDEN_H
 
@@ -21,6 +21,19 @@ INLINE vf v_i8(const int8_t *p) {
   return _mm512_cvtepi32_ps(
       _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
+/* Rounded to nearest even; NaN stays one. */
+INLINE void v_to_bf16(uint16_t *p, vf x) {
+  __m512i b = _mm512_castps_si512(x), odd = _mm512_srli_epi32(b, 16);
+  __m512i half =
+      _mm512_add_epi32(_mm512_and_si512(odd, _mm512_set1_epi32(1)), _mm512_set1_epi32(0x7fff));
+  __m512i y = _mm512_srli_epi32(_mm512_add_epi32(b, half), 16);
+  __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  y = _mm512_mask_or_epi32(y, nan, odd, _mm512_set1_epi32(0x40));
+  _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(y));
+}
+INLINE void v_to_i8(int8_t *p, vf x) {
+  _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
 #else
 INLINE vf v_f16(const uint16_t *p) {
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
@@ -35,6 +48,21 @@ INLINE vf v_bf16(const uint16_t *p) {
 INLINE vf v_i8(const int8_t *p) {
   return _mm256_cvtepi32_ps(
       _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+INLINE void v_to_bf16(uint16_t *p, vf x) {
+  __m256i b = _mm256_castps_si256(x), odd = _mm256_srli_epi32(b, 16);
+  __m256i half =
+      _mm256_add_epi32(_mm256_and_si256(odd, _mm256_set1_epi32(1)), _mm256_set1_epi32(0x7fff));
+  __m256i y = _mm256_srli_epi32(_mm256_add_epi32(b, half), 16);
+  __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  y = _mm256_blendv_epi8(y, _mm256_or_si256(odd, _mm256_set1_epi32(0x40)), nan);
+  __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(y, y), 0xd8);
+  _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(words));
+}
+INLINE void v_to_i8(int8_t *p, vf x) {
+  __m256i i = _mm256_cvtps_epi32(x);
+  __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+  _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(w, w));
 }
 #endif
 
@@ -56,12 +84,56 @@ static void simd_widen_bf16(int64_t n, const uint16_t *x, float *y) {
   for (; i < n; i++) y[i] = bf16_float(x[i]);
 }
 
+static void simd_narrow_bf16(int64_t n, const float *x, uint16_t *y) {
+  int64_t i = 0;
+  for (; i + VW <= n; i += VW) v_to_bf16(y + i, v_load(x + i));
+  for (; i < n; i++) y[i] = float_bf16(x[i]);
+}
+
 /* cols is a multiple of 16 in all that is stored. */
 static void simd_widen_i8(int64_t rows, int64_t cols, const int8_t *x, const float *scale,
                           float *y) {
   for (int64_t r = 0; r < rows; r++, x += cols, y += cols) {
     vf s = v_set1(scale[r]);
     for (int64_t i = 0; i < cols; i += VW) v_store(y + i, v_mul(v_i8(x + i), s));
+  }
+}
+
+static void simd_narrow_i8(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y) {
+  for (int64_t r = 0; r < rows; r++, x += cols, y += cols) {
+    vf most = v_zero();
+    for (int64_t i = 0; i < cols; i += VW) most = v_max(most, v_abs(v_load(x + i)));
+    float top = v_top(most);
+    vf inverse = v_set1(top > 0 ? 127.0f / top : 0);
+    scale[r] = top / 127.0f;
+    for (int64_t i = 0; i < cols; i += VW) v_to_i8(y + i, v_mul(v_load(x + i), inverse));
+  }
+}
+
+/* Squares of VW x VW, transposed in registers. A panel that was not used for long comes from
+ * memory: its next lines are asked for while these are filled. */
+static void simd_fill_panel(int rows, int cols, const float *x, int64_t ldx, float *y) {
+  for (int first = 0; first < rows; first += VW) {
+    int n = rows - first < VW ? rows - first : VW, d = 0;
+    const float *from = x + first * ldx;
+    for (; d + VW <= cols && n > 2; d += VW) {
+      vf r[VW];
+      for (int j = 0; j < VW; j++)
+        _mm_prefetch((const char *)(y + (d + VW + j) * CELSLM_PANEL + first), _MM_HINT_T0);
+#pragma GCC unroll 16
+      for (int i = 0; i < VW; i++) r[i] = i < n ? v_load(from + i * ldx + d) : v_zero();
+      v_transpose(r);
+#pragma GCC unroll 16
+      for (int j = 0; j < VW; j++) {
+        float *to = y + (d + j) * CELSLM_PANEL + first;
+        if (n == VW)
+          v_store(to, r[j]);
+        else
+          v_store_first(to, r[j], n);
+      }
+    }
+    for (; d < cols; d++)
+      for (int i = 0; i < n; i++) y[d * CELSLM_PANEL + first + i] = from[i * ldx + d];
   }
 }
 

@@ -3,6 +3,7 @@
 #include "cmd/bench_tools.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,17 +46,21 @@ static void bench_prefill(bool json, int threads, enum celslm_kdtype t, int hd, 
   free(q), free(o);
 }
 
-/* One sequence over many KV heads; where the KV exceeds the cache, the bar is a part of the read
- * bandwidth, and with 4 queries per head the smaller of that and of the FMA peak. */
-static void bench_decode(bool json, int threads, enum celslm_kdtype t, int hd, int group,
-                         int64_t tokens, const float *big) {
-  enum { HEADS = 8, REPEATS = 25 };
+/* One sequence over many KV heads, with the KV larger than the caches or (`warm`) just read. From
+ * memory the bar is a part of the read bandwidth, and with 4 queries per head the smaller of that
+ * and of the FMA peak. */
+static void bench_decode(bool json, int threads, enum celslm_kdtype t, int hd, int group, bool warm,
+                         const float *big) {
+  enum { HEADS = 8, REPEATS = 25, WARM_TOKENS = 1024, LARGE = 128 << 20 };
+  int64_t element = 2 * HEADS * hd * (int64_t)celslm_kdtype_size(t); /* bytes of a token */
+  int64_t tokens = warm ? WARM_TOKENS : LARGE / element;
   celslm_kv *kv = filled(t, HEADS, hd, tokens);
   if (!kv) return;
   const celslm_kv *one = kv;
   float *q = celslm_bench_random(HEADS * group * hd), *o = celslm_bench_random(HEADS * group * hd);
   double time[REPEATS], peak[REPEATS], bandwidth[REPEATS];
   for (int r = 0; r < REPEATS; r++) {
+    for (int i = 0; i < 3 * warm; i++) celslm_attention_decode(&one, 1, HEADS * group, q, o, NULL);
     double start = celslm_bench_now();
     celslm_attention_decode(&one, 1, HEADS * group, q, o, NULL);
     time[r] = celslm_bench_now() - start;
@@ -67,63 +72,97 @@ static void bench_decode(bool json, int threads, enum celslm_kdtype t, int hd, i
          top = celslm_bench_median(peak, REPEATS);
   double gb = 1e-9 * (double)celslm_kv_bytes(kv, tokens) / s;
   double gf = 4e-9 * hd * HEADS * group * (double)tokens / s;
-  snprintf(name, sizeof name, "decode %dt %s hs=%d g=%d %ld tokens", threads, celslm_kdtype_name(t),
-           hd, group, (long)tokens);
-  bool bound = t == CELSLM_K_F32 && celslm_kv_bytes(kv, tokens) >= 64 << 20;
-  if (gb / (0.8 * bw) > gf / (0.75 * top) || !bound || group == 1) {
+  snprintf(name, sizeof name, "decode %dt %s hs=%d g=%d %ld tokens%s", threads,
+           celslm_kdtype_name(t), hd, group, (long)tokens, warm ? " in cache" : "");
+  if (!warm && (group == 1 || gb / (0.8 * bw) > gf / (0.75 * top))) {
     snprintf(ref, sizeof ref, "read bandwidth %.1f GB/s (%.1f GFLOP/s)", bw, gf);
-    celslm_bench_report(json, name, gb, "GB/s", ref, gb / bw, bound ? 0.8 : NAN);
+    celslm_bench_report(json, name, gb, "GB/s", ref, gb / bw, 0.8);
   } else {
     snprintf(ref, sizeof ref, "FMA peak (%.1f GB/s)", gb);
-    celslm_bench_report(json, name, gf, "GFLOP/s", ref, gf / top, 0.75);
+    celslm_bench_report(json, name, gf, "GFLOP/s", ref, gf / top, warm ? NAN : 0.75);
   }
   celslm_kv_free(kv);
   free(q), free(o);
 }
 
-/* A decode step of a batch that shares a context: read once and merged with each sequence's own
- * tokens, beside caches that each hold context and own tokens. */
-static void bench_merged(bool json, int threads, enum celslm_kdtype t, int hd, int group) {
-  enum { HEADS = 8, BATCH = 8, CONTEXT = 2048, OWN = 128, REPEATS = 25 };
-  celslm_kv *context = filled(t, HEADS, hd, CONTEXT), *own[BATCH], *whole[BATCH];
-  bool ok = context;
-  for (int b = 0; b < BATCH; b++) {
-    own[b] = filled(t, HEADS, hd, OWN);
-    whole[b] = filled(t, HEADS, hd, CONTEXT + OWN);
-    ok = ok && own[b] && whole[b];
+/* The KV of one layer for a batch: what its sequences share, and what each has alone. */
+enum { BATCH = 8, CONTEXT = 2048, OWN = 128 };
+typedef struct layer_kv {
+  celslm_kv *shared, *own[BATCH];
+} layer_kv;
+
+/* As many layers as exceed the caches; NULL: out of memory. Each holds `shared` tokens (0: none)
+ * and `own` of each sequence. */
+static layer_kv *filled_layers(enum celslm_kdtype t, int heads, int hd, int64_t shared, int64_t own,
+                               int *n) {
+  enum { LARGE = 96 << 20 };
+  int64_t token = 2 * heads * hd * (int64_t)celslm_kdtype_size(t); /* bytes */
+  *n = (int)(LARGE / (token * (shared + BATCH * own))) + 1;
+  layer_kv *layers = calloc((size_t)*n, sizeof *layers);
+  bool ok = layers;
+  for (int i = 0; ok && i < *n; i++) {
+    if (shared) layers[i].shared = filled(t, heads, hd, shared);
+    ok = !shared || layers[i].shared;
+    for (int b = 0; b < BATCH; b++) {
+      layers[i].own[b] = filled(t, heads, hd, own);
+      ok = ok && layers[i].own[b];
+    }
   }
+  return ok ? layers : NULL;
+}
+
+static void free_layers(layer_kv *layers, int n) {
+  for (int i = 0; layers && i < n; i++) {
+    celslm_kv_free(layers[i].shared);
+    for (int b = 0; b < BATCH; b++) celslm_kv_free(layers[i].own[b]);
+  }
+  free(layers);
+}
+
+/* A decode step of a batch that shares a context: read once and merged with each sequence's own
+ * tokens, beside caches that each hold context and own tokens. Each repeat is another layer's turn,
+ * as in a model, so both read from memory. The ratio has a limit of its own: a merged step computes
+ * as much as separate ones, and no faster than the FMA peak. */
+static void bench_merged(bool json, int threads, enum celslm_kdtype t, int hd, int group) {
+  enum { HEADS = 8, REPEATS = 25 };
+  int n, wholes;
+  layer_kv *layers = filled_layers(t, HEADS, hd, CONTEXT, OWN, &n);
+  layer_kv *whole = filled_layers(t, HEADS, hd, 0, CONTEXT + OWN, &wholes);
   int64_t rows = (int64_t)BATCH * HEADS * group;
   float *q = celslm_bench_random(rows * hd), *o = celslm_bench_random(rows * hd),
         *part = celslm_bench_random(rows * hd), *lse = celslm_bench_random(2 * rows);
-  double merged[REPEATS], separate[REPEATS];
-  for (int r = 0; ok && r < REPEATS; r++) {
+  double merged[REPEATS], separate[REPEATS], peak[REPEATS];
+  for (int r = 0; layers && whole && r < REPEATS; r++) {
+    const layer_kv *l = &layers[r % n];
     double start = celslm_bench_now();
-    celslm_attention_shared(context, BATCH, HEADS * group, q, o, lse);
-    celslm_attention_decode((const celslm_kv *const *)own, BATCH, HEADS * group, q, part,
+    celslm_attention_shared(l->shared, BATCH, HEADS * group, q, o, lse);
+    celslm_attention_decode((const celslm_kv *const *)l->own, BATCH, HEADS * group, q, part,
                             lse + rows);
     celslm_attention_merge(rows, hd, o, lse, part, lse + rows, o, lse);
     merged[r] = celslm_bench_now() - start;
     start = celslm_bench_now();
-    celslm_attention_decode((const celslm_kv *const *)whole, BATCH, HEADS * group, q, o, NULL);
+    celslm_attention_decode((const celslm_kv *const *)whole[r % wholes].own, BATCH, HEADS * group,
+                            q, o, NULL);
     separate[r] = celslm_bench_now() - start;
+    peak[r] = celslm_bench_peak(threads);
   }
-  if (ok) {
-    char name[96];
-    double step = celslm_bench_median(merged, REPEATS);
+  if (layers && whole) {
+    char name[96], ref[96];
+    double step = celslm_bench_median(merged, REPEATS),
+           apart = celslm_bench_median(separate, REPEATS),
+           flops = 4.0 * hd * (double)rows * (CONTEXT + OWN);
     snprintf(name, sizeof name, "merged %dt %s hs=%d g=%d %d x (%d shared + %d)", threads,
              celslm_kdtype_name(t), hd, group, BATCH, CONTEXT, OWN);
-    celslm_bench_report(json, name, 1e-3 / step, "k steps/s", "separate caches",
-                        celslm_bench_median(separate, REPEATS) / step, 2.0);
+    snprintf(ref, sizeof ref, "separate caches (at the FMA peak x%.2f)",
+             apart * 1e9 * celslm_bench_median(peak, REPEATS) / flops);
+    celslm_bench_report(json, name, 1e-3 / step, "k steps/s", ref, apart / step, 2.0);
   }
-  celslm_kv_free(context);
-  for (int b = 0; b < BATCH; b++) {
-    celslm_kv_free(own[b]);
-    celslm_kv_free(whole[b]);
-  }
+  free_layers(layers, n);
+  free_layers(whole, wholes);
   free(q), free(o), free(part), free(lse);
 }
 
-void celslm_bench_attention(bool json, int threads, const float *big) {
+void celslm_bench_attention_part(bool json, int threads, const float *big) {
   static const enum celslm_kdtype types[] = {CELSLM_K_F32, CELSLM_K_F16, CELSLM_K_BF16,
                                              CELSLM_K_I8};
   celslm_bench_threads(threads);
@@ -134,9 +173,19 @@ void celslm_bench_attention(bool json, int threads, const float *big) {
       bench_prefill(json, threads, types[t], hd, 512, 512, true);
       bench_prefill(json, threads, types[t], hd, 512, 2048, true);
       for (int g = 1; g <= 4; g += 3) {
-        bench_decode(json, threads, types[t], hd, g, 1024, big);
-        bench_decode(json, threads, types[t], hd, g, 16384, big);
+        bench_decode(json, threads, types[t], hd, g, true, big);
+        bench_decode(json, threads, types[t], hd, g, false, big);
         bench_merged(json, threads, types[t], hd, g);
       }
     }
+}
+
+int celslm_bench_attention(bool json, int threads) {
+  float *big = celslm_bench_random(64 << 20);
+  for (int n = threads > 0 ? threads : 1; n <= celslm_bench_most(threads); n++) {
+    celslm_bench_limits(json, n, big);
+    celslm_bench_attention_part(json, n, big);
+  }
+  free(big);
+  return 0;
 }

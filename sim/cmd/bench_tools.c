@@ -1,10 +1,13 @@
 /* bench_tools.c - clock, data, medians, peaks (see bench_tools.h). */
 #include "cmd/bench_tools.h"
 
+#include "cmd/bench.h"
 #include "cost/fma.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -39,6 +42,10 @@ double celslm_bench_median(double *t, int n) {
   return n % 2 ? t[n / 2] : 0.5 * (t[n / 2 - 1] + t[n / 2]);
 }
 
+int celslm_bench_most(int threads) {
+  return threads > 0 ? threads : omp_get_num_procs() < 2 ? 1 : 2;
+}
+
 /* ---- the machine: FMA peak and read bandwidth ------------------------------------------------ */
 
 /* GFLOP/s, all threads together. */
@@ -57,4 +64,17 @@ double celslm_bench_bandwidth(const float *p, int64_t bytes, int threads) {
 #pragma omp parallel num_threads(threads) if (threads > 1)
   celslm_fma_read((const char *)p + own * omp_get_thread_num(), (size_t)own);
   return 1e-9 * (double)(own * threads) / (celslm_bench_now() - t);
+}
+
+void celslm_bench_limits(bool json, int threads, const float *big) {
+  double peak[9], bandwidth[9];
+  for (int r = 0; r < 9; r++) {
+    peak[r] = celslm_bench_peak(threads);
+    bandwidth[r] = celslm_bench_bandwidth(big, 256 << 20, threads);
+  }
+  char name[64];
+  snprintf(name, sizeof name, "FMA peak %dt", threads);
+  celslm_bench_report(json, name, celslm_bench_median(peak, 9), "GFLOP/s", NULL, NAN, NAN);
+  snprintf(name, sizeof name, "read bandwidth %dt, 256 MiB", threads);
+  celslm_bench_report(json, name, celslm_bench_median(bandwidth, 9), "GB/s", NULL, NAN, NAN);
 }

@@ -15,7 +15,13 @@ double celslm_bench_peak(int threads);        /* multiply-adds from registers, G
 double celslm_bench_bandwidth(const float *p, int64_t bytes, int threads);
 void celslm_bench_threads(int n); /* of our kernels and all peers: bench_peers.c */
 
-/* bench_attention.c: `big` has 256 MiB to read. */
-void celslm_bench_attention(bool json, int threads, const float *big);
+/* The most threads of a suite that was asked for `threads`: itself, or 0: two where there are two.
+ */
+int celslm_bench_most(int threads);
+
+/* The machine's limits as figures of their own; `big` has 256 MiB to read. */
+void celslm_bench_limits(bool json, int threads, const float *big);
+/* bench_attention.c: attention at one thread count. */
+void celslm_bench_attention_part(bool json, int threads, const float *big);
 
 #endif

@@ -42,7 +42,9 @@ static void caches(void) {
   for (const celslm_admission *const *c = celslm_admissions; *c; c++)
     printf("  %-12s %s (%s)\n", (*c)->name, (*c)->summary, (*c)->source);
   puts("<cache partial=\"yes\">: what goes loses its deepest layers first\n"
-       "<cache disk= disk_read= disk_write=>: what is pushed out is kept on the host's disk\n"
+       "<cache host_memory= host_read= host_write= disk= disk_read= disk_write=>: what is pushed "
+       "out is kept in\n"
+       "the host's memory behind PCIe, and what has no room there on its disk\n"
        "`celslm cache RESULTS.h5` compares a run's hits with the best that could be had");
 }
 

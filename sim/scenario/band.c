@@ -1,6 +1,8 @@
 /* band.c - files of properties that cells have in common (see band.h). */
 #include "scenario/band.h"
 
+#include "scenario/properties.h"
+
 #include "scenario/topology.h"
 #include "scenario/xml.h"
 

@@ -10,7 +10,4 @@
 bool celslm_band_add(celslm_platform *p, celslm_element *props, const celslm_element *host,
                      const char *folder, celslm_error *err);
 
-/* Whether this is a property of hosts with the role cell (platform.c). */
-bool celslm_cell_property(const char *name);
-
 #endif

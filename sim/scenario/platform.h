@@ -9,8 +9,8 @@
  *                  celslm.accelerators   how many of them (default 1)
  *                  celslm.interconnect, .interconnect_latency   between them, each way
  *                  celslm.radio          yes: no wire, see net/radio/aboard.h
- *                  celslm.price_hour     of one accelerator, rented; .state_power  W when busy, by state
- *   cells          celslm.serves     the edge host that the base station hands traffic to
+ *                  celslm.price_hour     of one accelerator, rented; .state_power  W when busy, by
+ * state cells          celslm.serves     the edge host that the base station hands traffic to
  *                  celslm.carrier, .bandwidth, .tx_power, .antenna_gain, .noise_figure,
  *                  .ue_tx_power, .ue_antenna_gain, .ue_noise_figure, .height, .x, .y,
  *                  .dl_share, .ul_share (TDD shares of time), .dl_layers, .ul_layers
@@ -23,8 +23,9 @@
  *
  * Links may have celslm.energy_per_byte and celslm.price_per_gigabyte.
  *
- * Of SimGrid's own attributes a host may have several speeds (DVFS), pstate and speed_file (speeds.h).
- * One zone, routing Full, Floyd, Dijkstra or DijkstraCache; what we do not support is refused by name. */
+ * Of SimGrid's own attributes a host may have several speeds (DVFS), pstate and speed_file
+ * (speeds.h). One zone, routing Full, Floyd, Dijkstra or DijkstraCache; what we do not support is
+ * refused by name. */
 #ifndef CELSLM_SCENARIO_PLATFORM_H
 #define CELSLM_SCENARIO_PLATFORM_H
 
@@ -32,7 +33,11 @@
 #include "scenario/profile.h"
 
 typedef enum celslm_role {
-  CELSLM_CLOUD, CELSLM_EDGE, CELSLM_DEVICE, CELSLM_CELL, CELSLM_ROUTER
+  CELSLM_CLOUD,
+  CELSLM_EDGE,
+  CELSLM_DEVICE,
+  CELSLM_CELL,
+  CELSLM_ROUTER
 } celslm_role;
 
 typedef struct celslm_host {
@@ -56,27 +61,27 @@ typedef struct celslm_host {
 
 typedef struct celslm_link {
   char *name;
-  double bandwidth; /* B/s */
-  double latency;   /* s */
+  double bandwidth;               /* B/s */
+  double latency;                 /* s */
   double byte_energy, byte_price; /* J, cent for each byte that crosses it */
   bool split_duplex, fat_pipe;
   int line;
 } celslm_link;
 
 typedef struct celslm_cell {
-  int host;   /* the base station's host */
-  int serves; /* the edge host behind it */
-  double carrier, bandwidth;       /* Hz */
-  double tx_power, ue_tx_power;    /* dBm */
+  int host;                             /* the base station's host */
+  int serves;                           /* the edge host behind it */
+  double carrier, bandwidth;            /* Hz */
+  double tx_power, ue_tx_power;         /* dBm */
   double antenna_gain, ue_antenna_gain; /* dBi */
   double noise_figure, ue_noise_figure; /* dB */
-  double height, x, y;             /* m */
-  double dl_share, ul_share;       /* of time, 0..1 */
-  int dl_layers, ul_layers;        /* spatial layers */
-  char tdd[16];                    /* "": none given */
+  double height, x, y;                  /* m */
+  double dl_share, ul_share;            /* of time, 0..1 */
+  int dl_layers, ul_layers;             /* spatial layers */
+  char tdd[16];                         /* "": none given */
   int numerology;
-  double azimuth, downtilt;        /* degrees; azimuth NaN: omnidirectional */
-  double interference_gain;        /* dBi */
+  double azimuth, downtilt;               /* degrees; azimuth NaN: omnidirectional */
+  double interference_gain;               /* dBi */
   double pa_efficiency, ue_pa_efficiency; /* power sent over power drawn */
 } celslm_cell;
 

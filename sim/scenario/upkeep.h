@@ -19,7 +19,7 @@ typedef struct celslm_prices_config {
   double *quality;       /* by engine: share of its answers that are good; NaN: not given */
 } celslm_prices_config;
 
-/* `props`: the host's properties as one element (platform.c). The host has its profile and states. */
+/* `props`: the host's properties as one element (properties.h). The host has its profile and states. */
 bool celslm_host_read_upkeep(celslm_host *h, const celslm_element *props, celslm_error *err);
 bool celslm_cell_read_upkeep(celslm_cell *c, const celslm_element *props, celslm_error *err);
 bool celslm_link_read_upkeep(celslm_link *l, const celslm_element *link, celslm_error *err);

@@ -116,8 +116,11 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
   static const char *const sources[] = {"cloud", "old-edge", "migrate", NULL};
   if (!celslm_element_choice(e, "after_handover", sources, FROM_CLOUD, &opt->after_handover, err))
     return false;
+  const celslm_element *planner = celslm_element_child(e, "planner");
+  /* a planner is to know when the cloud is silent: it does not plan with it then */
   if (!celslm_neighbourhood_open(&opt->neighbourhood, s, e, err) ||
-      !celslm_outage_open(&opt->outage, s, e, &hooks, err))
+      !celslm_outage_open(&opt->outage, s, e, planner ? &celslm_resilience_recompute : NULL, &hooks,
+                          err))
     return false;
   const char *outage = celslm_element_attribute(e, "outage");
   if (outage && strcmp(outage, "neighbour") == 0 && !opt->neighbourhood.directory)
@@ -130,7 +133,6 @@ static bool configure(void *o, const celslm_system *s, const celslm_element *e, 
     return false;
   opt->period = celslm_ns_of(period);
   if (!read_map(opt, s, e, err)) return false;
-  const celslm_element *planner = celslm_element_child(e, "planner");
   opt->plans = planner;
   if (planner && !celslm_planning_read(&opt->planning, planner, err)) return false;
   if (planner && (opt->local_layers || celslm_element_attribute(e, "codec")))

@@ -5,8 +5,8 @@
 
 enum { PROBE_BYTES = 64 }; /* as a request for a context */
 
-extern const celslm_resilience celslm_resilience_wait, celslm_resilience_recompute,
-    celslm_resilience_degrade, celslm_resilience_neighbour, celslm_resilience_reject;
+extern const celslm_resilience celslm_resilience_wait, celslm_resilience_degrade,
+    celslm_resilience_neighbour, celslm_resilience_reject;
 
 const celslm_resilience *const celslm_resiliences[] = {
     &celslm_resilience_wait,      &celslm_resilience_recompute, &celslm_resilience_degrade,
@@ -192,12 +192,16 @@ const celslm_outage_hooks *celslm_outage_hooks_of(const celslm_outage *o) {
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static bool read_options(celslm_outage *o, const celslm_element *e, celslm_error *err) {
+static bool read_options(celslm_outage *o, const celslm_element *e, const celslm_resilience *usual,
+                         celslm_error *err) {
   const char *names[16] = {NULL};
-  for (int i = 0; celslm_resiliences[i]; i++) names[i] = celslm_resiliences[i]->name;
-  int policy;
+  int policy = -1;
+  for (int i = 0; celslm_resiliences[i]; i++) {
+    names[i] = celslm_resiliences[i]->name;
+    if (celslm_resiliences[i] == usual) policy = i;
+  }
   double detect, limit;
-  if (!celslm_element_choice(e, "outage", names, -1, &policy, err) ||
+  if (!celslm_element_choice(e, "outage", names, policy, &policy, err) ||
       !celslm_element_quantity(e, "outage_detect", CELSLM_UNIT_TIME, 1e-3, 1e6, 0.2, &detect,
                                err) ||
       !celslm_element_quantity(e, "outage_limit", CELSLM_UNIT_TIME, 1e-3, 1e6, 60, &limit, err) ||
@@ -215,10 +219,11 @@ static bool read_options(celslm_outage *o, const celslm_element *e, celslm_error
 }
 
 bool celslm_outage_open(celslm_outage **to, const celslm_system *s, const celslm_element *e,
-                        const celslm_outage_hooks *hooks, celslm_error *err) {
+                        const celslm_resilience *usual, const celslm_outage_hooks *hooks,
+                        celslm_error *err) {
   static const char *const others[] = {"outage_detect", "outage_limit", "outage_codec"};
   *to = NULL;
-  if (!celslm_element_attribute(e, "outage")) {
+  if (!usual && !celslm_element_attribute(e, "outage")) {
     for (int i = 0; i < 3; i++)
       if (celslm_element_attribute(e, others[i]))
         return celslm_element_fail(e, err, "<%s> has %s but no outage; give the policy", e->name,
@@ -230,7 +235,7 @@ bool celslm_outage_open(celslm_outage **to, const celslm_system *s, const celslm
   o->hooks = *hooks;
   o->n_sides = s->scenario->n_engines;
   o->sides = celslm_alloc((unsigned long)o->n_sides, sizeof *o->sides);
-  if (!read_options(o, e, err)) return false;
+  if (!read_options(o, e, usual, err)) return false;
   for (int i = 0; i < o->n_sides; i++) {
     o->sides[i] = (side){.outage = o, .site = &s->sites[i]};
     if (i != s->cloud) s->sites[i].patience = o->detect;

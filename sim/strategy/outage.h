@@ -28,6 +28,7 @@ typedef struct celslm_resilience {
 } celslm_resilience;
 
 extern const celslm_resilience *const celslm_resiliences[]; /* NULL-terminated */
+extern const celslm_resilience celslm_resilience_recompute; /* one of them */
 
 /* What the strategy does for a request: */
 typedef struct celslm_outage_hooks {
@@ -37,10 +38,12 @@ typedef struct celslm_outage_hooks {
   void (*recompute)(celslm_request *r);
 } celslm_outage_hooks;
 
-/* From the strategy's attributes outage, outage_detect, outage_limit, outage_codec. *o is NULL
- * without outage: fetches then wait for the scenario's patience, and fall back to recomputing. */
+/* From the strategy's attributes outage, outage_detect, outage_limit, outage_codec. `usual`: the
+ * policy where none is named; NULL: there is none, and *o is NULL: fetches then wait for the
+ * scenario's patience, and fall back to recomputing. */
 bool celslm_outage_open(celslm_outage **o, const celslm_system *s, const celslm_element *e,
-                        const celslm_outage_hooks *hooks, celslm_error *err);
+                        const celslm_resilience *usual, const celslm_outage_hooks *hooks,
+                        celslm_error *err);
 void celslm_outage_close(celslm_outage *o); /* NULL is allowed */
 
 /* The next three take NULL: never cut off. */

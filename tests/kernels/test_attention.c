@@ -204,9 +204,9 @@ END_TEST
 START_TEST(same_bits_at_any_thread_count) {
   FOR_LEVELS(level) {
     rng_seed(9);
-    for (int i = 0; i < ROUNDS(10); i++) {
+    for (int i = 0; i < ROUNDS(16); i++) {
       problem p = make(i % 2 ? rng_int(1, 9) : rng_int(50, 300), rng_int(300, 2500));
-      celslm_kv *kv = fill(&p, 0, p.length);
+      celslm_kv *kv = fill_as((enum celslm_kdtype)(i / 2 % 4), &p, 0, p.length);
       size_t bytes = (size_t)(p.n * p.q_heads * p.hd) * sizeof(float);
       celslm_threads_set(1);
       celslm_attention_prefill(kv, p.q_heads, p.n, true, p.q, p.o, p.lse);

@@ -244,6 +244,41 @@ START_TEST(test_one_request) {
 }
 END_TEST
 
+/* Near the mast and far from it, where the air is slow: the planner's plan for one cold request is
+ * no later than fetching all, computing all, or half of each, by more than what its forecast leaves
+ * out (two pieces' wait at the base station; handshakes): 5 %. */
+START_TEST(test_planner_knows_the_air) {
+  static const char *const fixed[] = {"<ce-lslm cloud_warm=\"yes\"/>",
+                                      "<ce-lslm cloud_warm=\"yes\" local_layers=\"4\"/>",
+                                      "<ce-lslm cloud_warm=\"yes\" local_layers=\"8\"/>"};
+  static const char *const distances[] = {"20m", "1500m", "3km"};
+  double kv[3];
+  for (int d = 0; d < 3; d++) {
+    double best = INFINITY, planned = 0;
+    for (int k = 0; k < 4; k++) {
+      char *text = scenario_text("", distances[d], "", ONE,
+                                 k < 3 ? fixed[k]
+                                       : "<ce-lslm cloud_warm=\"yes\"><planner codecs=\"f16\"/>"
+                                         "</ce-lslm>",
+                                 "");
+      char *other_user = strstr(text, "<ues cell=\"gnb0\" count=\"1\" max_distance=\"50m\"/>");
+      memset(other_user, ' ', strlen("<ues cell=\"gnb0\" count=\"1\" max_distance=\"50m\"/>"));
+      for (char *small; (small = strstr(text, "model=\"small\""));)
+        memcpy(small, "model=\"big\"  ", strlen("model=\"small\""));
+      simulation s = simulate_well(text, 0, false);
+      planned = s.rows[0].ttft;
+      if (k < 3) best = fmin(best, planned);
+      kv[d] = s.rows[0].kv_bytes; /* of the last: the planned one */
+      free(s.rows), free(text);
+    }
+    printf("%s: planned %.4f s with %.2f MB of KV, best fixed plan %.4f s\n", distances[d], planned,
+           kv[d] * 1e-6, best);
+    ck_assert_double_le(planned, 1.05 * best);
+  }
+  ck_assert(kv[0] > kv[2] && kv[0] >= kv[1]); /* the slower the air, the more it computes itself */
+}
+END_TEST
+
 #define MANY                                                                                       \
   "<workload requests=\"60\"><arrivals><poisson rate=\"6/s\"/></arrivals><prompt><fixed "          \
   "tokens=\"50\"/></prompt><output><fixed tokens=\"20\"/></output><popularity><uniform/>"          \
@@ -314,6 +349,7 @@ int main(void) {
   tcase_add_loop_test(tcase, test_recursion, 0, 4);
   tcase_add_test(tcase, test_shares_air);
   tcase_add_test(tcase, test_one_request);
+  tcase_add_test(tcase, test_planner_knows_the_air);
   tcase_add_test(tcase, test_drives);
   tcase_add_test(tcase, test_faults);
   suite_add_tcase(suite, tcase);

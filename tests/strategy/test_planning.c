@@ -429,6 +429,15 @@ START_TEST(test_example_scenarios) {
 }
 END_TEST
 
+/* With the way to the cloud cut for 20 s a planner does not wait for it. */
+START_TEST(test_outage_example) {
+  double planned = example("backhaul_outage", "<ce-lslm cloud_warm=\"yes\"><planner/></ce-lslm>"),
+         edge = example("backhaul_outage", "<edge-only prompt_cache=\"yes\"/>");
+  printf("backhaul_outage: planned %.4f s, edge only %.4f s\n", planned, edge);
+  ck_assert_double_le(planned, edge);
+}
+END_TEST
+
 /* ---- bad input ------------------------------------------------------------------------------- */
 
 START_TEST(test_bad_options) {
@@ -454,6 +463,6 @@ START_TEST(test_bad_options) {
 END_TEST
 
 RUN_SUITE("planning", test_no_fixed_plan_is_better, test_under_load, test_repeats,
-          test_planning_anew, test_oracle, test_example_scenarios, test_bad_options,
-          test_floor_bounds_the_depth, test_floor_bounds_the_codec,
+          test_planning_anew, test_oracle, test_example_scenarios, test_outage_example,
+          test_bad_options, test_floor_bounds_the_depth, test_floor_bounds_the_codec,
           test_floor_leaves_out_what_was_not_measured, test_floor_needs_a_table)
