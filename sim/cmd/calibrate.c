@@ -136,9 +136,11 @@ static void print_machine(const celslm_machine *m) {
 }
 
 static void print_curves(const celslm_calibration *c) {
-  printf("%-18s %15s %10s %10s %9s %9s %7s %16s\n%-18s %15s %10s %10s %9s %9s %7s %9s %6s\n", "",
-         "shapes", "flop_rate", "half_rows", "byte_rate", "latency", "corner", "residual", "curve",
-         "fitted + held", "GFLOP/s", "tokens", "GB/s", "us", "", "median", "p95");
+  printf(
+      "%-18s %15s %10s %10s %9s %9s %7s %7s %16s\n%-18s %15s %10s %10s %9s %9s %7s %7s %9s %6s\n",
+      "", "shapes", "flop_rate", "half_rows", "byte_rate", "latency", "append", "corner",
+      "residual", "curve", "fitted + held", "GFLOP/s", "tokens", "GB/s", "us", "GB/s", "", "median",
+      "p95");
   for (int k = 0; k < CELSLM_CURVES; k++) {
     const celslm_curve *v = &c->profile->curves[k];
     const celslm_curve_fit *f = &c->fits[k];
@@ -147,10 +149,10 @@ static void print_curves(const celslm_calibration *c) {
       snprintf(shapes, sizeof shapes, "%d, in turn", f->shapes);
     else
       snprintf(shapes, sizeof shapes, "%d + %d", f->shapes - f->held_shapes, f->held_shapes);
-    printf("%-18s %15s %10.1f %10.2f %9.2f %9.2f %7.3g %8.1f%% %5.1f%%\n",
+    printf("%-18s %15s %10.1f %10.2f %9.2f %9.2f %7.3g %7.3g %8.1f%% %5.1f%%\n",
            celslm_curve_name((celslm_curve_kind)k), shapes, v->flop_rate * 1e-9, v->half_rows,
-           v->byte_rate * 1e-9, v->latency * 1e6, v->sharpness, 100 * v->residual_median,
-           100 * v->residual_p95);
+           v->byte_rate * 1e-9, v->latency * 1e6, v->append_rate * 1e-9, v->sharpness,
+           100 * v->residual_median, 100 * v->residual_p95);
   }
   puts("Residuals are those of shapes that were held out of the fit.");
   printf("Products with bf16 weights are %.2f times as fast as with f32, with int8 %.2f times.\n",

@@ -112,6 +112,7 @@ static bool fit_curves(celslm_calibration *c, celslm_error *err) {
         of_kind.at[of_kind.n++] = (celslm_kernel){.flops = t->flops,
                                                   .bytes = t->bytes,
                                                   .rows = t->rows,
+                                                  .appended = t->appended,
                                                   .seconds = t->seconds,
                                                   .shape = t->shape};
     }
@@ -306,11 +307,13 @@ bool celslm_calibration_save_timings(const celslm_calibration *c, const char *fi
   for (int i = 0; f && i < c->plan.n; i++) {
     const celslm_point *p = &c->plan.points[i];
     const celslm_timing *t = &p->timing;
+    const celslm_curve *curve = &c->profile->curves[p->kind];
     fprintf(f, "%s,%d,%lld,%lld,%lld,%d,%d,%d,%lld,%.17g,%.17g,%.9g,%.4g,%.9g\n",
             celslm_curve_name((celslm_curve_kind)p->kind), t->shape, (long long)p->m,
             (long long)p->n, (long long)p->k, p->q_heads, p->kv_heads, p->head_dim,
             (long long)p->past, t->flops, t->bytes, t->seconds, p->spread,
-            celslm_curve_time(&c->profile->curves[p->kind], t->flops, t->bytes, t->rows));
+            celslm_curve_time(curve, t->flops, t->bytes, t->rows) +
+                celslm_curve_append(curve, t->appended));
   }
   bool ok = f && !ferror(f);
   if (f) ok = fclose(f) == 0 && ok;

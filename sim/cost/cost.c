@@ -76,6 +76,17 @@ double celslm_curve_time(const celslm_curve *k, double flops, double bytes, doub
   return curve_time(k, flops, bytes, flops > 0 ? few_rows(k, rows) : 1);
 }
 
+double celslm_curve_append(const celslm_curve *k, double bytes) {
+  return k->append_rate > 0 ? bytes / k->append_rate : 0;
+}
+
+/* Of one layer's new keys and values. */
+static double append_time(const celslm_cost *c, celslm_curve_kind kind, double tokens) {
+  const celslm_model *m = c->shape.model;
+  double width = 2 * (double)(m->kv_heads * m->head_dim);
+  return celslm_curve_append(&c->curves[kind], tokens * width * c->shape.kv_bytes);
+}
+
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 static bool in_table(const celslm_cost *c, celslm_table_kind k) {
@@ -132,7 +143,9 @@ double celslm_cost_op(const celslm_cost *c, const celslm_op *op) {
     t = celslm_cost_decode_seconds(c, op->rows, op->flops / (4 * pair),
                                    op->kv_bytes / (2 * kv * c->shape.kv_bytes) - op->rows);
   }
-  if (isnan(t)) return celslm_curve_time(&c->curves[kind], op->flops, bytes, op->rows);
+  if (isnan(t))
+    return celslm_curve_time(&c->curves[kind], op->flops, bytes, op->rows) +
+           append_time(c, kind, op->rows);
   return fmax(t, fmax(op->flops / peak, bytes / c->profile->bandwidth));
 }
 
@@ -205,11 +218,12 @@ celslm_decode_cost celslm_cost_decode(const celslm_cost *c, double n, int piece)
   const celslm_curve *k = &c->curves[CELSLM_CURVE_DECODE];
   celslm_op none = celslm_op_decode(&c->shape, n, 0, 0), one = celslm_op_decode(&c->shape, n, 1, 1);
   double read = one.kv_bytes - none.kv_bytes, other = none.kv_bytes + none.activation_bytes;
+  double begin = k->latency + append_time(c, CELSLM_CURVE_DECODE, n);
   if (!in_table(c, CELSLM_TABLE_DECODE))
     return (celslm_decode_cost){
-        .compute = k->latency,
+        .compute = begin,
         .flop_slope = one.flops * few_rows(k, n) / k->flop_rate,
-        .memory = k->latency + other / k->byte_rate,
+        .memory = begin + other / k->byte_rate,
         .byte_slope = read / k->byte_rate,
     };
   double from = piece_begins(c, n, piece), to = piece_begins(c, n, piece + 1), at[2];

@@ -37,6 +37,7 @@ void celslm_cost_split(celslm_cost *c, int n, double bandwidth, double latency);
 
 /* Seconds of one operation by a curve (profile.h). */
 double celslm_curve_time(const celslm_curve *k, double flops, double bytes, double rows);
+double celslm_curve_append(const celslm_curve *k, double bytes);  /* s of appending to a cache */
 double celslm_cost_op(const celslm_cost *c, const celslm_op *op); /* s */
 
 double celslm_cost_layer(

@@ -11,7 +11,8 @@
 
 static const double error_scale = 0.02; /* of log ratios: 2.385 times it halves a weight */
 
-enum { RATE, HALF, BYTE, LATENCY, ROWS, SHARP, PARAMETERS }; /* logs; ROWS, SHARP of s, q - 1 */
+/* Logs; ROWS, SHARP of s, q - 1; APPEND of its inverse. */
+enum { RATE, HALF, BYTE, LATENCY, ROWS, APPEND, SHARP, PARAMETERS };
 
 void celslm_spread_of(double *values, int n, double *median, double *p95) {
   gsl_sort(values, 1, (size_t)n);
@@ -22,7 +23,7 @@ void celslm_spread_of(double *values, int n, double *median, double *p95) {
 typedef struct problem {
   const celslm_kernel *kernels;
   double peak, bandwidth;
-  bool flops, round;
+  bool flops, round, append;
   double sharpness; /* while it is not fitted */
 } problem;
 
@@ -31,6 +32,7 @@ static celslm_curve to_curve(const problem *p, const double *x) {
                     .half_rows = p->flops ? exp(x[HALF]) : 0,
                     .byte_rate = fmin(exp(x[BYTE]), p->bandwidth),
                     .latency = exp(x[LATENCY]),
+                    .append_rate = p->append ? exp(-x[APPEND]) : 0,
                     .rows_sharpness = p->flops ? 1 + exp(x[ROWS]) : 0,
                     .sharpness = p->round ? 1 + exp(x[SHARP]) : p->sharpness,
                     .residual_median = NAN,
@@ -42,11 +44,15 @@ static celslm_curve to_curve(const problem *p, const double *x) {
   return c;
 }
 
+static double time_of(const celslm_curve *c, const celslm_kernel *k) {
+  return celslm_curve_time(c, k->flops, k->bytes, k->rows) + celslm_curve_append(c, k->appended);
+}
+
 static double residual(const double *x, int i, const void *data) {
   const problem *p = data;
   celslm_curve c = to_curve(p, x);
   const celslm_kernel *k = &p->kernels[i];
-  return log(celslm_curve_time(&c, k->flops, k->bytes, k->rows) / k->seconds);
+  return log(time_of(&c, k) / k->seconds);
 }
 
 /* The residual again, with its derivatives by x: the chain rule through celslm_curve_time. On a
@@ -70,7 +76,7 @@ static double slopes(const double *x, int i, const void *data, double *to) {
     by_memory = pow(memory / round, q - 1);
     by_q = round * ((v > 0 ? vq * log(v) / (q * (1 + vq)) : 0) - log1p(vq) / (q * q));
   }
-  double seconds = c.latency + round;
+  double append = celslm_curve_append(&c, k->appended), seconds = c.latency + round + append;
   double few_by_s = u > 0 ? u * log(c.half_rows / k->rows) / (s * (1 + u)) - log1p(u) / (s * s) : 0;
   const double by[PARAMETERS] = {
       [RATE] = -by_compute * compute,
@@ -78,6 +84,7 @@ static double slopes(const double *x, int i, const void *data, double *to) {
       [BYTE] = -by_memory * memory,
       [LATENCY] = c.latency,
       [ROWS] = by_compute * compute * few_by_s * (s - 1),
+      [APPEND] = append,
       [SHARP] = by_q * (q - 1),
   };
   for (int j = 0; j < (p->round ? PARAMETERS : SHARP); j++) to[j] = by[j] / seconds;
@@ -88,8 +95,8 @@ static double refine(problem *p, int n, const double *prior, double *x) {
   /* A sharp corner hides from the derivatives on which side a kernel would be: it is sharpened in
    * steps. */
   static const double sharper[] = {4, 32, 0};
-  static const double pull[PARAMETERS] = {1e-3, 1e-3, 1e-3, 1e-3, 1e-2, 1e-3};
-  const double most[PARAMETERS] = {log(p->peak), INFINITY, log(p->bandwidth),
+  static const double pull[PARAMETERS] = {1e-3, 1e-3, 1e-3, 1e-3, 1e-2, 1e-3, 1e-3};
+  const double most[PARAMETERS] = {log(p->peak), INFINITY, log(p->bandwidth), INFINITY,
                                    INFINITY,     INFINITY, INFINITY};
   celslm_robust f = {.residual = residual,
                      .slopes = slopes,
@@ -112,6 +119,7 @@ static double refine(problem *p, int n, const double *prior, double *x) {
 static celslm_curve fit(problem *p, int n) {
   static const double halves[] = {2, 80}, corners[] = {1, 6};
   const celslm_kernel *all = p->kernels;
+  const double append = 1e-9; /* s/B: lines of 64 bytes, a value each, from memory */
   double flop_rate = 0, byte_rate = 0, least = INFINITY, lowest = INFINITY, best[PARAMETERS] = {0};
   for (int i = 0; i < n; i++) {
     flop_rate = fmax(flop_rate, all[i].flops / all[i].seconds);
@@ -130,6 +138,7 @@ static celslm_curve fit(problem *p, int n) {
     x[BYTE] = log(fmin(byte_rate, p->bandwidth) * share);
     x[LATENCY] = log(least / 2);
     x[ROWS] = log(0.5);
+    x[APPEND] = log(append);
     x[SHARP] = log(corners[start >> 1 & 1]);
     for (int i = 0; i < PARAMETERS; i++) prior[i] = x[i];
     double loss = refine(p, few, prior, x);
@@ -200,7 +209,7 @@ static int split(const celslm_kernel *from, int n, int turn, celslm_kernel *to) 
 }
 
 static double error_of(const celslm_curve *c, const celslm_kernel *k) {
-  return fabs(celslm_curve_time(c, k->flops, k->bytes, k->rows) / k->seconds - 1);
+  return fabs(time_of(c, k) / k->seconds - 1);
 }
 
 bool celslm_curve_fit_kernels(const celslm_kernels *list, celslm_curve_kind kind, double peak,
@@ -216,6 +225,7 @@ bool celslm_curve_fit_kernels(const celslm_kernels *list, celslm_curve_kind kind
                .peak = peak,
                .bandwidth = bandwidth,
                .flops = kind != CELSLM_CURVE_ELEMENTWISE,
+               .append = n > 0 && chosen[0].appended > 0,
                .round = kind == CELSLM_CURVE_GEMM || kind == CELSLM_CURVE_PREFILL};
   out->in_turn = out->shapes < 8;
   int turns = out->in_turn ? out->shapes : 1, in = 0;

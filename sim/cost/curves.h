@@ -1,7 +1,8 @@
 /* curves.h - from measured kernels to the cost curves of a profile.
  *
  * Each curve is fitted robustly (robust.h) to the logs of its times: flop_rate, half_rows,
- * byte_rate, latency and, but for decode attention, the sharpness of the roofline's corner. Both
+ * byte_rate, latency and, but for decode attention, the sharpness of the roofline's corner; and
+ * append_rate, where the timings tell what they append. Both
  * rates end at or below the device's peaks, so no fitted curve beats its roofline.
  * Which kernels count, by default (all of them with `all`):
  *   gemm     n and k of at least 512         prefill  from 16 tokens, batches to 8, from 8 heads

@@ -250,6 +250,7 @@ celslm_profile *celslm_profile_scaled(const celslm_profile *p, const celslm_data
   for (int k = 0; k < CELSLM_CURVES; k++) {
     q->curves[k].flop_rate *= rate;
     q->curves[k].byte_rate *= bytes;
+    q->curves[k].append_rate *= bytes;
     q->curves[k].source = copied(q->curves[k].source);
   }
   if (p->n_formats) {

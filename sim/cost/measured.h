@@ -23,7 +23,8 @@ typedef struct celslm_kernel {
   double key[4];
   double past; /* earlier tokens of a prefill */
   double flops, bytes, rows, seconds;
-  int shape; /* kernels of one shape are held out together */
+  double appended; /* B of new keys and values, where that is told apart; else 0 */
+  int shape;       /* kernels of one shape are held out together */
 } celslm_kernel;
 
 typedef struct celslm_kernels {

@@ -36,6 +36,7 @@ static celslm_timing work(const celslm_point *p, int shape) {
     m.head_dim = p->k;
   }
   s = celslm_shape_of(&m, CELSLM_F32, CELSLM_F32);
+  bool appends = p->kind == CELSLM_TIMED_PREFILL || p->kind == CELSLM_TIMED_DECODE;
   switch (p->kind) {
   case CELSLM_TIMED_GEMM:
     op = celslm_op_dense(&s, CELSLM_OP_OUTPUT, (double)p->m);
@@ -51,10 +52,12 @@ static celslm_timing work(const celslm_point *p, int shape) {
   default:
     op = celslm_op_dense(&s, CELSLM_OP_NORM, (double)p->m);
   }
-  return (celslm_timing){.flops = op.flops,
-                         .bytes = op.weight_bytes + op.activation_bytes + op.kv_bytes,
-                         .rows = op.rows,
-                         .shape = shape};
+  return (celslm_timing){
+      .flops = op.flops,
+      .bytes = op.weight_bytes + op.activation_bytes + op.kv_bytes,
+      .rows = op.rows,
+      .appended = appends ? op.rows * 2 * (double)(p->kv_heads * p->head_dim) * s.kv_bytes : 0,
+      .shape = shape};
 }
 
 static void add(builder *b, celslm_point p) {

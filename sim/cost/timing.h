@@ -7,6 +7,7 @@
 typedef struct celslm_timing {
   double flops, bytes; /* of the operation */
   double rows;         /* tokens; sequences for decode attention */
+  double appended;     /* B of them: new keys and values */
   double seconds;
   int shape; /* samples of one shape (matrix, head counts) are held out together */
 } celslm_timing;

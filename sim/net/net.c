@@ -150,6 +150,10 @@ celslm_ns celslm_net_latency(celslm_net *n, int from, int to) {
   return from == to ? 0 : find_route(n, from, to)->latency;
 }
 
+double celslm_net_stored(celslm_net *n, int from, int to) {
+  return off_wires(n, from, to) ? n->attachment.stored(n->attachment.self, from, to) : 0;
+}
+
 double celslm_net_bandwidth(celslm_net *n, int from, int to) {
   if (off_wires(n, from, to)) return n->attachment.bandwidth(n->attachment.self, from, to);
   return from == to ? INFINITY : find_route(n, from, to)->bandwidth;

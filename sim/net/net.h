@@ -124,6 +124,7 @@ typedef struct celslm_attachment {
   void (*count)(void *self, int from, int to, uint64_t bytes, celslm_traffic traffic);
   celslm_ns (*latency)(void *self, int from, int to);
   double (*bandwidth)(void *self, int from, int to);
+  double (*stored)(void *self, int from, int to);
   void (*fail_host)(void *self, int host);
   void *self;
 } celslm_attachment;
@@ -141,6 +142,9 @@ void celslm_net_interruptible(celslm_net *n,
 celslm_ns celslm_net_latency(celslm_net *n, int from, int to);
 double celslm_net_bandwidth(celslm_net *n, int from,
                             int to); /* B/s of the narrowest link; INFINITY from == to */
+/* s per B that a piece is stored on its way before it crosses what is narrowest, or after: 0 on
+ * wires, which forward at once. */
+double celslm_net_stored(celslm_net *n, int from, int to);
 
 /* The ledger. Links as SimGrid has them: a split-duplex link is two, NAME_UP and NAME_DOWN. */
 int celslm_net_links(const celslm_net *n);

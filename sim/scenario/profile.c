@@ -104,9 +104,17 @@ static bool read_curve(const celslm_element *e, celslm_profile *p, celslm_error 
       !read_optional(e, "residual_p95", NAN, &c->residual_p95, err) ||
       !read_optional(e, "sharpness", 0, &c->sharpness, err) ||
       !read_optional(e, "rows_sharpness", 0, &c->rows_sharpness, err) ||
+      (celslm_element_attribute(e, "append_rate") &&
+       !celslm_element_quantity(e, "append_rate", CELSLM_UNIT_RATE, DBL_MIN, INFINITY, NAN,
+                                &c->append_rate, err)) ||
       !read_optional(e, "rows_min", 1, &c->rows_min, err) ||
       !read_optional(e, "rows_max", INFINITY, &c->rows_max, err))
     return false;
+  if (c->append_rate > 0 && kind != CELSLM_CURVE_PREFILL && kind != CELSLM_CURVE_DECODE)
+    return celslm_element_fail(e, err,
+                               "<curve kind=\"%s\"> append_rate; only the curves of attention "
+                               "append keys and values",
+                               curve_names[kind]);
   double peak = p->peak[p->curve_dtype];
   if (c->flop_rate > peak)
     return celslm_element_fail(e, err,
@@ -370,6 +378,7 @@ static void write_curve(FILE *f, const char *name, const celslm_curve *c) {
           "    <curve kind=\"%s\" flop_rate=\"%.17gf\" half_rows=\"%.17g\"\n"
           "           byte_rate=\"%.17gBps\" latency=\"%.17gs\"\n          ",
           name, c->flop_rate, c->half_rows, c->byte_rate, c->latency);
+  if (c->append_rate > 0) fprintf(f, " append_rate=\"%.17gBps\"", c->append_rate);
   if (c->sharpness > 0) put_finite(f, "sharpness", c->sharpness);
   if (c->rows_sharpness > 0) put_finite(f, "rows_sharpness", c->rows_sharpness);
   put_finite(f, "residual_median", c->residual_median);

@@ -6,10 +6,12 @@
  *
  * i.e. a roofline whose compute side loses to short operands: with s = 1 (the default) as Hockney's
  * n-half model says (R. W. Hockney, "Parallel Computers", 1981); a larger s (rows_sharpness) comes
- * near max(m, half_rows), the cost of operands padded to whole tiles. With a sharpness q the corner
- * of the roofline is round: instead of max(a, b), (a^q + b^q)^(1/q), which is never less. All are
- * SI. flop_rate and byte_rate are effective (fitted or assumed) and never above the device's peaks:
- * a fitted profile obeys its roofline, and its time grows with rows, FLOPs and bytes.
+ * near max(m, half_rows), the cost of operands padded to whole tiles. Attention may take the bytes
+ * of the keys and values it appends over append_rate on top: they are scattered over the cache.
+ * With a sharpness q the corner of the roofline is round: instead of max(a, b), (a^q + b^q)^(1/q),
+ * which is never less. All are SI. flop_rate and byte_rate are effective (fitted or assumed) and
+ * never above the device's peaks: a fitted profile obeys its roofline, and its time grows with
+ * rows, FLOPs and bytes.
  *
  * A profile is of a device and a runtime: one engine leaves idle what another one uses. */
 #ifndef CELSLM_SCENARIO_PROFILE_H
@@ -34,6 +36,7 @@ typedef struct celslm_curve {
   double rows_sharpness; /* s >= 1; 0: 1 */
   double byte_rate;      /* B/s */
   double latency;        /* s per op */
+  double append_rate;    /* B/s of new keys and values, on top; 0: not told apart. Attention only */
   double sharpness; /* q >= 1 of the round corner; 0: the plain maximum (always so for decode) */
   double residual_median, residual_p95; /* relative error of the fit; NaN: not fitted */
   double rows_min, rows_max;            /* range of validity */

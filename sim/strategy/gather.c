@@ -69,17 +69,21 @@ static double rate_from(const celslm_system *s, const celslm_site *edge, const c
 
 /* The codecs that layers may come in, with what they cost from one source: `l`: a layer of the plan
  * as it comes from there. */
-static void price(const celslm_gathering *g, celslm_source_forecast *f, const celslm_forecast *all,
-                  celslm_layer_plan l, double share_of_bytes) {
+static void price(const celslm_system *s, const celslm_gathering *g, celslm_source_forecast *f,
+                  const celslm_forecast *all, celslm_layer_plan l, double share_of_bytes) {
   celslm_site *edge = g->edge;
   double tokens = (double)celslm_store_entry(edge->store, g->context)->shared.tokens;
   for (int q = 0; q < all->n_codecs; q++) {
     l.codec = all->codecs[q].codec;
     celslm_plan_work work = celslm_plan_flops(&l, edge->model);
+    double bytes = celslm_plan_piece_bytes(&l, edge->model, tokens) * share_of_bytes;
+    /* a way with stores has one stage more in its flow shop: it goes with the encoding */
+    double stored = bytes * celslm_net_stored(s->net, f->site->host, edge->host);
     f->ways[q] = (celslm_way_forecast){
-        .bytes = celslm_plan_piece_bytes(&l, edge->model, tokens) * share_of_bytes,
-        .encode = celslm_seconds(celslm_coder_time(f->site->coder, false, l.codec, edge->model,
-                                                   tokens, work.there * tokens)),
+        .bytes = bytes,
+        .encode =
+            stored + celslm_seconds(celslm_coder_time(f->site->coder, false, l.codec, edge->model,
+                                                      tokens, work.there * tokens)),
         .decode = celslm_seconds(celslm_coder_time(edge->coder, true, l.codec, edge->model, tokens,
                                                    work.here * tokens))};
   }
@@ -113,7 +117,7 @@ static void add_source(const celslm_system *s, const celslm_gathering *g, const 
     c->begin += whole * (1 - chunk);
     c->produce = whole * chunk / f->layers;
   }
-  price(g, c, f, plan->layers[0], late);
+  price(s, g, c, f, plan->layers[0], late);
 }
 
 /* The first tier of this host that has it. */
@@ -185,7 +189,7 @@ static void look_around(const celslm_system *s, const celslm_gathering *g, const
     if (g->peers[i] == g->source || f->n_sources == CELSLM_PLAN_SOURCES - 1) continue;
     celslm_source_forecast *peer = &f->sources[f->n_sources++];
     *peer = from_site(s, g, g->peers[i], CELSLM_FROM_PEER);
-    price(g, peer, f, (celslm_layer_plan){.from = CELSLM_FROM_PEER, .site = g->peers[i]}, 1);
+    price(s, g, peer, f, (celslm_layer_plan){.from = CELSLM_FROM_PEER, .site = g->peers[i]}, 1);
   }
   for (int k = 0; k < f->n_sources; k++) {
     f->access = fmax(f->access, f->sources[k].rate);

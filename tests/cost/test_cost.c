@@ -109,6 +109,8 @@ START_TEST(test_sums) {
     celslm_model m = random_model(f.rng);
     celslm_cost c;
     if (!random_cost(&f, &m, &c)) continue;
+    if (i % 3 == 0)
+      c.curves[CELSLM_CURVE_PREFILL].append_rate = c.curves[CELSLM_CURVE_DECODE].append_rate = 1e9;
     double n = (double)draw(f.rng, 1, 4096), past = (double)draw(f.rng, 0, 100000);
     near(celslm_cost_layer(&c, n), layer_by_ops(&c, n));
     near(celslm_cost_embed(&c, n), dense(&c, CELSLM_OP_EMBED, n));
@@ -126,6 +128,30 @@ START_TEST(test_sums) {
     celslm_op decode = celslm_op_decode(&c.shape, batch, attended, read);
     near(fmax(d.compute + d.flop_slope * attended, d.memory + d.byte_slope * read),
          celslm_cost_op(&c, &decode));
+  }
+  tear_down(&f);
+}
+END_TEST
+
+/* Appending takes the bytes of new keys and values over its rate on top. */
+START_TEST(test_append) {
+  fixture f = set_up();
+  for (int i = 0; i < RANDOM_MODELS; i++) {
+    celslm_model m = random_model(f.rng);
+    celslm_cost c;
+    if (!random_cost(&f, &m, &c) || c.table) continue;
+    double n = (double)draw(f.rng, 1, 512), past = (double)draw(f.rng, 0, 10000), rate = 3e8;
+    celslm_op prefill = celslm_op_prefill(&c.shape, n, past);
+    celslm_op decode = celslm_op_decode(&c.shape, n, n * (past + 1), n * (past + 1));
+    double before[] = {celslm_cost_op(&c, &prefill), celslm_cost_op(&c, &decode),
+                       celslm_cost_decode_seconds(&c, n, n * (past + 1), n * (past + 1))};
+    c.curves[CELSLM_CURVE_PREFILL].append_rate = c.curves[CELSLM_CURVE_DECODE].append_rate = rate;
+    /* A token's bytes in one layer, from what all layers hold of it. */
+    double more = n * celslm_kv_bytes_per_token(&c.shape) / (double)m.layers / rate;
+    near(celslm_cost_op(&c, &prefill), before[0] + more);
+    near(celslm_cost_op(&c, &decode), before[1] + more);
+    near(celslm_cost_decode_seconds(&c, n, n * (past + 1), n * (past + 1)), before[2] + more);
+    ck_assert_double_eq(celslm_curve_append(&c.curves[CELSLM_CURVE_GEMM], 1e9), 0);
   }
   tear_down(&f);
 }
@@ -300,6 +326,7 @@ int main(void) {
   TCase *tests = tcase_create("cost");
   tcase_set_timeout(tests, 60); /* on a busy machine */
   tcase_add_test(tests, test_sums);
+  tcase_add_test(tests, test_append);
   tcase_add_test(tests, test_nothing);
   tcase_add_test(tests, test_roofline);
   tcase_add_test(tests, test_monotone);

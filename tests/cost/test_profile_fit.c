@@ -80,6 +80,45 @@ START_TEST(test_synthetic) {
 }
 END_TEST
 
+/* Decode attention that appends, of sequences few and many: the rate of appending is found too. */
+START_TEST(test_appends) {
+  const celslm_curve truth = {.flop_rate = 50e12,
+                              .half_rows = 2,
+                              .rows_sharpness = 1,
+                              .byte_rate = 0.7e12,
+                              .latency = 9e-6,
+                              .append_rate = 20e9};
+  celslm_kernel *kernels = celslm_alloc(2000, sizeof *kernels);
+  celslm_error err = {""};
+  int n = 0, shape = 0;
+  for (double kv = 512; kv <= 2048; kv *= 2)
+    for (double group = 1; group <= 8; group *= 2, shape++)
+      for (double m = 1; m <= 256; m *= 4)
+        for (double context = 64; context <= 16384; context *= 4, n++) {
+          double flops = 4 * m * context * kv * group, appended = 4 * m * kv;
+          double bytes = appended * (context + 1);
+          kernels[n] = (celslm_kernel){.key = {kv, group, m, context},
+                                       .rows = m,
+                                       .shape = shape,
+                                       .flops = flops,
+                                       .bytes = bytes,
+                                       .appended = appended,
+                                       .seconds = celslm_curve_time(&truth, flops, bytes, m) +
+                                                  celslm_curve_append(&truth, appended)};
+        }
+  celslm_kernels list = {
+      .at = kernels, .n = n, .shapes = shape, .shape_name = "(shapes)", .file = "x"};
+  celslm_curve_fit f;
+  ck_assert_msg(
+      celslm_curve_fit_kernels(&list, CELSLM_CURVE_DECODE, peak, bandwidth, true, &f, &err), "%s",
+      err.text);
+  ck_assert_double_lt(f.curve.residual_median, 0.005);
+  ck_assert_double_lt(fabs(f.curve.append_rate / truth.append_rate - 1), 0.02);
+  ck_assert_double_lt(fabs(f.curve.byte_rate / truth.byte_rate - 1), 0.02);
+  free(kernels);
+}
+END_TEST
+
 /* Measured in a cache: left out, and what is left does not beat the roofline. */
 START_TEST(test_cached) {
   gsl_rng *r = gsl_rng_alloc(gsl_rng_taus2);
@@ -392,6 +431,7 @@ int main(void) {
   TCase *tests = tcase_create("fit");
   tcase_set_timeout(tests, 500);
   tcase_add_loop_test(tests, test_synthetic, 0, 2 * TRUTHS);
+  tcase_add_test(tests, test_appends);
   tcase_add_test(tests, test_cached);
   tcase_add_test(tests, test_link);
   tcase_add_test(tests, test_command);

@@ -346,6 +346,12 @@ static const struct {
     {PROFILE, "profile-above-peak",
      "bad/profile-above-peak.xml:13: <curve kind=\"gemm\"> flop_rate is above the device's peak; "
      "it must be at most 100Tf, the f16 peak"},
+    {PROFILE, "profile-append-gemm",
+     "bad/profile-append-gemm.xml:13: <curve kind=\"gemm\"> append_rate; only the curves of "
+     "attention append keys and values"},
+    {PROFILE, "profile-append-stands-still",
+     "bad/profile-append-stands-still.xml:17: <curve> append_rate \"0GBps\": out of range; it must "
+     "be more than 0"},
     {PROFILE, "profile-codec-stands-still",
      "bad/profile-codec-stands-still.xml:20: <codec> encode \"0GBps\": out of range; it must be "
      "more than 0"},

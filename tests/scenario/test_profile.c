@@ -73,6 +73,7 @@ START_TEST(test_round_trip) {
                                  .half_rows = k ? odd(3) : 0,
                                  .byte_rate = odd(20e9),
                                  .latency = odd(1e-6),
+                                 .append_rate = k == CELSLM_CURVE_DECODE ? odd(1e9) : 0,
                                  .residual_median = k == 1 ? NAN : odd(0.05),
                                  .residual_p95 = k == 1 ? NAN : odd(0.2),
                                  .rows_min = 1,
@@ -107,6 +108,7 @@ START_TEST(test_round_trip) {
     check_same(a->half_rows, b->half_rows);
     check_same(a->byte_rate, b->byte_rate);
     check_same(a->latency, b->latency);
+    check_same(a->append_rate, b->append_rate);
     check_same(a->residual_median, b->residual_median);
     check_same(a->residual_p95, b->residual_p95);
     check_same(a->rows_min, b->rows_min);

@@ -273,14 +273,32 @@ static celslm_ns latency(void *self, int from, int to) {
          celslm_net_latency(a->net, up ? base_of(up) : from, down ? base_of(down) : to);
 }
 
-static double bandwidth(void *self, int from, int to) {
-  const double least = 1e3; /* without a signal: little enough, and ways can be compared */
-  const celslm_aboard *a = self;
+/* s per B of the parts of a way together, and of the slowest. */
+static double parts(const celslm_aboard *a, int from, int to, double *slowest) {
+  const double most = 1e-3; /* without a signal: much enough, and ways can be compared */
   const modem *up = a->of[from], *down = a->of[to];
-  double rate = celslm_net_bandwidth(a->net, up ? base_of(up) : from, down ? base_of(down) : to);
-  if (up) rate = fmin(rate, celslm_ran_link(a->ran, up->ue)->up);
-  if (down) rate = fmin(rate, celslm_ran_link(a->ran, down->ue)->down);
-  return fmax(rate, least);
+  double part[3] = {
+      1 / celslm_net_bandwidth(a->net, up ? base_of(up) : from, down ? base_of(down) : to),
+      up ? 1 / celslm_ran_link(a->ran, up->ue)->up : 0,
+      down ? 1 / celslm_ran_link(a->ran, down->ue)->down : 0};
+  double sum = *slowest = 0;
+  for (int i = 0; i < 3; i++) {
+    part[i] = fmin(part[i], most);
+    sum += part[i];
+    *slowest = fmax(*slowest, part[i]);
+  }
+  return sum;
+}
+
+static double bandwidth(void *self, int from, int to) {
+  double slowest;
+  parts(self, from, to, &slowest);
+  return 1 / slowest;
+}
+
+static double stored(void *self, int from, int to) {
+  double slowest, sum = parts(self, from, to, &slowest);
+  return sum - slowest;
 }
 
 static void send(void *self, celslm_transfer *t) {
@@ -351,6 +369,7 @@ celslm_aboard *celslm_aboard_new(celslm_net *net, celslm_ran *ran, const celslm_
                                          .count = count,
                                          .latency = latency,
                                          .bandwidth = bandwidth,
+                                         .stored = stored,
                                          .fail_host = fail_host,
                                          .self = a});
   free(on);
