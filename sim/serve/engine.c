@@ -129,7 +129,7 @@ static void begin(celslm_engine *e) {
 static void count_gaps(celslm_engine *e, int64_t k) {
   int64_t at = celslm_ramp_break(&e->ramp);
   if (at > k) at = k;
-  if (e->decodes == e->n_resumed) return;
+  if (e->decodes == e->n_resumed || !e->hooks.gaps) return;
   for (celslm_job *j = e->resumed; j; j = j->prefill_after) e->decodes_of[j->cls]--;
   for (int64_t from = 0, to = at; from < k; from = to, to = k) {
     if (to == from) continue;
@@ -138,8 +138,8 @@ static void count_gaps(celslm_engine *e, int64_t k) {
     double slope = to - from > 1 ? celslm_tick_seconds(last - first) / (double)(to - from - 1) : 0;
     for (int c = 0; c < e->n_classes; c++)
       if (e->decodes_of[c])
-        celslm_sketch_add_ramp(e->itl[c], celslm_tick_seconds(first), slope, (uint64_t)(to - from),
-                               (uint64_t)e->decodes_of[c]);
+        celslm_sketch_add_ramp(e->hooks.gaps[c], celslm_tick_seconds(first), slope,
+                               (uint64_t)(to - from), (uint64_t)e->decodes_of[c]);
   }
   for (celslm_job *j = e->resumed; j; j = j->prefill_after) e->decodes_of[j->cls]++;
 }
@@ -148,7 +148,7 @@ static void count_gaps(celslm_engine *e, int64_t k) {
 static void count_gap(celslm_engine *e, celslm_job *j) {
   int64_t gap = (e->start - j->last_token) * TICKS_PER_NS;
   if (gap > j->itl_max) j->itl_max = gap;
-  celslm_sketch_add(e->itl[j->cls], celslm_tick_seconds(gap), 1);
+  if (e->hooks.gaps) celslm_sketch_add(e->hooks.gaps[j->cls], celslm_tick_seconds(gap), 1);
 }
 
 /* k iterations are over: the clock and all counts move on. */
@@ -367,6 +367,11 @@ static celslm_engine *lane_of(celslm_engine *e) {
   for (int l = 1; l < e->n_lanes; l++)
     if (celslm_present(e->lanes[l]) < celslm_present(best)) best = e->lanes[l];
   return best;
+}
+
+void celslm_engine_expect(const celslm_engine *e) {
+  const size_t line = 64, all = e->size; /* B */
+  for (size_t at = 0; at < all; at += line) __builtin_prefetch((const char *)e + at, 1);
 }
 
 int64_t celslm_engine_present(const celslm_engine *e) {

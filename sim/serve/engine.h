@@ -175,6 +175,7 @@ typedef struct celslm_engine_hooks {
   void (*span)(void *self, int engine, celslm_span_kind kind, celslm_ns begin,
                celslm_ns end);  /* NULL: neither */
   celslm_ns span_from, span_to; /* spans are wanted inside this window only */
+  celslm_sketch **gaps; /* by class of requests: their inter-token times, s, are added. NULL: no */
 } celslm_engine_hooks;
 
 /* `index` names the engine in ties, hooks and results; `prices` are the run's. NULL on failure. */
@@ -202,6 +203,9 @@ int32_t celslm_engine_tokens(const celslm_job *job);
 celslm_submission celslm_engine_continue(celslm_engine *e, celslm_job *job, int32_t tokens,
                                          int32_t output);
 int64_t celslm_engine_present(const celslm_engine *e); /* jobs waiting or running */
+/* A job is about to come. Changes nothing, but what it will find is fetched from memory meanwhile,
+ * all at a time: of thousands of engines most have left the cache since their last job. */
+void celslm_engine_expect(const celslm_engine *e);
 /* A stream that a job of this engine stands on has moved. */
 void celslm_engine_poke(celslm_engine *e);
 
@@ -224,8 +228,6 @@ int64_t celslm_engine_blocks(const celslm_engine *e);
 void celslm_engine_settle(celslm_engine *e);
 /* The state at this instant, also in the midst of a jump. */
 void celslm_engine_observe(const celslm_engine *e, celslm_engine_row *row);
-/* Inter-token times, s, of the jobs of a class of the scenario. */
-const celslm_sketch *celslm_engine_itl(const celslm_engine *e, int cls);
 
 /* Little's law on this very run: the integral of the number of jobs here over time, and the sum of
  * the times that each was here, cut at now. Both in ns; they must be equal. */

@@ -38,10 +38,6 @@ celslm_little celslm_engine_little(const celslm_engine *e) {
   return l;
 }
 
-const celslm_sketch *celslm_engine_itl(const celslm_engine *e, int cls) {
-  return e->itl[cls];
-}
-
 double celslm_engine_prefill_seconds(const celslm_engine *e, int64_t tokens, int64_t past) {
   return celslm_cost_prefill_pass(&e->stages[0]->cost, (double)tokens, (double)past);
 }

@@ -39,15 +39,28 @@ static void set_limits(celslm_engine *e, const celslm_engine_config *c) {
 
 static bool set_prices(celslm_engine *e, const celslm_scenario *s, celslm_prices *prices,
                        celslm_error *err) {
-  int n = e->config->n_stages;
-  e->stages = celslm_alloc((unsigned long)n, sizeof(pricing *));
-  e->stage_ticks = celslm_alloc((unsigned long)n, sizeof *e->stage_ticks);
-  for (; e->n_stages < n; e->n_stages++) {
+  for (; e->n_stages < e->config->n_stages; e->n_stages++) {
     pricing *p = celslm_pricing_of(prices, s, e->config, e->n_stages, err);
     if (!p) return false;
     e->stages[e->n_stages] = p;
   }
   return true;
+}
+
+/* With its arrays in one block, for of ten thousand engines none is in the cache when its turn
+ * comes (celslm_engine_expect). */
+static celslm_engine *new_block(const celslm_engine_config *c, int n_classes) {
+  size_t stages = (size_t)c->n_stages, block = (size_t)c->block_size, classes = (size_t)n_classes;
+  size_t size = sizeof(celslm_engine) + stages * sizeof(pricing *) +
+                (stages + block + classes) * sizeof(int64_t);
+  celslm_engine *e = celslm_alloc(1, size);
+  e->size = size;
+  e->stages = (pricing **)(e + 1);
+  e->stage_ticks = (int64_t *)(e->stages + stages);
+  e->phase = e->stage_ticks + stages;
+  e->decodes_of = e->phase + block;
+  e->n_classes = n_classes;
+  return e;
 }
 
 /* One scheduler with its batch. */
@@ -56,7 +69,7 @@ static celslm_engine *new_lane(int index, const celslm_engine_config *config,
                                celslm_prices *prices, bool step, const celslm_engine_hooks *hooks,
                                celslm_error *err) {
   const celslm_host *host = &scenario->platform->hosts[config->host];
-  celslm_engine *e = celslm_alloc(1, sizeof *e);
+  celslm_engine *e = new_block(config, scenario->n_classes);
   e->index = index;
   e->config = config;
   e->hooks = *hooks;
@@ -78,14 +91,9 @@ static celslm_engine *new_lane(int index, const celslm_engine_config *config,
   celslm_pool_init(&e->pool, e->block, blocks > 0 ? blocks : 1, config->prefix_caching);
   e->block_bytes = celslm_engine_block_bytes(scenario, config);
   set_limits(e, config);
-  e->phase = celslm_alloc((unsigned long)e->block, sizeof *e->phase);
   e->fixed = isnan(config->fixed_iteration)
                  ? -1
                  : llround(config->fixed_iteration * 1e9 * (double)TICKS_PER_NS);
-  e->n_classes = scenario->n_classes;
-  e->decodes_of = celslm_alloc((unsigned long)e->n_classes, sizeof *e->decodes_of);
-  e->itl = celslm_alloc((unsigned long)e->n_classes, sizeof *e->itl);
-  for (int c = 0; c < e->n_classes; c++) e->itl[c] = celslm_sketch_new(0.005);
   if (celslm_waiting_init(&e->queue, config->scheduler, err) &&
       set_prices(e, scenario, prices, err))
     return e;
@@ -105,10 +113,6 @@ static celslm_engine *new_engine(int index, const celslm_engine_config *config,
     celslm_engine *lane = new_lane(index, config, scenario, net, prices, step, hooks, err);
     e->lanes[e->n_lanes] = lane; /* cannot fail where the first did not */
     lane->pipeline = e->pipeline;
-    for (int c = 0; c < e->n_classes; c++) { /* one sketch for all */
-      celslm_sketch_free(lane->itl[c]);
-      lane->itl[c] = e->itl[c];
-    }
   }
   e->lanes[0]->pipeline = e->pipeline;
   return e;
@@ -135,21 +139,12 @@ celslm_engine *celslm_engine_new(int index, const celslm_engine_config *config,
 void celslm_engine_free(celslm_engine *e) {
   if (!e) return;
   if (e->lanes) celslm_pipeline_free(e->pipeline);
-  for (int l = 1; l < e->n_lanes; l++) {
-    e->lanes[l]->n_classes = 0; /* the sketches are ours */
-    celslm_engine_free(e->lanes[l]);
-  }
+  for (int l = 1; l < e->n_lanes; l++) celslm_engine_free(e->lanes[l]);
   celslm_placement_free(e->placed);
   free(e->lanes);
-  free(e->stages);
-  free(e->stage_ticks);
-  free(e->phase);
   free(e->decoding);
   celslm_waiting_clear(&e->queue);
   celslm_pool_clear(&e->pool);
   free(e->longest);
-  for (int c = 0; c < e->n_classes; c++) celslm_sketch_free(e->itl[c]);
-  free(e->itl);
-  free(e->decodes_of);
   free(e);
 }

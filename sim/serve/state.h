@@ -22,6 +22,7 @@ typedef struct decode_entry {
 } decode_entry;
 
 struct celslm_engine {
+  size_t size; /* B, with the arrays behind it: stages, stage_ticks, phase, decodes_of */
   int index;
   const celslm_engine_config *config;
   celslm_engine_config *placed; /* owned: config, where layers were placed; NULL: config is lent */
@@ -121,7 +122,6 @@ struct celslm_engine {
   celslm_ticks busy_ticks;
   int64_t iterations, prompt_tokens, output_tokens;
   celslm_cache_counts cache;
-  celslm_sketch **itl; /* by class of requests */
   int64_t *decodes_of; /* decoding jobs, by class */
   int n_classes;
 };

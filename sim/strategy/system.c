@@ -161,6 +161,13 @@ static void prompt_in_cell(void *self) {
             prompt_bytes(m->request), CELSLM_PROMPT, prompt_arrived);
 }
 
+/* What a request will find where it goes to is fetched from memory while it is on its way. */
+static void expect_at(const celslm_system *s, int site) {
+  __builtin_prefetch(&s->scenario->engines[site].client_overhead);
+  __builtin_prefetch(&s->scenario->platform->hosts[s->sites[site].host].role);
+  celslm_engine_expect(s->sites[site].engine);
+}
+
 void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r)) {
   celslm_system *s = r->system;
   const celslm_user *u = user_of(r);
@@ -168,6 +175,7 @@ void celslm_upload(celslm_request *r, int site, void (*then)(celslm_request *r))
   r->then = then;
   message *m = new_message(r, WAY_UP);
   double bytes = prompt_bytes(r);
+  expect_at(s, site);
   if (u->cell < 0) {
     send_wire(m, u->host, s->sites[site].host, bytes, CELSLM_PROMPT, prompt_arrived);
     return;

@@ -27,6 +27,7 @@ struct celslm_books {
   int64_t sources[5];
   celslm_tally all;
   celslm_tally **of_class; /* a single class is all */
+  celslm_sketch **gaps;    /* between tokens, by class */
   double *busy;            /* s, by engine, at the last sample */
   double sampled_at;       /* s; negative: there was none */
   int64_t samples;         /* after the warm-up, and sums over them: */
@@ -37,6 +38,8 @@ struct celslm_books {
   celslm_ns window_from, window_to;
   celslm_run_recovery recovery;
 };
+
+static const double gap_error = 0.005; /* relative, of quantiles of times between tokens */
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -156,6 +159,8 @@ celslm_books *celslm_books_open(const celslm_scenario *s, const celslm_run_optio
   b->of_class = celslm_alloc((unsigned long)s->n_classes, sizeof *b->of_class);
   for (int c = 0; c < s->n_classes; c++)
     b->of_class[c] = s->n_classes == 1 ? &b->all : celslm_alloc(1, sizeof **b->of_class);
+  b->gaps = celslm_alloc((unsigned long)s->n_classes, sizeof *b->gaps);
+  for (int c = 0; c < s->n_classes; c++) b->gaps[c] = celslm_sketch_new(gap_error);
   b->busy = celslm_alloc((unsigned long)s->n_engines, sizeof *b->busy);
   b->sampled_at = -1;
   celslm_recovery_init(&b->recovery);
@@ -216,6 +221,7 @@ celslm_engine_hooks celslm_books_hooks(celslm_books *b) {
   return (celslm_engine_hooks){.self = b,
                                .iteration = b->iterations ? on_iteration : NULL,
                                .span = window ? on_engine_span : NULL,
+                               .gaps = b->gaps,
                                .span_from = b->window_from,
                                .span_to = b->window_to};
 }
@@ -371,7 +377,7 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
   uint64_t waiting_kv = 0;
   double samples = b->samples ? (double)b->samples : NAN;
   int64_t tokens = 0, iterations = 0;
-  celslm_sketch *gaps = celslm_sketch_new(0.005);
+  celslm_sketch *gaps = celslm_sketch_new(gap_error);
   for (int i = 0; i < b->scenario->n_engines; i++) {
     celslm_engine_row engine;
     celslm_engine_observe(s->sites[i].engine, &engine);
@@ -379,9 +385,8 @@ static void sum_up(celslm_books *b, const celslm_system *s, celslm_summary_row *
     tokens += engine.output_tokens;
     iterations += engine.iterations;
     busy += engine.busy;
-    for (int c = 0; c < b->scenario->n_classes; c++)
-      celslm_sketch_merge(gaps, celslm_engine_itl(s->sites[i].engine, c));
   }
+  for (int c = 0; c < b->scenario->n_classes; c++) celslm_sketch_merge(gaps, b->gaps[c]);
   *row = (celslm_summary_row){
       .strategy = (uint8_t)b->options->strategy,
       .layer_map = s->strategy->layer_map ? s->strategy->layer_map(s->options) : 0,
@@ -501,7 +506,7 @@ static void write_contexts(celslm_books *b, const celslm_system *s) {
     }
 }
 
-static void write_classes(celslm_books *b, const celslm_system *s, double duration) {
+static void write_classes(celslm_books *b, double duration) {
   for (int c = 0; c < b->scenario->n_classes; c++) {
     const celslm_class_config *config = &b->scenario->classes[c];
     celslm_class_row row = {.strategy = (uint8_t)b->options->strategy,
@@ -509,13 +514,9 @@ static void write_classes(celslm_books *b, const celslm_system *s, double durati
                             .tenant = (uint32_t)config->tenant,
                             .priority = (uint32_t)config->priority};
     celslm_tally_class(b->of_class[c], duration - b->scenario->results.warmup, &row);
-    celslm_sketch *gaps = celslm_sketch_new(0.005);
-    for (int i = 0; i < b->scenario->n_engines; i++)
-      celslm_sketch_merge(gaps, celslm_engine_itl(s->sites[i].engine, c));
-    row.itl_p50 = celslm_sketch_quantile(gaps, 0.5);
-    row.itl_p95 = celslm_sketch_quantile(gaps, 0.95);
-    row.itl_p99 = celslm_sketch_quantile(gaps, 0.99);
-    celslm_sketch_free(gaps);
+    row.itl_p50 = celslm_sketch_quantile(b->gaps[c], 0.5);
+    row.itl_p95 = celslm_sketch_quantile(b->gaps[c], 0.95);
+    row.itl_p99 = celslm_sketch_quantile(b->gaps[c], 0.99);
     celslm_table_append(b->classes, &row);
   }
 }
@@ -531,7 +532,7 @@ void celslm_books_finish(celslm_books *b, const celslm_system *s, celslm_summary
   write_links(b, s, row.duration);
   write_cells(b, s);
   write_contexts(b, s);
-  write_classes(b, s, row.duration);
+  write_classes(b, row.duration);
 }
 
 bool celslm_books_balanced(const celslm_books *b, uint64_t arrived, celslm_error *err) {
@@ -554,6 +555,8 @@ bool celslm_books_close(celslm_books *b, celslm_outcome outcome, celslm_error *e
     celslm_tally_clear(b->of_class[c]);
     free(b->of_class[c]);
   }
+  for (int c = 0; c < b->scenario->n_classes; c++) celslm_sketch_free(b->gaps[c]);
+  free(b->gaps);
   celslm_tally_clear(&b->all);
   free(b->of_class);
   free(b->busy);
