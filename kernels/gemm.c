@@ -18,11 +18,25 @@ enum {
   MOST_TILES = 44,       /* of a block: micro-tiles have at least four rows */
   BLOCK_WORDS = 1 << 17, /* of packed X in a block of several tiles */
   BLOCK_DEPTH = 1024,    /* steps per visit of a micro-tile */
-  FEW_PANELS = 8,        /* with fewer a thread would spend too long on packing X for them */
+  FEW_PANELS = 8,        /* of a thread */
   LINE = 16,             /* floats of a cache line */
 };
 
 static const celslm_epilogue no_epilogue;
+
+celslm_grid celslm_grid_for(const celslm_packed *w, int64_t m, int tile_rows, int threads) {
+  int rows = 1;
+  while (threads % (2 * rows) == 0 && w->panels * rows < FEW_PANELS * threads &&
+         m >= 4 * rows * tile_rows)
+    rows *= 2;
+  return (celslm_grid){rows, threads / rows};
+}
+
+celslm_slice celslm_slice_at(const celslm_packed *w, int64_t m, celslm_grid g, int i) {
+  int r = i / g.panels, p = i % g.panels;
+  return (celslm_slice){part_start(m, g.rows, r), part_start(m, g.rows, r + 1),
+                        part_start(w->panels, g.panels, p), part_start(w->panels, g.panels, p + 1)};
+}
 
 /* `length` in equal parts of at most `most` (and a few more, to have whole rounds of prefetching).
  */
@@ -176,61 +190,48 @@ static void run_i8(const job *t) {
     for (int64_t i = 0; i < t->m; i++) finish(t, i, 1, 0, (int)t->w->n);
 }
 
-/* How a product is cut. The depth is cut by the product's shape alone, never by who computes what:
- * it decides in which order a sum is formed. */
+/* How the depth is cut: by the product's shape alone, never by who computes what, for it decides in
+ * which order a sum is formed. */
 typedef struct cut {
   int64_t depth, piece; /* of a block, of a tile's visit */
   bool lone;
-  int row_slices, panel_slices;
-  size_t words; /* packed X of a block of a slice */
 } cut;
 
-static cut cut_product(const job *t, int threads) {
+static cut cut_depth(const job *t) {
   const celslm_packed *w = t->w;
-  cut c = {.row_slices = 1};
   int64_t blocks = (t->m + BLOCK_ROWS - 1) / BLOCK_ROWS, rows = (t->m + blocks - 1) / blocks;
-  c.lone = t->m <= w->isa->rows;
-  c.depth = c.lone ? w->steps : equal_part(w->steps, BLOCK_WORDS / rows);
-  c.piece = c.lone ? w->steps : equal_part(c.depth, BLOCK_DEPTH);
-  while (threads % (2 * c.row_slices) == 0 && w->panels * c.row_slices < FEW_PANELS * threads &&
-         t->m >= 4 * c.row_slices * w->isa->rows)
-    c.row_slices *= 2;
-  c.panel_slices = threads / c.row_slices;
-  c.words = (size_t)(min_i64(BLOCK_ROWS, t->m / c.row_slices + 1) * c.depth * x_words(w));
-  return c;
+  if (t->m <= w->isa->rows) return (cut){w->steps, w->steps, true};
+  int64_t depth = equal_part(w->steps, BLOCK_WORDS / rows);
+  return (cut){depth, equal_part(depth, BLOCK_DEPTH), false};
 }
 
-/* Rows [row, end) times panels [first, last): one thread's work, from packing X on. */
-static void run_slice(const job *t, const cut *c, int64_t row, int64_t end, int64_t first,
-                      int64_t last, float *a) {
-  if (first == last) return;
-  int64_t blocks = (end - row + BLOCK_ROWS - 1) / BLOCK_ROWS;
+static void run_slice(const job *t, const cut *c, const celslm_slice *s, float *a) {
+  if (s->first == s->last) return;
+  int64_t rows = s->end - s->row, blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
   for (int64_t i = 0; i < blocks; i++) {
-    int64_t from = row + part_start(end - row, blocks, i);
-    block b = {.row0 = from, .piece = c->piece, .lone = c->lone, .a = a};
-    b.rows = row + part_start(end - row, blocks, i + 1) - from;
+    int64_t from = part_start(rows, blocks, i);
+    block b = {.row0 = s->row + from, .piece = c->piece, .lone = c->lone, .a = a};
+    b.rows = part_start(rows, blocks, i + 1) - from;
     b.tiles = (int)((b.rows + t->w->isa->rows - 1) / t->w->isa->rows);
     for (int j = 0; j <= b.tiles; j++) b.start[j] = (int)part_start(b.rows, b.tiles, j);
     for (b.k0 = 0; b.k0 < t->w->steps; b.k0 += c->depth) {
       b.depth = min_i64(c->depth, t->w->steps - b.k0);
       for (int j = 0; j < b.tiles; j++) pack_tile(t, &b, j);
-      multiply_block(t, &b, first, last);
+      multiply_block(t, &b, s->first, s->last);
     }
   }
 }
 
-/* Threads share nothing but reading: each packs what it needs of X for itself. Packing it once for
- * all was slower, for the threads had to meet, and to fetch it from each other's caches. */
 static void run_blocks(const job *t, int threads) {
-  cut c = cut_product(t, threads);
-  int slices = c.row_slices * c.panel_slices;
-  float *a = celslm_mem_scratch((size_t)slices * c.words * sizeof *a);
+  cut c = cut_depth(t);
+  celslm_grid g = celslm_grid_for(t->w, t->m, t->w->isa->rows, threads);
+  int64_t rows = min_i64(BLOCK_ROWS, (t->m + g.rows - 1) / g.rows),
+          room = rows * c.depth * x_words(t->w);
+  float *a = celslm_mem_scratch((size_t)(g.rows * g.panels * room) * sizeof *a);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int i = 0; i < slices; i++) {
-    int r = i / c.panel_slices, p = i % c.panel_slices;
-    run_slice(t, &c, part_start(t->m, c.row_slices, r), part_start(t->m, c.row_slices, r + 1),
-              part_start(t->w->panels, c.panel_slices, p),
-              part_start(t->w->panels, c.panel_slices, p + 1), a + (size_t)i * c.words);
+  for (int i = 0; i < g.rows * g.panels; i++) {
+    celslm_slice s = celslm_slice_at(t->w, t->m, g, i);
+    run_slice(t, &c, &s, a + i * room);
   }
   free(a);
 }

@@ -24,6 +24,23 @@ static inline int64_t part_start(int64_t length, int64_t parts, int64_t i) {
   return length * i / parts;
 }
 
+/* What one thread computes of a product: rows [row, end) times panels [first, last). Threads share
+ * nothing but reading: each prepares what it needs of X for itself. Preparing it once for all was
+ * slower, for the threads had to meet, and to fetch it from each other's caches. */
+typedef struct celslm_slice {
+  int64_t row, end, first, last;
+} celslm_slice;
+
+/* Slices in a grid, at most as many as there are threads. */
+typedef struct celslm_grid {
+  int rows, panels;
+} celslm_grid;
+
+/* Panels are shared out first; rows, in tiles of `tile_rows`, where a thread would have so few
+ * panels that it would spend too long on preparing X for them. */
+celslm_grid celslm_grid_for(const celslm_packed *w, int64_t m, int tile_rows, int threads);
+celslm_slice celslm_slice_at(const celslm_packed *w, int64_t m, celslm_grid g, int i);
+
 /* The f32 value of weight (row, input), as the product uses it. */
 float celslm_packed_at(const celslm_packed *w, int64_t row, int64_t input);
 

@@ -11,8 +11,10 @@ enum { BLOCK_BYTES = 1 << 18 }; /* quantised X of a block of rows: a quarter of 
 typedef struct block {
   int64_t rows, groups;
   int tiles;
-  uint32_t *a, *plain;        /* words: tile after tile [steps][rows of the tile]; row after row */
-  float *scale, *plain_scale; /* the same with groups instead of steps */
+  /* Tile after tile [steps][rows of the tile] words, [groups][rows of the tile] scales; and of the
+   * tile at work row after row. */
+  uint32_t *a, *plain;
+  float *scale, *plain_scale;
 } block;
 
 /* Each row is quantised by itself; then words and scales are brought into the tile's order. */
@@ -20,8 +22,8 @@ static void quantise_tile(const celslm_packed *w, const block *b, int tile, cons
                           int64_t ldx) {
   int64_t start = part_start(b->rows, b->tiles, tile);
   int rows = (int)(part_start(b->rows, b->tiles, tile + 1) - start);
-  uint32_t *words = b->plain + start * w->steps;
-  float *scales = b->plain_scale + start * b->groups;
+  uint32_t *words = b->plain;
+  float *scales = b->plain_scale;
   for (int i = 0; i < rows; i++)
     w->isa->quantise(w->k, w->group, x + (start + i) * ldx, words + i * w->steps,
                      scales + i * b->groups);
@@ -34,10 +36,12 @@ static void multiply_panel(const celslm_packed *w, const block *b, int64_t panel
                            int64_t ldy, bool add) {
   int64_t groups = b->groups, col = panel * w->panel;
   int cols = (int)min_i64(w->panel, w->n - col);
+  bool direct = cols == w->panel && !add;
   float out[CELSLM_I8_ROWS * CELSLM_MAX_PANEL];
   for (int tile = 0; tile < b->tiles; tile++) {
     int64_t start = part_start(b->rows, b->tiles, tile);
     int rows = (int)(part_start(b->rows, b->tiles, tile + 1) - start);
+    float *c = y + start * ldy + col;
     celslm_i8_tile t = {.rows = rows,
                         .steps = w->group / 4,
                         .groups = groups,
@@ -46,41 +50,46 @@ static void multiply_panel(const celslm_packed *w, const block *b, int64_t panel
                         .b = (const uint32_t *)(const void *)(w->data + panel * w->panel_bytes),
                         .ws = w->scale + panel * groups * w->panel,
                         .offset = w->offset + panel * groups * w->panel,
-                        .c = out,
-                        .ldc = w->panel};
+                        .c = direct ? c : out,
+                        .ldc = direct ? ldy : w->panel};
     w->isa->gemm_i8(&t);
-    for (int i = 0; i < rows; i++)
-      for (int j = 0; j < cols; j++) {
-        float *to = y + (start + i) * ldy + col + j;
-        *to = out[i * w->panel + j] + (add ? *to : 0.0f);
-      }
+    for (int i = 0; i < rows && !direct; i++)
+      for (int j = 0; j < cols; j++)
+        c[i * ldy + j] = out[i * w->panel + j] + (add ? c[i * ldy + j] : 0.0f);
+  }
+}
+
+static void run_slice(const celslm_packed *w, const celslm_slice *s, int64_t most, block b,
+                      const float *x, int64_t ldx, float *y, int64_t ldy, bool add) {
+  if (s->first == s->last) return;
+  int64_t rows = s->end - s->row, blocks = (rows + most - 1) / most;
+  for (int64_t i = 0; i < blocks; i++) {
+    int64_t row = s->row + part_start(rows, blocks, i);
+    b.rows = s->row + part_start(rows, blocks, i + 1) - row;
+    b.tiles = (int)((b.rows + CELSLM_I8_ROWS - 1) / CELSLM_I8_ROWS);
+    for (int j = 0; j < b.tiles; j++) quantise_tile(w, &b, j, x + row * ldx, ldx);
+    for (int64_t j = s->first; j < s->last; j++) multiply_panel(w, &b, j, y + row * ldy, ldy, add);
   }
 }
 
 void celslm_gemm_i8(const celslm_packed *w, int64_t m, const float *x, int64_t ldx, float *y,
                     int64_t ldy, bool add) {
   int threads = celslm_threads_get();
+  celslm_grid g = celslm_grid_for(w, m, CELSLM_I8_ROWS, threads);
   int64_t most = max_i64(BLOCK_BYTES / (w->steps * 4) / CELSLM_I8_ROWS, 1) * CELSLM_I8_ROWS;
-  int64_t blocks = (m + most - 1) / most;
-  most = (m + blocks - 1) / blocks;
-  block b = {.groups = w->steps * 4 / w->group};
-  size_t words = (size_t)(most * w->steps), scales = (size_t)(most * b.groups);
-  b.a = celslm_mem_scratch(2 * words * sizeof *b.a);
-  b.plain = b.a + words;
-  b.scale = celslm_mem_scratch(2 * scales * sizeof *b.scale);
-  b.plain_scale = b.scale + scales;
-  for (int64_t i = 0; i < blocks; i++) {
-    int64_t row = part_start(m, blocks, i);
-    b.rows = part_start(m, blocks, i + 1) - row;
-    b.tiles = (int)((b.rows + CELSLM_I8_ROWS - 1) / CELSLM_I8_ROWS);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#pragma omp for schedule(static)
-      for (int j = 0; j < b.tiles; j++) quantise_tile(w, &b, j, x + row * ldx, ldx);
-#pragma omp for schedule(dynamic, 2)
-      for (int64_t j = 0; j < w->panels; j++) multiply_panel(w, &b, j, y + row * ldy, ldy, add);
-    }
+  most = min_i64(most, (m + g.rows - 1) / g.rows);
+  int64_t plain = min_i64(most, CELSLM_I8_ROWS), groups = w->steps * 4 / w->group;
+  int64_t words = (most + plain) * w->steps, scales = (most + plain) * groups;
+  uint32_t *a = celslm_mem_scratch((size_t)(g.rows * g.panels * words) * sizeof *a);
+  float *scale = celslm_mem_scratch((size_t)(g.rows * g.panels * scales) * sizeof *scale);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int i = 0; i < g.rows * g.panels; i++) {
+    celslm_slice s = celslm_slice_at(w, m, g, i);
+    block b = {.groups = groups, .a = a + i * words, .scale = scale + i * scales};
+    b.plain = b.a + most * w->steps;
+    b.plain_scale = b.scale + most * groups;
+    run_slice(w, &s, most, b, x, ldx, y, ldy, add);
   }
-  free(b.a);
-  free(b.scale);
+  free(a);
+  free(scale);
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernels/kernels.h"
@@ -123,6 +124,11 @@ static double run_peer(const problem *p, enum peer peer, int calls) {
   return (celslm_bench_now() - start) / calls;
 }
 
+/* OpenBLAS's threads spin for 2^26 ticks after a call, which would slow who comes next. */
+static void let_spinners_sleep(int threads) {
+  if (threads > 1) nanosleep(&(struct timespec){.tv_nsec = 30 * 1000 * 1000}, NULL);
+}
+
 static const int64_t shapes[][2] = {
     /* k, n */ {512, 512}, {2048, 2048}, {4096, 4096}, {4096, 11008}, {11008, 4096}};
 static const int64_t row_counts[] = {1, 8, 32, 128, 512};
@@ -199,7 +205,10 @@ static void bench_product(bool json, problem *p, const float *big, summary *s) {
   int repeats = flops > 1e10 ? 7 : flops > 2e9 ? 11 : flops > 2e8 ? 21 : MOST_REPEATS;
   for (int i = 0; i < PEERS; i++) run_peer(p, (enum peer)i, 1);
   for (int r = 0; r < repeats; r++) {
-    for (int i = 0; i < PEERS; i++) t[i][r] = run_peer(p, (enum peer)i, calls);
+    for (int i = 0; i < PEERS; i++) {
+      t[i][r] = run_peer(p, (enum peer)i, calls);
+      if ((i == OB_NN || i == OBH_NN) && calls > 1) let_spinners_sleep(p->threads);
+    }
     peak[r] = celslm_bench_peak(p->threads);
     bandwidth[r] = p->m == 1 && large ? celslm_bench_bandwidth(big, 256 << 20, p->threads) : 1;
   }
