@@ -156,9 +156,9 @@ static bool scale_runs(const char *engines, measurement middle[SIZES], celslm_er
 
 /* The cheapest size over the dearest one, by microseconds per request: 1 if it always costs the
  * same, and at least 1/1.5 is asked for. */
-static void report_spread(bool json, const char *name, const double *each) {
+static void report_spread(bool json, const char *name, const double *each, int n) {
   double least = INFINITY, most = 0;
-  for (int i = 1; i < SIZES; i++) least = fmin(least, each[i]), most = fmax(most, each[i]);
+  for (int i = 0; i < n; i++) least = fmin(least, each[i]), most = fmax(most, each[i]);
   celslm_bench_report(json, name, least / most, "of 1", NULL, NAN, 1 / 1.5);
 }
 
@@ -190,8 +190,8 @@ static bool scale(bool json, celslm_error *err) {
     snprintf(name, sizeof name, "8 engines, %.0f requests: peak memory", n);
     celslm_bench_report(json, name, (double)middle[i].rss / 1024, "MiB", NULL, NAN, NAN);
   }
-  report_spread(json, "8 engines: cheapest size over dearest", each);
-  report_spread(json, "8 engines: the same, set-up included", with_setup);
+  report_spread(json, "8 engines: cheapest size over dearest", each + 1, SIZES - 1);
+  report_spread(json, "8 engines: the same, set-up included", with_setup + 1, SIZES - 1);
   return true;
 }
 
@@ -247,7 +247,8 @@ static bool write_hosts(FILE *f, int hosts, char **engines) {
 
 /* The same load on more and more hosts: a request costs the same. */
 static bool hosts(bool json, celslm_error *err) {
-  double first = NAN;
+  double each[4];
+  int sizes_done = 0;
   for (int n = 10; n <= 10000; n *= 10) {
     char *file = celslm_format("%s/platforms/bench-XXXXXX", celslm_home), *engines = NULL;
     int fd = mkstemp(file);
@@ -264,14 +265,15 @@ static bool hosts(bool json, celslm_error *err) {
     free(file), free(engines);
     if (!ok) return false;
     double setup = one[REPEATS / 2].seconds;
-    double each = (all[REPEATS / 2].seconds - setup) / (2 * REQUESTS);
+    double us = (all[REPEATS / 2].seconds - setup) / (2 * REQUESTS) * 1e6;
     char name[64];
-    if (n == 10) first = each;
+    each[sizes_done++] = us;
     snprintf(name, sizeof name, "%d hosts: set-up", n);
     celslm_bench_report(json, name, setup * 1e3, "ms", NULL, NAN, NAN);
     snprintf(name, sizeof name, "%d hosts: per request", n);
-    celslm_bench_report(json, name, each * 1e6, "us", "10 hosts", each / first, NAN);
+    celslm_bench_report(json, name, us, "us", "10 hosts", us / each[0], NAN);
   }
+  report_spread(json, "hosts: cheapest number over dearest", each, sizes_done);
   return true;
 }
 

@@ -4,6 +4,8 @@
  * decode. */
 #include "serve/state.h"
 
+#include <string.h>
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 void celslm_list_append(job_list *l, celslm_job *j) {
@@ -41,6 +43,16 @@ void celslm_prefill_remove(celslm_engine *e, celslm_job *j) {
   *(j->prefill_after ? &j->prefill_after->prefill_before : &e->prefill_last) = j->prefill_before;
 }
 
+/* Room for more in an array that began in the engine's block; *n: entries. */
+static void *widen(const celslm_engine *e, void *array, int64_t *n, size_t size) {
+  int64_t had = *n;
+  *n = had < CELSLM_FEW_JOBS * 8 ? CELSLM_FEW_JOBS * 8 : 2 * had;
+  if (!celslm_within(e, array)) return celslm_realloc(array, (unsigned long)*n, size);
+  void *wider = celslm_alloc((unsigned long)*n, size);
+  memcpy(wider, array, (size_t)had * size);
+  return wider;
+}
+
 /* ---- the heap, on (finish, order) ------------------------------------------------------------ */
 
 /* Without a branch: which of two children ends first cannot be predicted. */
@@ -64,10 +76,8 @@ static void heap_down(decode_entry *heap, int64_t n, int64_t at, decode_entry it
 }
 
 static void heap_push(celslm_engine *e, celslm_job *j) {
-  if (e->decodes == e->heap_size) {
-    e->heap_size = e->heap_size ? 2 * e->heap_size : 64;
-    e->decoding = celslm_realloc(e->decoding, (unsigned long)e->heap_size, sizeof *e->decoding);
-  }
+  if (e->decodes == e->heap_size)
+    e->decoding = widen(e, e->decoding, &e->heap_size, sizeof *e->decoding);
   heap_up(e->decoding, e->decodes++,
           (decode_entry){e->step + (j->output - j->generated), j->order, j});
 }
@@ -157,10 +167,8 @@ int64_t celslm_longest_since(const celslm_engine *e, int64_t step) {
 
 void celslm_longest_push(celslm_engine *e, int64_t step, int64_t ticks) {
   while (e->n_longest && e->longest[e->n_longest - 1].ticks <= ticks) e->n_longest--;
-  if (e->n_longest == e->longest_size) {
-    e->longest_size = e->longest_size ? 2 * e->longest_size : 64;
-    e->longest = celslm_realloc(e->longest, (unsigned long)e->longest_size, sizeof *e->longest);
-  }
+  if (e->n_longest == e->longest_size)
+    e->longest = widen(e, e->longest, &e->longest_size, sizeof *e->longest);
   e->longest[e->n_longest].step = step;
   e->longest[e->n_longest++].ticks = ticks;
 }

@@ -52,7 +52,8 @@ static bool set_prices(celslm_engine *e, const celslm_scenario *s, celslm_prices
 static celslm_engine *new_block(const celslm_engine_config *c, int n_classes) {
   size_t stages = (size_t)c->n_stages, block = (size_t)c->block_size, classes = (size_t)n_classes;
   size_t size = sizeof(celslm_engine) + stages * sizeof(pricing *) +
-                (stages + block + classes) * sizeof(int64_t);
+                (stages + block + classes) * sizeof(int64_t) +
+                CELSLM_FEW_JOBS * (sizeof(decode_entry) + sizeof *((celslm_engine *)0)->longest);
   celslm_engine *e = celslm_alloc(1, size);
   e->size = size;
   e->stages = (pricing **)(e + 1);
@@ -60,6 +61,9 @@ static celslm_engine *new_block(const celslm_engine_config *c, int n_classes) {
   e->phase = e->stage_ticks + stages;
   e->decodes_of = e->phase + block;
   e->n_classes = n_classes;
+  e->decoding = (decode_entry *)(e->decodes_of + classes);
+  e->longest = (void *)(e->decoding + CELSLM_FEW_JOBS);
+  e->heap_size = e->longest_size = CELSLM_FEW_JOBS;
   return e;
 }
 
@@ -142,9 +146,9 @@ void celslm_engine_free(celslm_engine *e) {
   for (int l = 1; l < e->n_lanes; l++) celslm_engine_free(e->lanes[l]);
   celslm_placement_free(e->placed);
   free(e->lanes);
-  free(e->decoding);
+  if (!celslm_within(e, e->decoding)) free(e->decoding);
   celslm_waiting_clear(&e->queue);
   celslm_pool_clear(&e->pool);
-  free(e->longest);
+  if (!celslm_within(e, e->longest)) free(e->longest);
   free(e);
 }

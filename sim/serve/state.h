@@ -22,7 +22,8 @@ typedef struct decode_entry {
 } decode_entry;
 
 struct celslm_engine {
-  size_t size; /* B, with the arrays behind it: stages, stage_ticks, phase, decodes_of */
+  size_t size; /* B, with the arrays behind it: stages, stage_ticks, phase, decodes_of, and, while
+                  they have few entries, decoding and longest */
   int index;
   const celslm_engine_config *config;
   celslm_engine_config *placed; /* owned: config, where layers were placed; NULL: config is lent */
@@ -125,6 +126,12 @@ struct celslm_engine {
   int64_t *decodes_of; /* decoding jobs, by class */
   int n_classes;
 };
+
+enum { CELSLM_FEW_JOBS = 8 };
+
+static inline bool celslm_within(const celslm_engine *e, const void *array) {
+  return (const char *)array >= (const char *)e && (const char *)array < (const char *)e + e->size;
+}
 
 /* engine.c: into the queue */
 void celslm_engine_enqueue(celslm_engine *e, celslm_job *j);
