@@ -222,7 +222,7 @@ static bool measure(celslm_calibration *c, const celslm_calibration_options *o, 
   for (int i = -1; m && i < b->most; i++) { /* the first one warms up */
     double from = celslm_machine_now(), spent = from - begun;
     if (i >= b->least && spent + round > b->rounds) break;
-    if (i >= 1 && spent + round > 1.5 * b->rounds) break; /* a machine this slow or this busy */
+    if (i >= 1 && spent + round > 1.4 * b->rounds) break; /* a machine this slow or this busy */
     tell(o, "timing", spent / b->rounds);
     celslm_measurement_round(m);
     celslm_layer_round(l);
@@ -257,7 +257,7 @@ static void judge(celslm_calibration *c, const celslm_quiet *begin) {
 
 bool celslm_calibrate(const celslm_calibration_options *o, celslm_calibration *c,
                       celslm_error *err) {
-  budget b = o->quick ? (budget){0.6, 9, 3, 9} : (budget){2, 45, 3, CELSLM_MOST_REPEATS};
+  budget b = o->quick ? (budget){0.6, 11, 3, 9} : (budget){2, 45, 3, CELSLM_MOST_REPEATS};
   *c = (celslm_calibration){0};
   if (!celslm_machine_init(&c->machine, o->threads, err)) return false;
   if (getloadavg(&c->load, 1) < 1) c->load = 0;

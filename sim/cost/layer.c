@@ -19,8 +19,9 @@ struct celslm_layer {
   int32_t *position;
   celslm_packed *tiny; /* a product that wakes the threads */
   double last;         /* when the weights were last used */
-  double *times;       /* [n][CELSLM_MOST_REPEATS] */
-  int repeats;         /* -1: not warm yet */
+  double *times;       /* [n][CELSLM_MOST_TIMES], of which `taken` [n] are filled */
+  int *taken;
+  int repeats; /* -1: not warm yet */
 };
 
 static int64_t largest(int64_t a, int64_t b) {
@@ -105,18 +106,26 @@ static double time_once(celslm_layer *l, int i, bool *worthless) {
   return seconds;
 }
 
+static double time_case(celslm_layer *l, int i) {
+  double best = INFINITY;
+  for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
+    bool worthless;
+    double seconds = time_once(l, i, &worthless);
+    best = fmin(best, seconds);
+    again = celslm_measure_again(seconds, worthless);
+  }
+  return best;
+}
+
 void celslm_layer_round(celslm_layer *l) {
   if (l->repeats == CELSLM_MOST_REPEATS) return;
-  for (int i = 0; i < l->n; i++) {
-    double best = INFINITY;
-    for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
-      bool worthless;
-      double seconds = time_once(l, i, &worthless);
-      best = fmin(best, seconds);
-      again = celslm_measure_again(seconds, worthless);
+  for (int i = 0; i < l->n; i++)
+    for (int k = 0, times = 1; k < times; k++) {
+      double t = time_case(l, i);
+      if (l->repeats < 0) continue;
+      l->times[i * CELSLM_MOST_TIMES + l->taken[i]++] = t;
+      times = celslm_measure_in_round(t);
     }
-    if (l->repeats >= 0) l->times[i * CELSLM_MOST_REPEATS + l->repeats] = best;
-  }
   l->repeats++;
 }
 
@@ -161,7 +170,8 @@ static bool prepare(celslm_layer *l) {
   l->gated = room(rows, h->ffn);
   l->ffn = room(rows, h->ffn);
   l->position = celslm_alloc((unsigned long)rows, sizeof *l->position);
-  l->times = celslm_alloc((unsigned long)l->n * CELSLM_MOST_REPEATS, sizeof *l->times);
+  l->times = celslm_alloc((unsigned long)l->n * CELSLM_MOST_TIMES, sizeof *l->times);
+  l->taken = celslm_alloc((unsigned long)l->n, sizeof *l->taken);
   return l->qkv && l->output && (l->gate || !h->gated) && l->up && l->down && l->tiny && l->x &&
          l->scale && l->norm && l->wide && l->q && l->attended && l->gated && l->ffn &&
          make_caches(l);
@@ -182,7 +192,7 @@ celslm_layer *celslm_layer_new(const celslm_layer_shape *shape, celslm_layer_cas
 int celslm_layer_finish(celslm_layer *l) {
   for (int i = 0; i < l->n; i++)
     l->cases[i].seconds =
-        celslm_middle_spread(l->times + i * CELSLM_MOST_REPEATS, l->repeats, &l->cases[i].spread);
+        celslm_middle_spread(l->times + i * CELSLM_MOST_TIMES, l->taken[i], &l->cases[i].spread);
   return l->repeats;
 }
 
@@ -199,5 +209,6 @@ void celslm_layer_free(celslm_layer *l) {
   for (int i = 0; i < 8; i++) free(activations[i]);
   free(l->position);
   free(l->times);
+  free(l->taken);
   free(l);
 }

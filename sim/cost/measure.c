@@ -26,6 +26,10 @@ bool celslm_measure_again(double seconds, bool worthless) {
   return worthless && seconds < 0.02; /* longer ones fare no better */
 }
 
+int celslm_measure_in_round(double seconds) {
+  return seconds < 0.015 ? CELSLM_IN_ROUND : 1;
+}
+
 static int by_value(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);

@@ -68,6 +68,11 @@ void celslm_measure_start(void);
 void celslm_measure_threads(int threads);
 const char *celslm_measure_isa(void); /* the kernels' instruction set */
 
+/* How many timings a round has of a layer or a pass that takes so many seconds: what others do to
+ * the memory for some milliseconds hits the short ones most, and no fit levels it out as with
+ * points. */
+enum { CELSLM_IN_ROUND = 3, CELSLM_MOST_TIMES = CELSLM_IN_ROUND * CELSLM_MOST_REPEATS };
+int celslm_measure_in_round(double seconds);
 /* Whether a timing is worth another try. */
 bool celslm_measure_again(double seconds, bool worthless);
 

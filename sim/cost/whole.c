@@ -16,8 +16,9 @@ struct celslm_whole {
   celslm_session *sessions[CELSLM_WHOLE_CASES][MOST_SEQUENCES]; /* of those that decode */
   int32_t *tokens;
   float *logits;
-  celslm_packed *tiny; /* a product that wakes the threads */
-  double times[CELSLM_WHOLE_CASES][CELSLM_MOST_REPEATS];
+  celslm_packed *tiny;                                 /* a product that wakes the threads */
+  double times[CELSLM_WHOLE_CASES][CELSLM_MOST_TIMES]; /* of which `taken` are filled */
+  int taken[CELSLM_WHOLE_CASES];
   int repeats; /* -1: not warm yet */
 };
 
@@ -53,7 +54,7 @@ static bool prepare(celslm_whole *w, const celslm_model *like) {
     for (int64_t j = 0; w->cases[i].decode && j < w->cases[i].tokens; j++) {
       int64_t past = w->cases[i].past;
       celslm_session *s = w->sessions[i][j] = celslm_session_create(
-          w->model, CELSLM_K_F32, past + CELSLM_TRIES * (CELSLM_MOST_REPEATS + 1), NULL);
+          w->model, CELSLM_K_F32, past + CELSLM_TRIES * (CELSLM_MOST_TIMES + 1), NULL);
       if (!s) return false;
       celslm_transformer_forward(w->model, 1, &s, &past, w->tokens, w->logits);
     }
@@ -99,24 +100,32 @@ static double time_once(celslm_whole *w, int i, bool *worthless) {
   return seconds;
 }
 
+static double time_case(celslm_whole *w, int i) {
+  double best = INFINITY;
+  for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
+    bool worthless = false;
+    double seconds = time_once(w, i, &worthless);
+    best = fmin(best, seconds);
+    again = celslm_measure_again(seconds, worthless);
+  }
+  return best;
+}
+
 void celslm_whole_round(celslm_whole *w) {
   if (w->repeats == CELSLM_MOST_REPEATS) return;
-  for (int i = 0; i < CELSLM_WHOLE_CASES; i++) {
-    double best = INFINITY;
-    for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
-      bool worthless = false;
-      double seconds = time_once(w, i, &worthless);
-      best = fmin(best, seconds);
-      again = celslm_measure_again(seconds, worthless);
+  for (int i = 0; i < CELSLM_WHOLE_CASES; i++)
+    for (int k = 0, times = 1; k < times; k++) {
+      double t = time_case(w, i);
+      if (w->repeats < 0) continue;
+      w->times[i][w->taken[i]++] = t;
+      times = celslm_measure_in_round(t);
     }
-    if (w->repeats >= 0) w->times[i][w->repeats] = best;
-  }
   w->repeats++;
 }
 
 void celslm_whole_finish(celslm_whole *w) {
   for (int i = 0; i < CELSLM_WHOLE_CASES; i++)
-    w->cases[i].seconds = celslm_middle_spread(w->times[i], w->repeats, &w->cases[i].spread);
+    w->cases[i].seconds = celslm_middle_spread(w->times[i], w->taken[i], &w->cases[i].spread);
 }
 
 void celslm_whole_free(celslm_whole *w) {
