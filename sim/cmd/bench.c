@@ -75,7 +75,7 @@ void celslm_bench_report(bool json, const char *name, double value, const char *
   } else {
     printf("%-44s %12.5g %-14s", name, value, unit);
     if (reference) printf(" vs %s", reference);
-    if (!isnan(ratio)) printf(" x%.2f", ratio);
+    if (!isnan(ratio)) printf(" x%.3f", ratio);
     if (bar) printf("  bar %.4g %s", required, holds ? "holds" : "MISSED");
     putchar('\n');
   }

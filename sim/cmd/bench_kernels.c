@@ -202,7 +202,7 @@ static void bench_product(bool json, problem *p, const float *big, summary *s) {
   bool large = p->n * p->k > 1 << 20;
   /* Small ones are called in a row for 2 ms: threads that must wake first are not what is asked. */
   int calls = large || flops > 2e8 ? 1 : (int)(2e8 / flops) + 1;
-  int repeats = flops > 1e10 ? 7 : flops > 2e9 ? 11 : flops > 2e8 ? 21 : MOST_REPEATS;
+  int repeats = flops > 1e10 ? 5 : flops > 2e9 ? 11 : flops > 2e8 ? 21 : MOST_REPEATS;
   for (int i = 0; i < PEERS; i++) run_peer(p, (enum peer)i, 1);
   for (int r = 0; r < repeats; r++) {
     for (int i = 0; i < PEERS; i++) {
