@@ -101,9 +101,11 @@ extern const size_t celslm_host_n_columns;
 typedef struct celslm_context_row {
   uint8_t strategy;
   uint32_t engine, context, tokens;
-  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits, spills, outdated, replans;
-  int64_t host_writes, host_loads, disk_loads;
-  double host_bytes, disk_bytes, bytes_fetched, bytes, capacity;
+  int64_t requests, hits, fetches, joins, evictions, refused, partial_hits;
+  int64_t host_writes, spills, host_loads, disk_loads;
+  double host_bytes, disk_bytes;
+  int64_t outdated, replans;
+  double bytes_fetched, bytes, capacity;
 } celslm_context_row;
 extern const celslm_column celslm_context_columns[];
 extern const size_t celslm_context_n_columns;
