@@ -94,7 +94,8 @@ static double run(celslm_layer *l, int i, bool *worthless) {
   return seconds;
 }
 
-static double time_once(celslm_layer *l, int i, bool *worthless) {
+static double time_once(void *self, int i, bool *worthless) {
+  celslm_layer *l = self;
   const celslm_layer_case *c = &l->cases[i];
   celslm_operands_cool(l->operands, l->last);
   /* Fresh inputs: hot, as from the layer before, and of the same size in every round. */
@@ -106,26 +107,15 @@ static double time_once(celslm_layer *l, int i, bool *worthless) {
   return seconds;
 }
 
-static double time_case(celslm_layer *l, int i) {
-  double best = INFINITY;
-  for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
-    bool worthless;
-    double seconds = time_once(l, i, &worthless);
-    best = fmin(best, seconds);
-    again = celslm_measure_again(seconds, worthless);
-  }
-  return best;
-}
-
 void celslm_layer_round(celslm_layer *l) {
   if (l->repeats == CELSLM_MOST_REPEATS) return;
-  for (int i = 0; i < l->n; i++)
-    for (int k = 0, times = 1; k < times; k++) {
-      double t = time_case(l, i);
-      if (l->repeats < 0) continue;
-      l->times[i * CELSLM_MOST_TIMES + l->taken[i]++] = t;
-      times = celslm_measure_in_round(t);
-    }
+  for (int i = 0; i < l->n; i++) {
+    double *to = l->times + i * CELSLM_MOST_TIMES + l->taken[i];
+    if (l->repeats < 0)
+      celslm_measure_best(time_once, l, i);
+    else
+      l->taken[i] += celslm_measure_several(time_once, l, i, to);
+  }
   l->repeats++;
 }
 

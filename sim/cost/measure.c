@@ -22,12 +22,25 @@ void celslm_measure_start(void) {
   celslm_packed_free(p);
 }
 
-bool celslm_measure_again(double seconds, bool worthless) {
-  return worthless && seconds < 0.02; /* longer ones fare no better */
+double celslm_measure_best(celslm_once *once, void *self, int i) {
+  double best = INFINITY;
+  bool again = true;
+  for (int tries = 0; again && tries < CELSLM_TRIES; tries++) {
+    bool worthless = false;
+    double seconds = once(self, i, &worthless);
+    best = fmin(best, seconds);
+    again = worthless && seconds < 0.02; /* longer ones fare no better */
+  }
+  return best;
 }
 
-int celslm_measure_in_round(double seconds) {
-  return seconds < 0.015 ? CELSLM_IN_ROUND : 1;
+int celslm_measure_several(celslm_once *once, void *self, int i, double *to) {
+  int n = 0, all = 1;
+  for (; n < all; n++) {
+    to[n] = celslm_measure_best(once, self, i);
+    all = to[n] < 0.015 ? CELSLM_IN_ROUND : 1;
+  }
+  return n;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -206,7 +219,8 @@ static double run(const celslm_measurement *s, const celslm_point *p, const oper
   return seconds;
 }
 
-static double time_once(celslm_measurement *s, int i, bool *worthless) {
+static double time_once(void *self, int i, bool *worthless) {
+  celslm_measurement *s = self;
   const celslm_point *p = &s->points[i];
   operand *o = &s->operand[i];
   int64_t in, out, random;
@@ -218,17 +232,6 @@ static double time_once(celslm_measurement *s, int i, bool *worthless) {
   s->operands->touched += p->timing.bytes;
   *o->last = s->operands->touched;
   return seconds;
-}
-
-static double time_point(celslm_measurement *s, int i) {
-  double best = INFINITY;
-  for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
-    bool worthless;
-    double seconds = time_once(s, i, &worthless);
-    best = fmin(best, seconds);
-    again = celslm_measure_again(seconds, worthless);
-  }
-  return best;
 }
 
 /* ---- a measurement --------------------------------------------------------------------------- */
@@ -246,7 +249,7 @@ celslm_measurement *celslm_measurement_new(celslm_point *points, int n, celslm_o
 void celslm_measurement_round(celslm_measurement *s) {
   if (s->repeats == CELSLM_MOST_REPEATS) return;
   for (int i = 0; i < s->n; i++) {
-    double t = time_point(s, i);
+    double t = celslm_measure_best(time_once, s, i);
     if (s->repeats >= 0) s->times[i * CELSLM_MOST_REPEATS + s->repeats] = t;
   }
   s->repeats++;

@@ -68,13 +68,15 @@ void celslm_measure_start(void);
 void celslm_measure_threads(int threads);
 const char *celslm_measure_isa(void); /* the kernels' instruction set */
 
-/* How many timings a round has of a layer or a pass that takes so many seconds: what others do to
- * the memory for some milliseconds hits the short ones most, and no fit levels it out as with
- * points. */
+/* A timing of case i, s; *worthless (false before) as celslm_watch_stop says. */
+typedef double celslm_once(void *self, int i, bool *worthless);
+/* With more tries where they are worth it; the shortest counts. */
+double celslm_measure_best(celslm_once *once, void *self, int i);
+/* A round's timings of a layer or a pass, into `to`; returns how many. Of short ones there are
+ * several: what others do to the memory for some milliseconds hits them most, and no fit levels it
+ * out as with points. */
 enum { CELSLM_IN_ROUND = 3, CELSLM_MOST_TIMES = CELSLM_IN_ROUND * CELSLM_MOST_REPEATS };
-int celslm_measure_in_round(double seconds);
-/* Whether a timing is worth another try. */
-bool celslm_measure_again(double seconds, bool worthless);
+int celslm_measure_several(celslm_once *once, void *self, int i, double *to);
 
 /* Median of n >= 1 values, which it reorders. */
 double celslm_median(double *values, int n);

@@ -82,7 +82,8 @@ celslm_whole *celslm_whole_new(const celslm_model *like,
   return NULL;
 }
 
-static double time_once(celslm_whole *w, int i, bool *worthless) {
+static double time_once(void *self, int i, bool *worthless) {
+  celslm_whole *w = self;
   static const int64_t one[MOST_SEQUENCES] = {1, 1, 1, 1, 1, 1, 1, 1};
   const celslm_whole_case *c = &w->cases[i];
   celslm_session *fresh =
@@ -100,26 +101,13 @@ static double time_once(celslm_whole *w, int i, bool *worthless) {
   return seconds;
 }
 
-static double time_case(celslm_whole *w, int i) {
-  double best = INFINITY;
-  for (int tries = 0, again = 1; again && tries < CELSLM_TRIES; tries++) {
-    bool worthless = false;
-    double seconds = time_once(w, i, &worthless);
-    best = fmin(best, seconds);
-    again = celslm_measure_again(seconds, worthless);
-  }
-  return best;
-}
-
 void celslm_whole_round(celslm_whole *w) {
   if (w->repeats == CELSLM_MOST_REPEATS) return;
   for (int i = 0; i < CELSLM_WHOLE_CASES; i++)
-    for (int k = 0, times = 1; k < times; k++) {
-      double t = time_case(w, i);
-      if (w->repeats < 0) continue;
-      w->times[i][w->taken[i]++] = t;
-      times = celslm_measure_in_round(t);
-    }
+    if (w->repeats < 0)
+      celslm_measure_best(time_once, w, i);
+    else
+      w->taken[i] += celslm_measure_several(time_once, w, i, w->times[i] + w->taken[i]);
   w->repeats++;
 }
 

@@ -3,6 +3,7 @@
 #define CELSLM_TESTS_STUDY_PROGRAM_H
 
 #include "base/error.h"
+#include "record/arrays.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -53,6 +54,19 @@ static inline char *sh_expect(const char *command, int expected) {
 
 static inline void sh_well(const char *command) {
   free(sh_expect(command, 0));
+}
+
+/* An array of a study in the scratch folder; free() it. */
+static inline double *values(const char *file, const char *array, size_t *n) {
+  celslm_error err = {0};
+  char *path = celslm_format("%s/%s", folder, file);
+  celslm_reader *r = celslm_study_file_open(path, &err);
+  ck_assert_msg(r != NULL, "%s", err.text);
+  double *v = celslm_study_file_values(r, array, n, &err);
+  ck_assert_msg(v != NULL, "%s", err.text);
+  celslm_reader_close(r);
+  free(path);
+  return v;
 }
 
 #endif

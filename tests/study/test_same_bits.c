@@ -62,18 +62,6 @@ START_TEST(test_workers) {
 }
 END_TEST
 
-static double *values(const char *file, const char *array, size_t *n) {
-  celslm_error err = {0};
-  char *path = celslm_format("%s/%s", folder, file);
-  celslm_reader *r = celslm_study_file_open(path, &err);
-  ck_assert_msg(r != NULL, "%s", err.text);
-  double *v = celslm_study_file_values(r, array, n, &err);
-  ck_assert_msg(v != NULL, "%s", err.text);
-  celslm_reader_close(r);
-  free(path);
-  return v;
-}
-
 /* The strategies in the opposite order: each has the same numbers. */
 START_TEST(test_order) {
   static const char *const columns[] = {"ttft_mean", "ttft_p99",  "e2e_mean", "fetches",

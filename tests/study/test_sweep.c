@@ -20,18 +20,6 @@
         "[ $(grep -c done x.h5.log 2>/dev/null || echo 0) -ge 5 ] && break; sleep 0.02; done; "    \
         "kill -INT $driver; wait $driver"
 
-static double *values(const char *file, const char *array, size_t *n) {
-  celslm_error err = {0};
-  char *path = celslm_format("%s/%s", folder, file);
-  celslm_reader *r = celslm_study_file_open(path, &err);
-  ck_assert_msg(r != NULL, "%s", err.text);
-  double *v = celslm_study_file_values(r, array, n, &err);
-  ck_assert_msg(v != NULL, "%s", err.text);
-  celslm_reader_close(r);
-  free(path);
-  return v;
-}
-
 /* No point begins again after it was done, and all were begun. (A process killed between its
  * result and its line leaves no "done".) */
 static void nothing_twice(const char *log, int points) {
