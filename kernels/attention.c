@@ -3,7 +3,11 @@
  * The query rows of one KV head are all query heads of its group, token after token: row r is token
  * r / group, head r % group. Rows are cut into tiles, tokens into chunks of CELSLM_CHUNK, both by
  * the shape alone, so the result does not depend on who computes what. Few rows (decode) are split
- * over the tokens as well; the parts are merged in the order of the tokens. */
+ * over the tokens as well; the parts are merged in the order of the tokens.
+ *
+ * A merged step is such a split too: parts over the context, with the rows of all sequences, and
+ * parts over each sequence's own cache. While the first compute, memory is idle: they ask for what
+ * the others will read. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +20,14 @@ enum {
   FEW_ROWS = 56,       /* up to here tokens are split */
   BLOCK_TILES = 36,    /* tiles that walk the same chunks together, at most */
 };
+
+/* What is asked for meanwhile: of one head, the first chunk of keys and of values of some caches.
+ */
+typedef struct ahead {
+  const celslm_kv *const *kv;
+  int64_t n;  /* caches left */
+  int64_t at; /* bytes of the first that have been asked for, keys first */
+} ahead;
 
 /* The rows of one KV head of one problem, over tokens [first, last). */
 typedef struct rows_job {
@@ -30,6 +42,7 @@ typedef struct rows_job {
   int64_t first, last;
   bool widen;     /* chunks become f32 first: it pays where many tiles walk a chunk */
   const float *q; /* [tokens][q_heads][head_dim] */
+  ahead next;
 } rows_job;
 
 static int64_t tile_row(const rows_job *j, int64_t tile) {
@@ -91,9 +104,33 @@ static void ask_next(const celslm_kv_piece *p, int hd, bool more) {
   }
 }
 
+/* A run of lines to ask for, at most `most`; returns how many. */
+static int64_t ask_run(ahead *a, int head, int64_t most, const void **run) {
+  enum { LINE = 64 };
+  while (a->n > 0) {
+    const celslm_kv *kv = *a->kv;
+    int tokens = (int)min_i64(CELSLM_CHUNK, kv->length);
+    celslm_kv_piece p = celslm_kv_stored(kv, head, 0, tokens);
+    int64_t size = (int64_t)celslm_kdtype_size(p.type);
+    int64_t keys = round_up(p.tokens, CELSLM_PANEL) * kv->head_dim * size;
+    int64_t values = (int64_t)p.tokens * kv->value_dim * size;
+    if (a->at < keys + values) {
+      bool k = a->at < keys;
+      int64_t from = k ? a->at : a->at - keys, left = (k ? keys : values) - from;
+      int64_t lines = min_i64((left + LINE - 1) / LINE, most);
+      *run = (const char *)(k ? p.k : p.v) + from;
+      a->at += min_i64(lines * LINE, left);
+      return lines;
+    }
+    a->kv++, a->n--, a->at = 0;
+  }
+  return 0;
+}
+
 static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o) {
   const celslm_kv *kv = j->kv;
   int hd = kv->head_dim, vd = kv->value_dim;
+  ahead next = j->next;
   int64_t row0 = tile_row(j, j->tile0), rows = tile_row(j, j->tile1) - row0;
   gather_queries(j, s->q);
   for (int64_t i = 0; i < rows; i++) {
@@ -119,6 +156,8 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
         high = max_i64(high, see);
       }
       if (high == 0) continue;
+      const void *run = NULL;
+      int64_t lines = ask_run(&next, j->head, high / CELSLM_PANEL * hd, &run);
       celslm_attn_tile tile = {.type = p.type,
                                .rows = (int)n,
                                .head_dim = hd,
@@ -134,7 +173,10 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
                                .l = l + at,
                                .o = o + at * vd,
                                .scores = s->scores,
-                               .scaled = s->scaled};
+                               .scaled = s->scaled,
+                               .again = t > j->tile0,
+                               .ahead = run,
+                               .ahead_lines = lines};
       j->isa->attention(&tile);
     }
   }
@@ -193,53 +235,146 @@ static void merge_part(int vd, float *ma, float *la, float *oa, float mb, float 
   *ma = m;
 }
 
-/* Few rows in each of `n` problems: parts of SPLIT_TOKENS tokens, merged. `q`, `out`, `lse` of
- * problem i start i * step query tokens further. */
-static void run_few(const rows_job *base, int64_t n, const celslm_kv *const *kvs, int64_t step,
-                    float *out, float *lse) {
-  int threads = celslm_threads_get(), heads = base->kv->kv_heads, hd = base->kv->head_dim;
-  int64_t vd = base->kv->value_dim, rows = base->rows, longest = 0;
-  for (int64_t i = 0; i < n; i++) longest = max_i64(longest, kvs[i]->length);
-  int64_t splits = max_i64((longest + SPLIT_TOKENS - 1) / SPLIT_TOKENS, 1);
-  int64_t row_floats = vd + 2, parts = n * heads * splits;
-  float *state = celslm_mem_scratch((size_t)(parts * rows * row_floats) * sizeof *state);
+/* A step of few rows: `n` problems, each with a cache of its own; and of a merged step the context
+ * that all of them see first. */
+typedef struct step {
+  rows_job own; /* the first problem; `q`, `out`, `lse` of problem i start i * stride query
+                   tokens further */
+  const celslm_kv *const *kv; /* [n] */
+  int64_t n, stride;
+  const rows_job *context; /* of all rows, token i of its queries being problem i's; or NULL */
+} step;
+
+/* Numbers of parts, and where the state of a part lies: o [rows][vd], m [rows], l [rows]. */
+typedef struct plan {
+  int heads;
+  int64_t shared, splits; /* parts of the context, of a problem, in one head */
+  int64_t parts;
+  int64_t rows, shared_rows;
+  int64_t row; /* floats of state */
+  float *state, *shared_state;
+} plan;
+
+static int64_t split_count(int64_t tokens) {
+  return max_i64((tokens + SPLIT_TOKENS - 1) / SPLIT_TOKENS, 1);
+}
+
+static plan make_plan(const step *s) {
+  plan p = {.heads = s->own.kv->kv_heads, .rows = s->own.rows, .row = s->own.kv->value_dim + 2};
+  for (int64_t i = 0; i < s->n; i++) p.splits = max_i64(p.splits, split_count(s->kv[i]->length));
+  if (s->context) p.shared = split_count(s->context->kv->length), p.shared_rows = s->context->rows;
+  p.parts = p.heads * (p.shared + s->n * p.splits);
+  size_t own = (size_t)(p.heads * s->n * p.splits * p.rows * p.row);
+  size_t shared = (size_t)(p.heads * p.shared * p.shared_rows * p.row);
+  p.state = celslm_mem_scratch((own + shared) * sizeof(float));
+  p.shared_state = p.state + own;
+  return p;
+}
+
+static float *state_of(const plan *p, int64_t seq, int head, int64_t split) {
+  return p->state + ((seq * p->heads + head) * p->splits + split) * p->rows * p->row;
+}
+
+static float *shared_state_of(const plan *p, int head, int64_t split) {
+  return p->shared_state + (head * p->shared + split) * p->shared_rows * p->row;
+}
+
+static rows_job own_job(const step *s, int64_t seq, int head) {
+  rows_job j = s->own;
+  j.kv = s->kv[seq];
+  j.head = head;
+  j.q += seq * s->stride * j.q_heads * j.kv->head_dim;
+  if (s->n > 1 || s->context) j.see = j.kv->length;
+  return j;
+}
+
+/* Part i. A merged step goes head by head, so that what its context's parts ask for is used next;
+ * else cache by cache. */
+static void run_part(const step *s, const plan *p, int64_t i, scratch *room) {
+  int64_t per_head = p->shared + s->n * p->splits, seq = i / (p->heads * p->splits),
+          split = i % p->splits;
+  int head = (int)(i / p->splits % p->heads);
+  rows_job j;
+  float *o;
+  if (s->context) {
+    head = (int)(i / per_head);
+    i = i % per_head - p->shared;
+    seq = i / p->splits, split = i % p->splits;
+  }
+  if (s->context && i < 0) {
+    split = i + p->shared;
+    j = *s->context;
+    j.head = head;
+    o = shared_state_of(p, head, split);
+    int64_t first = s->n * split / p->shared, size = (int64_t)celslm_kdtype_size(j.kv->dtype);
+    /* Fewer rows keep the memory busy themselves: four multiply-adds a byte are what it gives. */
+    if (j.rows >= 4 * size)
+      j.next = (ahead){.kv = s->kv + first, .n = s->n * (split + 1) / p->shared - first};
+  } else {
+    j = own_job(s, seq, head);
+    o = state_of(p, seq, head, split);
+  }
+  j.first = split * SPLIT_TOKENS;
+  j.last = min_i64(j.first + SPLIT_TOKENS, j.kv->length);
+  if (j.first >= j.kv->length && split > 0) return; /* shorter than the longest */
+  float *m = o + j.rows * j.kv->value_dim;
+  run_rows(&j, room, m, m + j.rows, o);
+}
+
+typedef struct rows_state {
+  float *m, *l, *o;
+} rows_state;
+
+/* Rows [first, first + n) of `parts` parts of `rows` rows each are merged into `into`; NULL: into
+ * the first part. Returns where they are. */
+
+static rows_state merge_parts(int vd, int64_t rows, float *state, int64_t parts, int64_t first,
+                              int64_t n, const rows_state *into) {
+  rows_state to = {0};
+  if (into) to = *into;
+  for (int64_t p = 0; p < parts; p++, state += rows * (vd + 2)) {
+    rows_state from = {state + rows * vd + first, state + rows * (vd + 1) + first,
+                       state + first * vd};
+    if (!to.o) {
+      to = from;
+      continue;
+    }
+    for (int64_t r = 0; r < n; r++)
+      merge_part(vd, to.m + r, to.l + r, to.o + r * vd, from.m[r], from.l[r], from.o + r * vd);
+  }
+  return to;
+}
+
+static void finish_problem(const step *s, const plan *p, int64_t seq, int head, float *out,
+                           float *lse) {
+  rows_job j = own_job(s, seq, head);
+  int vd = j.kv->value_dim;
+  rows_state context, all;
+  if (s->context)
+    context = merge_parts(vd, p->shared_rows, shared_state_of(p, head, 0), p->shared, seq * j.rows,
+                          j.rows, NULL);
+  all = merge_parts(vd, j.rows, state_of(p, seq, head, 0), split_count(j.kv->length), 0, j.rows,
+                    s->context ? &context : NULL);
+  for (int64_t r = 0; r < j.rows; r++)
+    write_row(&j, r, all.m[r], all.l[r], all.o + r * vd,
+              out + seq * s->stride * j.q_heads * j.kv->head_dim,
+              lse ? lse + seq * s->stride * j.q_heads : NULL);
+}
+
+static void run_few(const step *s, float *out, float *lse) {
+  int threads = celslm_threads_get();
+  plan p = make_plan(s);
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    scratch s = scratch_make(base->kv, rows, false);
+    scratch room = scratch_make(s->own.kv, max_i64(p.rows, p.shared_rows), false);
 #pragma omp for schedule(dynamic, 1)
-    for (int64_t i = 0; i < parts; i++) {
-      rows_job j = *base;
-      int64_t seq = i / (heads * splits), split = i % splits;
-      j.kv = kvs[seq];
-      j.head = (int)(i / splits % heads);
-      j.q = base->q + seq * step * j.q_heads * hd;
-      if (n > 1) j.see = j.kv->length;
-      j.first = split * SPLIT_TOKENS;
-      j.last = min_i64(j.first + SPLIT_TOKENS, j.kv->length);
-      if (j.first >= j.kv->length && split > 0) continue; /* shorter than the longest */
-      float *o = state + i * rows * row_floats, *m = o + rows * vd, *l = m + rows;
-      run_rows(&j, &s, m, l, o);
-    }
+    for (int64_t i = 0; i < p.parts; i++) run_part(s, &p, i, &room);
 #pragma omp for schedule(static)
-    for (int64_t i = 0; i < n * heads; i++) {
-      rows_job j = *base;
-      int64_t seq = i / heads;
-      j.kv = kvs[seq];
-      j.head = (int)(i % heads);
-      float *o = state + i * splits * rows * row_floats, *m = o + rows * vd, *l = m + rows;
-      int64_t used = max_i64((j.kv->length + SPLIT_TOKENS - 1) / SPLIT_TOKENS, 1);
-      for (int64_t p = 1; p < used; p++) {
-        const float *po = o + p * rows * row_floats, *pm = po + rows * vd, *pl = pm + rows;
-        for (int64_t r = 0; r < rows; r++)
-          merge_part((int)vd, m + r, l + r, o + r * vd, pm[r], pl[r], po + r * vd);
-      }
-      for (int64_t r = 0; r < rows; r++)
-        write_row(&j, r, m[r], l[r], o + r * vd, out + seq * step * j.q_heads * hd,
-                  lse ? lse + seq * step * j.q_heads : NULL);
-    }
-    free(s.q);
+    for (int64_t i = 0; i < s->n * p.heads; i++)
+      finish_problem(s, &p, i / p.heads, (int)(i % p.heads), out, lse);
+    free(room.q);
   }
-  free(state);
+  free(p.state);
 }
 
 static rows_job make_job(const celslm_kv *kv, int q_heads, int64_t n, const float *q) {
@@ -271,6 +406,7 @@ static void report(celslm_span span, enum celslm_kop op, const celslm_kv *kv, in
                      .kv_heads = kv->kv_heads};
   uint64_t heads = (uint64_t)q_heads, hd = (uint64_t)kv->head_dim;
   r.work.flops = 4 * hd * heads * pairs;
+  if (op == CELSLM_KOP_ATTN_MERGED) r.work.flops += 3 * hd * heads * (uint64_t)m;
   r.work.activation_bytes = 4 * (uint64_t)m * heads * (2 * hd + (lse ? 1 : 0));
   r.work.kv_bytes = kv_bytes;
   if (counted) r.work = *counted;
@@ -305,7 +441,7 @@ void celslm_attention_prefill(const celslm_kv *kv, int q_heads, int64_t n, bool 
   if (celslm_counting())
     counted = naive(kv, n, j.see, causal, q_heads, q, o, lse);
   else if (j.rows <= FEW_ROWS)
-    run_few(&j, 1, &kv, 0, o, lse);
+    run_few(&(step){.own = j, .kv = &kv, .n = 1}, o, lse);
   else
     run_many(j, o, lse);
   if (span.on) {
@@ -316,30 +452,52 @@ void celslm_attention_prefill(const celslm_kv *kv, int q_heads, int64_t n, bool 
   }
 }
 
+/* The two kinds of a decode step, unreported; return what they count, if anything. */
+static celslm_work attend_own(const celslm_kv *const *kv, int64_t batch, int q_heads,
+                              const float *q, float *o, float *lse) {
+  rows_job j = make_job(kv[0], q_heads, 1, q);
+  for (int64_t i = 1; i < batch; i++)
+    if (!celslm_kv_alike(kv[i], kv[0]))
+      celslm_misuse("attention_decode", "caches of one batch must be of one kind");
+  if (!celslm_counting()) {
+    run_few(&(step){.own = j, .kv = kv, .n = batch, .stride = 1}, o, lse);
+    return (celslm_work){0};
+  }
+  int64_t *pos = celslm_mem_scratch((size_t)batch * sizeof *pos);
+  for (int64_t i = 0; i < batch; i++) pos[i] = kv[i]->length;
+  celslm_work counted = celslm_naive_attention(kv, pos, batch, q_heads, q, o, lse);
+  free(pos);
+  return counted;
+}
+
+static celslm_work attend_shared(const celslm_kv *context, int64_t batch, int q_heads,
+                                 const float *q, float *o, float *lse) {
+  rows_job j = make_job(context, q_heads, batch, q);
+  if (celslm_counting()) return naive(context, batch, j.see, false, q_heads, q, o, lse);
+  if (j.rows <= FEW_ROWS)
+    run_few(&(step){.own = j, .kv = &context, .n = 1}, o, lse);
+  else
+    run_many(j, o, lse);
+  return (celslm_work){0};
+}
+
+/* Query-key pairs of one query head, and bytes of keys and values, of a batch's own caches. */
+static void sum_caches(const celslm_kv *const *kv, int64_t batch, uint64_t *pairs,
+                       uint64_t *bytes) {
+  for (int64_t i = 0; i < batch; i++) {
+    *pairs += (uint64_t)kv[i]->length;
+    *bytes += celslm_kv_bytes(kv[i], kv[i]->length);
+  }
+}
+
 void celslm_attention_decode(const celslm_kv *const *kv, int64_t batch, int q_heads, const float *q,
                              float *o, float *lse) {
   if (batch < 1) return;
   celslm_span span = celslm_span_begin();
-  rows_job j = make_job(kv[0], q_heads, 1, q);
-  for (int64_t i = 1; i < batch; i++)
-    if (kv[i]->kv_heads != kv[0]->kv_heads || kv[i]->head_dim != kv[0]->head_dim ||
-        kv[i]->dtype != kv[0]->dtype)
-      celslm_misuse("attention_decode", "caches of one batch must be of one kind");
-  celslm_work counted;
-  if (celslm_counting()) {
-    int64_t *pos = celslm_mem_scratch((size_t)batch * sizeof *pos);
-    for (int64_t i = 0; i < batch; i++) pos[i] = kv[i]->length;
-    counted = celslm_naive_attention(kv, pos, batch, q_heads, q, o, lse);
-    free(pos);
-  } else {
-    run_few(&j, batch, kv, 1, o, lse);
-  }
+  celslm_work counted = attend_own(kv, batch, q_heads, q, o, lse);
   if (span.on) {
     uint64_t pairs = 0, bytes = 0;
-    for (int64_t i = 0; i < batch; i++) {
-      pairs += (uint64_t)kv[i]->length;
-      bytes += celslm_kv_bytes(kv[i], kv[i]->length);
-    }
+    sum_caches(kv, batch, &pairs, &bytes);
     report(span, CELSLM_KOP_ATTN_DECODE, kv[0], batch, (int64_t)pairs, q_heads, pairs, bytes,
            lse != NULL, celslm_counting() ? &counted : NULL);
   }
@@ -349,16 +507,54 @@ void celslm_attention_shared(const celslm_kv *context, int64_t batch, int q_head
                              float *o, float *lse) {
   if (batch < 1) return;
   celslm_span span = celslm_span_begin();
-  rows_job j = make_job(context, q_heads, batch, q);
-  celslm_work counted;
-  if (celslm_counting())
-    counted = naive(context, batch, j.see, false, q_heads, q, o, lse);
-  else if (j.rows <= FEW_ROWS)
-    run_few(&j, 1, &context, 0, o, lse);
-  else
-    run_many(j, o, lse);
+  celslm_work counted = attend_shared(context, batch, q_heads, q, o, lse);
   if (span.on)
     report(span, CELSLM_KOP_ATTN_SHARED, context, batch, context->length, q_heads,
            (uint64_t)(batch * context->length), celslm_kv_bytes(context, context->length),
            lse != NULL, celslm_counting() ? &counted : NULL);
+}
+
+/* A merged step by its parts, one after the other: many rows, which run in another way, or all
+ * counted (the union in its own loop, as celslm_attention_merge does). */
+static celslm_work merge_after(const celslm_kv *context, const celslm_kv *const *kv, int64_t batch,
+                               int q_heads, const float *q, float *o, float *lse) {
+  int hd = context->head_dim;
+  int64_t rows = batch * q_heads;
+  float *other = celslm_mem_scratch((size_t)(rows * (hd + 2)) * sizeof *other);
+  float *own_lse = other + rows * hd, *other_lse = own_lse + rows;
+  celslm_work a = attend_own(kv, batch, q_heads, q, o, own_lse);
+  celslm_work b = attend_shared(context, batch, q_heads, q, other, other_lse);
+  celslm_work counted = {.flops = a.flops + b.flops, .kv_bytes = a.kv_bytes + b.kv_bytes};
+  celslm_merge_rows(rows, hd, other, other_lse, o, own_lse, o, lse ? lse : own_lse);
+  for (int64_t i = 0; i < rows && celslm_counting(); i++) {
+    for (int d = 0; d < hd; d++) {
+      counted.flops += 3;
+      counted.activation_bytes += 2 * sizeof(float);
+    }
+    counted.activation_bytes += lse ? sizeof *lse : 0;
+  }
+  free(other);
+  return counted;
+}
+
+void celslm_attention_merged(const celslm_kv *context, const celslm_kv *const *kv, int64_t batch,
+                             int q_heads, const float *q, float *o, float *lse) {
+  if (batch < 1) return;
+  celslm_span span = celslm_span_begin();
+  rows_job shared = make_job(context, q_heads, batch, q), own = make_job(kv[0], q_heads, 1, q);
+  for (int64_t i = 0; i < batch; i++)
+    if (!celslm_kv_alike(kv[i], context))
+      celslm_misuse("attention_merged", "context and caches must be of one kind");
+  celslm_work counted = {0};
+  if (shared.rows > FEW_ROWS || celslm_counting())
+    counted = merge_after(context, kv, batch, q_heads, q, o, lse);
+  else
+    run_few(&(step){.own = own, .kv = kv, .n = batch, .stride = 1, .context = &shared}, o, lse);
+  if (span.on) {
+    uint64_t pairs = (uint64_t)(batch * context->length),
+             bytes = celslm_kv_bytes(context, context->length);
+    sum_caches(kv, batch, &pairs, &bytes);
+    report(span, CELSLM_KOP_ATTN_MERGED, context, batch, (int64_t)pairs, q_heads, pairs, bytes,
+           lse != NULL, celslm_counting() ? &counted : NULL);
+  }
 }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/mem.h"
 #include "kernels/model.h"
 
 enum { MAGIC = 0x616b3432, HEADER = 256 };
@@ -32,7 +31,7 @@ typedef struct reader {
 
 /* n floats more of the file. Free with free(). */
 static float *take(reader *r, int64_t n) {
-  float *p = r->failed ? NULL : celslm_mem_big((size_t)n * sizeof *p);
+  float *p = r->failed ? NULL : calloc((size_t)n, sizeof *p);
   r->failed = r->failed || !p || fread(p, sizeof *p, (size_t)n, r->file) != (size_t)n;
   return p;
 }
@@ -40,7 +39,7 @@ static float *take(reader *r, int64_t n) {
 /* `count` matrices of n weights, as floats; in version 2 each stands as values and scales. */
 static float *matrices(reader *r, int64_t count, int64_t n) {
   if (r->group == 0) return take(r, count * n);
-  float *p = r->failed ? NULL : celslm_mem_big((size_t)(count * n) * sizeof *p);
+  float *p = r->failed ? NULL : calloc((size_t)(count * n), sizeof *p);
   int8_t *q = malloc((size_t)n);
   float *scale = malloc((size_t)(n / r->group + 1) * sizeof *scale);
   r->failed = r->failed || !p || !q || !scale || n % r->group != 0;

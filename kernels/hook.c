@@ -40,6 +40,7 @@ const char *celslm_kop_name(enum celslm_kop op) {
       [CELSLM_KOP_ATTN_DECODE] = "attn_decode",
       [CELSLM_KOP_ATTN_SHARED] = "attn_shared",
       [CELSLM_KOP_ATTN_MERGE] = "attn_merge",
+      [CELSLM_KOP_ATTN_MERGED] = "attn_merged",
       [CELSLM_KOP_KV_APPEND] = "kv_append",
       [CELSLM_KOP_RMSNORM] = "rmsnorm",
       [CELSLM_KOP_LAYERNORM] = "layernorm",

@@ -30,6 +30,7 @@ enum celslm_kop {
   CELSLM_KOP_ATTN_DECODE,  /* m sequences, n tokens visible, summed over sequences, k head size */
   CELSLM_KOP_ATTN_SHARED,  /* m sequences, n context tokens, k head size */
   CELSLM_KOP_ATTN_MERGE,   /* m rows (sequence x head), k head size */
+  CELSLM_KOP_ATTN_MERGED,  /* m sequences, n tokens visible, summed over sequences, k head size */
   CELSLM_KOP_KV_APPEND,    /* m tokens, k head size */
   CELSLM_KOP_RMSNORM,      /* m rows, n width */
   CELSLM_KOP_LAYERNORM,    /* m rows, n width */

@@ -36,6 +36,10 @@ typedef struct celslm_attn_tile {
   float *m, *l, *o; /* [rows], [rows], [rows][value_dim] */
   float *scores;    /* scratch [rows][CELSLM_CHUNK] */
   float *scaled;    /* scratch, I8 only: as q */
+  bool again;       /* other rows have just been over these tokens */
+  /* What will be needed later: asked for while the scores are computed. Advice only. */
+  const void *ahead;
+  int64_t ahead_lines; /* of 64 bytes; at most tokens / 32 * head_dim */
 } celslm_attn_tile;
 
 /* What a product's micro-tile prefetches while it runs: every CELSLM_AHEAD_STEPS `per_round` of the

@@ -131,6 +131,13 @@ void celslm_attention_shared(const celslm_kv *context, int64_t batch, int q_head
 void celslm_attention_merge(int64_t rows, int head_dim, const float *oa, const float *lse_a,
                             const float *ob, const float *lse_b, float *o, float *lse);
 
+/* A decode step of sequences that share a context: each one's query over the context, which is read
+ * once, and over its own cache (`kv` [batch], of the context's kind); what the two above and their
+ * union give, in one go: the caches come from memory while the context is computed. FLOPs: those of
+ * the pairs and 3*head_dim per sequence and query head. */
+void celslm_attention_merged(const celslm_kv *context, const celslm_kv *const *kv, int64_t batch,
+                             int q_heads, const float *q, float *o, float *lse);
+
 /* ---- what lies between the products ---------------------------------------------------------- */
 
 /* y = x / sqrt(mean(x^2) + eps) * weight, rows of n; y may be x. FLOPs 4n per row. */

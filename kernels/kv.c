@@ -20,26 +20,36 @@ celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim
   kv->capacity = round_up(capacity, CELSLM_PANEL);
   size_t heads = (size_t)kv_heads, hd = (size_t)head_dim, vd = (size_t)kv->value_dim;
   size_t slots = heads * (size_t)kv->capacity, size = celslm_kdtype_size(dtype);
-  kv->k = celslm_mem_big(slots * hd * size);
-  kv->v = celslm_mem_big(slots * vd * size);
-  bool ok = kv->k && kv->v;
-  if (dtype == CELSLM_K_I8) {
-    kv->k_scale = celslm_mem_big((slots / CELSLM_PANEL * hd + CELSLM_OVERREAD) * sizeof(float));
-    kv->v_scale = celslm_mem_big(slots * sizeof(float));
-    kv->k_tail = celslm_mem_big(heads * CELSLM_PANEL * hd * sizeof(float));
-    kv->v_tail = celslm_mem_big(heads * CELSLM_PANEL * vd * sizeof(float));
-    ok = ok && kv->k_scale && kv->v_scale && kv->k_tail && kv->v_tail;
+  size_t k_scales = slots / CELSLM_PANEL * hd + CELSLM_OVERREAD, tail = heads * CELSLM_PANEL;
+  const size_t parts[] = {slots * hd * size,         slots * vd * size,
+                          k_scales * sizeof(float),  slots * sizeof(float),
+                          tail * hd * sizeof(float), tail * vd * sizeof(float)};
+  int used = dtype == CELSLM_K_I8 ? 6 : 2;
+  size_t at[7] = {0};
+  for (int i = 0; i < used; i++) at[i + 1] = at[i] + (parts[i] + 63) / 64 * 64;
+  kv->k = celslm_mem_big(at[used]);
+  if (!kv->k) {
+    free(kv);
+    return NULL;
   }
-  if (ok) return kv;
-  celslm_kv_free(kv);
-  return NULL;
+  kv->v = kv->k + at[1];
+  if (dtype == CELSLM_K_I8) {
+    kv->k_scale = (float *)(void *)(kv->k + at[2]);
+    kv->v_scale = (float *)(void *)(kv->k + at[3]);
+    kv->k_tail = (float *)(void *)(kv->k + at[4]);
+    kv->v_tail = (float *)(void *)(kv->k + at[5]);
+  }
+  return kv;
 }
 
 void celslm_kv_free(celslm_kv *kv) {
   if (!kv) return;
-  free(kv->k), free(kv->v);
-  free(kv->k_scale), free(kv->v_scale), free(kv->k_tail), free(kv->v_tail);
+  celslm_mem_big_free(kv->k);
   free(kv);
+}
+
+bool celslm_kv_alike(const celslm_kv *a, const celslm_kv *b) {
+  return a->kv_heads == b->kv_heads && a->head_dim == b->head_dim && a->dtype == b->dtype;
 }
 
 int64_t celslm_kv_length(const celslm_kv *kv) {

@@ -10,7 +10,7 @@ struct celslm_kv {
   int value_dim;    /* row distance of values: head_dim rounded up to 16; the padding is zero */
   int64_t capacity; /* rounded up to whole panels */
   int64_t length;
-  unsigned char *k; /* [kv_heads][panels][head_dim][32] */
+  unsigned char *k; /* [kv_heads][panels][head_dim][32]; all arrays are one block, this its start */
   unsigned char *v; /* [kv_heads][capacity][value_dim] */
   /* I8 only. Tokens below length / 32 * 32 are in k and v; the rest only in the tails. */
   float *k_scale; /* [kv_heads][panels][head_dim] */
@@ -37,6 +37,13 @@ celslm_kv_piece celslm_kv_widened(const celslm_kv *kv, int head, int64_t first, 
 /* One element, as f32. */
 float celslm_kv_key(const celslm_kv *kv, int head, int64_t token, int d);
 float celslm_kv_value(const celslm_kv *kv, int head, int64_t token, int d);
+
+/* Of the same heads, size and precision? */
+bool celslm_kv_alike(const celslm_kv *a, const celslm_kv *b);
+
+/* celslm_attention_merge without a report. */
+void celslm_merge_rows(int64_t rows, int head_dim, const float *oa, const float *lse_a,
+                       const float *ob, const float *lse_b, float *o, float *lse);
 
 /* Bytes of one token's key and value in one head, with the scales that come with it (a panel's key
  * scales with its first token). */

@@ -1,21 +1,124 @@
 /* mem.c - allocation for the kernels. */
 #include "kernels/mem.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-void *celslm_mem_big(size_t bytes) {
-  /* From 1 MiB on, weights and caches are walked linearly: large pages save TLB misses. At least
-   * half of the last page is then in use. */
-  size_t huge = (size_t)2 << 20, align = bytes >= huge / 2 ? huge : 64;
-  size_t size = (bytes + align - 1) / align * align;
-  void *p = aligned_alloc(align, size ? size : align);
-  if (!p) return NULL;
-  if (align == huge) madvise(p, size, MADV_HUGEPAGE);
-  memset(p, 0, size);
+enum {
+  LINE = 64,
+  PAGE = 4096,
+  HUGE = 2 << 20,
+  SMALL = 32 << 10, /* below, malloc's */
+};
+
+/* Address space from the system, in large pages: what malloc recycles was once cut into small ones,
+ * and stays so. Blocks are cut from it one after the other; it is given back when the last of them
+ * is freed. */
+typedef struct region {
+  void *base;
+  size_t mapped;
+  char *first, *end; /* not yet given away; zeroes */
+  int blocks;        /* in use */
+} region;
+
+/* Stands in the line before a block. */
+typedef struct header {
+  region *of; /* NULL: `base` is malloc's */
+  void *base;
+} header;
+
+/* Where blocks of less than half a large page come from: several in one. */
+static region *current;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static region *region_make(size_t bytes) {
+  region *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  size_t size = (bytes + HUGE - 1) / HUGE * HUGE;
+  r->mapped = size + HUGE;
+  r->base = mmap(NULL, r->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (r->base == MAP_FAILED) {
+    free(r);
+    return NULL;
+  }
+  r->first = (char *)r->base + (HUGE - ((uintptr_t)r->base + LINE) % HUGE) % HUGE + LINE;
+  r->end = r->first + size;
+  madvise(r->first, size, MADV_HUGEPAGE);
+  return r;
+}
+
+static void region_drop(region *r) {
+  if (r->blocks || r == current) return;
+  munmap(r->base, r->mapped);
+  free(r);
+}
+
+/* `bytes` of a region, with a line for the header before; NULL: full. */
+static char *region_cut(region *r, size_t bytes) {
+  if (!r || (size_t)(r->end - r->first) < bytes) return NULL;
+  char *p = r->first;
+  r->first += bytes + LINE;
+  if (r->first > r->end) r->first = r->end;
+  r->blocks++;
+  for (size_t i = 0; i < bytes; i += PAGE) p[i] = 0; /* now, not when it is first used */
   return p;
+}
+
+static char *from_regions(size_t bytes, region **of) {
+  bool shared = bytes < HUGE / 2;
+  pthread_mutex_lock(&lock);
+  region *r = shared ? current : NULL;
+  char *p = region_cut(r, bytes);
+  if (!p && (r = region_make(bytes))) {
+    p = region_cut(r, bytes);
+    if (shared) {
+      region *full = current;
+      current = r;
+      if (full) region_drop(full);
+    }
+  }
+  pthread_mutex_unlock(&lock);
+  *of = r;
+  return p;
+}
+
+void *celslm_mem_big(size_t bytes) {
+  size_t size = bytes ? (bytes + LINE - 1) / LINE * LINE : LINE;
+  header h = {0};
+  char *p;
+#ifdef __SANITIZE_ADDRESS__
+  bool small = true; /* it watches malloc's blocks only */
+#else
+  bool small = size < SMALL;
+#endif
+  if (small) {
+    h.base = aligned_alloc(LINE, LINE + size);
+    if (!h.base) return NULL;
+    memset(h.base, 0, LINE + size);
+    p = (char *)h.base + LINE;
+  } else {
+    p = from_regions(size, &h.of);
+    if (!p) return NULL;
+  }
+  memcpy(p - LINE, &h, sizeof h);
+  return p;
+}
+
+void celslm_mem_big_free(void *p) {
+  if (!p) return;
+  header h;
+  memcpy(&h, (char *)p - LINE, sizeof h);
+  if (!h.of) {
+    free(h.base);
+    return;
+  }
+  pthread_mutex_lock(&lock);
+  h.of->blocks--;
+  region_drop(h.of);
+  pthread_mutex_unlock(&lock);
 }
 
 void *celslm_mem_scratch(size_t bytes) {

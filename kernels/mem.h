@@ -8,9 +8,12 @@
 
 #include "kernels/kernels.h"
 
-/* Large, long-lived, zeroed, aligned to a cache line; in 2 MiB pages where it is worth it. NULL
- * when memory is short. Free with free(). */
+/* Large, long-lived, zeroed, aligned to a cache line, in pages of 2 MiB: weights and caches are
+ * walked linearly, and at the end of a page the CPU's prefetching stops, and at a page not seen
+ * lately ours too. Blocks from 1 MiB on have their pages alone, smaller ones share them. NULL when
+ * memory is short. */
 void *celslm_mem_big(size_t bytes);
+void celslm_mem_big_free(void *p);
 /* Scratch of one call, aligned to a cache line, not zeroed; ends the program when memory is short.
  */
 void *celslm_mem_scratch(size_t bytes);

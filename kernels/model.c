@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/mem.h"
 
 /* Where random weights come from, in the order they are asked for. */
 typedef struct source {
@@ -27,7 +26,7 @@ static float random_value(source *s) {
 
 /* n floats, base + scale * random. Free with free(). */
 static float *take(source *s, int64_t n, float base, float scale) {
-  float *p = celslm_mem_big((size_t)n * sizeof *p);
+  float *p = calloc((size_t)n, sizeof *p);
   if (!p) {
     s->failed = true;
     return NULL;
@@ -70,7 +69,7 @@ static celslm_transformer *blank(const celslm_transformer_shape *shape) {
 }
 
 static float *copy(bool *failed, const float *x, int64_t n) {
-  float *p = celslm_mem_big((size_t)n * sizeof *p);
+  float *p = calloc((size_t)n, sizeof *p);
   if (p)
     memcpy(p, x, (size_t)n * sizeof *p);
   else
@@ -85,7 +84,7 @@ celslm_transformer *celslm_transformer_assemble(const celslm_transformer_shape *
   if (!t) return NULL;
   int64_t d = h->dim, f = h->hidden, kv = kv_width(h), rows = d + 2 * kv;
   bool failed = false;
-  float *joined = celslm_mem_big((size_t)(rows * d) * sizeof *joined);
+  float *joined = calloc((size_t)(rows * d), sizeof *joined);
   failed = !joined;
   for (int64_t i = 0; i < h->layers && !failed; i++) {
     layer *l = &t->layers[i];

@@ -101,9 +101,9 @@ celslm_packed *celslm_pack(enum celslm_kdtype dtype, int64_t n, int64_t k, const
 
 void celslm_packed_free(celslm_packed *w) {
   if (!w) return;
-  free(w->data);
-  free(w->scale);
-  free(w->offset);
+  celslm_mem_big_free(w->data);
+  celslm_mem_big_free(w->scale);
+  celslm_mem_big_free(w->offset);
   free(w);
 }
 

@@ -104,45 +104,47 @@ static void norm(const pass *p, int64_t rows, const float *x, const float *weigh
     celslm_rmsnorm(rows, h->dim, x, weight, h->eps, y);
 }
 
-/* Own keys: several new tokens by prefill, runs of single ones by one decode. */
-static void attend_own(const pass *p, int l) {
+/* One token each of `n` neighbours from the i-th on, `row` their first: one step. */
+static void attend_tokens(const pass *p, int l, int64_t i, int64_t n, int64_t row) {
   int heads = p->t->shape.q_heads;
-  const celslm_kv **kvs = celslm_mem_scratch((size_t)p->n * sizeof *kvs);
-  for (int64_t i = 0, row = 0; i < p->n;) {
-    float *q = p->queries + row * p->q, *o = p->attended + row * p->q, *lse = p->lse + row * heads;
-    int64_t run = 0;
-    while (i + run < p->n && p->count[i + run] == 1) {
-      kvs[run] = p->s[i + run]->kv[l];
-      run++;
-    }
-    if (run) {
-      celslm_attention_decode(kvs, run, heads, q, o, lse);
-      i += run;
-      row += run;
-    } else {
-      celslm_attention_prefill(p->s[i]->kv[l], heads, p->count[i], true, q, o, lse);
-      row += p->count[i++];
-    }
-  }
+  float *q = p->queries + row * p->q, *o = p->attended + row * p->q;
+  const celslm_session *context = p->s[i]->context;
+  const celslm_kv **kvs = celslm_mem_scratch((size_t)n * sizeof *kvs);
+  for (int64_t j = 0; j < n; j++) kvs[j] = p->s[i + j]->kv[l];
+  if (context)
+    celslm_attention_merged(context->kv[l], kvs, n, heads, q, o, NULL);
+  else
+    celslm_attention_decode(kvs, n, heads, q, o, NULL);
   free(kvs);
 }
 
-/* Neighbours with one context read it once, all their tokens together; then the exact merge. */
-static void attend_context(const pass *p, int l) {
+/* Several new tokens of one sequence: over its own keys, over the context's, and the union. */
+static void attend_prompt(const pass *p, int l, int64_t i, int64_t row) {
   int heads = p->t->shape.q_heads;
+  int64_t rows = p->count[i];
+  float *q = p->queries + row * p->q, *o = p->attended + row * p->q, *lse = p->lse + row * heads;
+  const celslm_session *context = p->s[i]->context;
+  celslm_attention_prefill(p->s[i]->kv[l], heads, rows, true, q, o, lse);
+  if (!context) return;
+  float *other = p->attended_context + row * p->q, *other_lse = p->lse_context + row * heads;
+  celslm_attention_shared(context->kv[l], rows, heads, q, other, other_lse);
+  celslm_attention_merge(rows * heads, p->hd, other, other_lse, o, lse, o, lse);
+}
+
+/* Neighbours with one new token and the same context, or none, take a step together: the context is
+ * read once. */
+static void attend(const pass *p, int l) {
   for (int64_t i = 0, row = 0; i < p->n;) {
-    const celslm_session *context = p->s[i]->context;
-    int64_t rows = 0;
-    while (i < p->n && p->s[i]->context == context) rows += p->count[i++];
-    if (context) {
-      int64_t at = row * p->q;
-      float *lse = p->lse + row * heads, *other = p->lse_context + row * heads;
-      celslm_attention_shared(context->kv[l], rows, heads, p->queries + at,
-                              p->attended_context + at, other);
-      celslm_attention_merge(rows * heads, p->hd, p->attended_context + at, other, p->attended + at,
-                             lse, p->attended + at, lse);
+    int64_t n = 0;
+    while (i + n < p->n && p->count[i + n] == 1 && p->s[i + n]->context == p->s[i]->context) n++;
+    if (n) {
+      attend_tokens(p, l, i, n, row);
+      i += n;
+      row += n;
+    } else {
+      attend_prompt(p, l, i, row);
+      row += p->count[i++];
     }
-    row += rows;
   }
 }
 
@@ -167,8 +169,7 @@ static void attention_block(const pass *p, int l) {
     memcpy(p->queries + i * p->q, p->qkv + i * width, (size_t)p->q * sizeof *p->qkv);
   for (int64_t i = 0, row = 0; i < p->n; row += p->count[i++])
     celslm_kv_append(p->s[i]->kv[l], p->count[i], k + row * width, width, v + row * width, width);
-  attend_own(p, l);
-  attend_context(p, l);
+  attend(p, l);
   leave(p, l, p->trace->attended, p->attended, p->q, p->q);
   celslm_gemm(w->out, p->rows, p->attended, p->q, p->x, h->dim,
               &(celslm_epilogue){.bias = w->out_bias, .residual = p->x, .ldr = h->dim});

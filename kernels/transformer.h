@@ -5,10 +5,11 @@
  *
  * Calls of one forward pass over n tokens, in order: embed; per layer: norm, GEMM qkv (all three in
  * one), rope on q and on k (Llama), kv_append per sequence, attention (prefill per sequence with
- * several new tokens, one decode call per run of neighbours with one), with a context also shared
- * attention and merge, GEMM out (+residual), norm, MLP (Llama: GEMM gate, GEMM up with the gate as
- * epilogue, GEMM down + residual; OPT: GEMM up + ReLU, GEMM down + residual); then the last norm
- * and the GEMM head, for the last token of each sequence only. */
+ * several new tokens, with a context also shared attention and merge; one decode call, or with a
+ * context one merged call, per run of neighbours with one new token and the same context), GEMM out
+ * (+residual), norm, MLP (Llama: GEMM gate, GEMM up with the gate as epilogue, GEMM down +
+ * residual; OPT: GEMM up + ReLU, GEMM down + residual); then the last norm and the GEMM head, for
+ * the last token of each sequence only. */
 #ifndef CELSLM_KERNELS_TRANSFORMER_H
 #define CELSLM_KERNELS_TRANSFORMER_H
 

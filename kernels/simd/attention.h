@@ -81,13 +81,19 @@ INLINE void score_strips(const enum celslm_kdtype type, const int rows, const in
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) acc[i][2 * s] = acc[i][2 * s + 1] = v_zero();
   }
+  const int64_t line = (int64_t)first / STRIPS_OF_PANEL * t->head_dim;
+  const char *later = (const char *)t->ahead + line * 64;
+  const int64_t lines = t->ahead_lines - line;
+  const bool fresh = is_busy(type, rows) && !t->again;
 #pragma GCC unroll 2
   for (int64_t d = 0; d < t->head_dim; d++) {
 #pragma GCC unroll 4
     for (int s = 0; s < strips; s++) {
+      if (s * t->head_dim + d < lines)
+        _mm_prefetch(later + (s * t->head_dim + d) * 64, _MM_HINT_T1);
       vf k0 = v_stored(type, t->k, at[s] + d * CELSLM_PANEL);
       vf k1 = v_stored(type, t->k, at[s] + d * CELSLM_PANEL + VW);
-      if (is_busy(type, rows)) {
+      if (fresh) {
         ask(type, t->k, at[s] + d * CELSLM_PANEL, ahead);
         if (2 * VW * size_of(type) > 64) ask(type, t->k, at[s] + d * CELSLM_PANEL + VW, ahead);
       }
@@ -167,6 +173,7 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
                           const float *scale) {
   vf acc[14][8];
   int64_t vd = t->value_dim;
+  const bool fresh = is_busy(type, rows) && !t->again;
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
@@ -179,7 +186,7 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
     vf v[8];
 #pragma GCC unroll 8
     for (int c = 0; c < cols; c++) v[c] = v_stored(type, t->v, p * vd + j + c * VW);
-    if (is_busy(type, rows))
+    if (fresh)
 #pragma GCC unroll 8
       for (int c = 0; c < cols; c += 64 / size_of(type) / VW)
         ask(type, t->v, p * vd + j + c * VW, FAR);

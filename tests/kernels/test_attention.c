@@ -201,6 +201,49 @@ START_TEST(merge_equals_concatenation) {
 }
 END_TEST
 
+/* A merged step over a context and ragged caches: the formula over each concatenation; and, in all
+ * precisions, what shared context, decode and union give one after the other. */
+START_TEST(merged_step_matches_formula_and_parts) {
+  static const int64_t contexts[] = {0, 31, 700, 2100};
+  FOR_LEVELS(level) {
+    rng_seed(16);
+    for (int i = 0; i < ROUNDS(24); i++) {
+      enum celslm_kdtype type = (enum celslm_kdtype)(i % 4);
+      int64_t batch = rng_int(1, 12), context = contexts[rng_int(0, 3)];
+      problem p = make(batch, context + (i % 6 == 5 ? 1500 : 200));
+      celslm_kv *shared = fill_as(type, &p, 0, context), *kv[12];
+      int64_t row = p.q_heads * p.hd, rows = batch * p.q_heads, n = rows * p.hd;
+      for (int64_t b = 0; b < batch; b++) {
+        int64_t own = b == 3 ? 0 : rng_int(1, p.length - context);
+        kv[b] = fill_as(type, &p, context, context + own);
+        problem one = p;
+        one.n = 1, one.length = context + own;
+        one.q += b * row, one.want += b * row, one.want_lse += b * p.q_heads;
+        reference(&one, one.length, false);
+      }
+      const celslm_kv *const *own = (const celslm_kv *const *)kv;
+      celslm_attention_merged(shared, own, batch, p.q_heads, p.q, p.o, p.lse);
+      if (type == CELSLM_K_F32) compare(&p, level, "merged");
+      float *a = rng_floats(n), *b = rng_floats(n), *la = rng_floats(rows), *lb = rng_floats(rows);
+      celslm_attention_shared(shared, batch, p.q_heads, p.q, a, la);
+      celslm_attention_decode(own, batch, p.q_heads, p.q, b, lb);
+      celslm_attention_merge(rows, p.hd, a, la, b, lb, a, la);
+      double e = relative_error(n, p.o, a);
+      ck_assert_msg(e < 1e-6, "level %d, type %d: in one and in parts differ by %g", level, type,
+                    e);
+      celslm_threads_set(2);
+      celslm_attention_merged(shared, own, batch, p.q_heads, p.q, b, NULL);
+      celslm_threads_set(1);
+      ck_assert_mem_eq(p.o, b, (size_t)n * sizeof *b);
+      rng_free(a), rng_free(b), rng_free(la), rng_free(lb);
+      celslm_kv_free(shared);
+      for (int64_t j = 0; j < batch; j++) celslm_kv_free(kv[j]);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
 START_TEST(same_bits_at_any_thread_count) {
   FOR_LEVELS(level) {
     rng_seed(9);
@@ -345,6 +388,10 @@ static void run_kind(int kind, const problem *p, celslm_kv *const *kv) {
     celslm_kv_truncate(kv[1], 0);
     celslm_kv_append(kv[1], p->length / 2, p->k, p->kv_heads * p->hd, p->v, p->kv_heads * p->hd);
     return;
+  case 5:
+    celslm_attention_merged(kv[0], (const celslm_kv *const[]){kv[1], kv[0]}, 2, p->q_heads, p->q,
+                            p->o, p->lse);
+    return;
   default:
     celslm_attention_prefill(kv[0], p->q_heads, p->n, false, p->q, p->o, p->lse);
     return;
@@ -355,10 +402,11 @@ START_TEST(reports_equal_counted_work) {
   rng_seed(12);
   static const enum celslm_kop ops[] = {CELSLM_KOP_ATTN_PREFILL, CELSLM_KOP_ATTN_SHARED,
                                         CELSLM_KOP_ATTN_DECODE,  CELSLM_KOP_ATTN_MERGE,
-                                        CELSLM_KOP_KV_APPEND,    CELSLM_KOP_ATTN_PREFILL};
-  for (int i = 0; i < 48; i++) {
-    int kind = i % 6;
-    enum celslm_kdtype type = (enum celslm_kdtype)(i / 6 % 4);
+                                        CELSLM_KOP_KV_APPEND,    CELSLM_KOP_ATTN_MERGED,
+                                        CELSLM_KOP_ATTN_PREFILL};
+  for (int i = 0; i < 56; i++) {
+    int kind = i % 7;
+    enum celslm_kdtype type = (enum celslm_kdtype)(i / 7 % 4);
     problem p = make(rng_int(2, 30), rng_int(30, 90));
     celslm_kv *kv[2] = {fill_as(type, &p, 0, p.length), fill_as(type, &p, 0, p.length / 2)};
     celslm_report fast, counted;
@@ -416,6 +464,7 @@ int main(void) {
   tcase_add_test(t, decode_matches_formula);
   tcase_add_test(t, merge_equals_concatenation);
   tcase_add_test(t, merge_holds_for_long_contexts);
+  tcase_add_test(t, merged_step_matches_formula_and_parts);
   tcase_add_test(t, same_bits_at_any_thread_count);
   tcase_add_loop_test(t, small_types_match_formula, 0, 3);
   tcase_add_test(t, int8_cache_truncates_and_goes_on);

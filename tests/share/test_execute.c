@@ -102,6 +102,8 @@ static void add(void *user, const celslm_report *r) {
   if (r->op == CELSLM_KOP_GEMM) s->products += 2.0 * (double)(r->m * r->n * r->k);
   if (r->op == CELSLM_KOP_ATTN_PREFILL) s->prefill += (double)r->work.flops;
   if (r->op == CELSLM_KOP_ATTN_DECODE) s->decode += (double)r->work.flops;
+  if (r->op == CELSLM_KOP_ATTN_MERGED) /* less the union of the two parts */
+    s->decode += (double)r->work.flops - 3.0 * (double)(r->m * r->k * r->q_heads);
   if (r->op == CELSLM_KOP_ATTN_SHARED) s->shared += (double)r->work.flops;
 }
 
