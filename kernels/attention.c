@@ -40,7 +40,7 @@ typedef struct rows_job {
   int64_t see; /* tokens row 0 sees; later tokens one more each if causal */
   bool causal;
   int64_t first, last;
-  bool widen;     /* chunks become f32 first: it pays where many tiles walk a chunk */
+  bool widen;     /* rows are many: chunks become f32 first */
   const float *q; /* [tokens][q_heads][head_dim] */
   ahead next;
 } rows_job;
@@ -56,7 +56,7 @@ static const float *query(const rows_job *j, int64_t row) {
 
 /* Scratch of a thread; state of the rows of a job: m, l, o from its first row on. */
 typedef struct scratch {
-  float *q, *scores, *scaled, *k, *v;
+  float *q, *scores, *rows_q, *scaled, *k, *v;
   int *limit;
 } scratch;
 
@@ -64,20 +64,23 @@ static scratch scratch_make(const celslm_kv *kv, int64_t rows, bool widen) {
   bool convert = widen && kv->dtype != CELSLM_K_F32, scales = !widen && kv->dtype == CELSLM_K_I8;
   size_t hd = (size_t)kv->head_dim, vd = (size_t)kv->value_dim;
   size_t qn = (size_t)round_up(rows * kv->head_dim, 16), sn = CELSLM_MAX_ROWS * CELSLM_CHUNK;
-  size_t xn = scales ? (CELSLM_MAX_ROWS * hd + 15) / 16 * 16 : 0;
+  size_t rn = scales ? (size_t)rows * CELSLM_MAX_HEAD : 0;
+  size_t xn = scales ? CELSLM_MAX_ROWS * CELSLM_MAX_HEAD : 0;
   size_t kn = convert ? CELSLM_CHUNK * hd : 0, vn = convert ? CELSLM_CHUNK * vd : 0;
   scratch s;
-  s.q = celslm_mem_scratch((qn + sn + xn + kn + vn + CELSLM_MAX_ROWS) * sizeof(float));
+  s.q = celslm_mem_scratch((qn + sn + rn + xn + kn + vn + CELSLM_MAX_ROWS) * sizeof(float));
   s.scores = s.q + qn;
-  s.scaled = s.scores + sn;
+  s.rows_q = rn ? s.scores + sn : NULL;
+  s.scaled = s.scores + sn + rn;
   s.k = s.scaled + xn;
   s.v = s.k + kn;
   s.limit = (int *)(void *)(s.v + vn);
   return s;
 }
 
-/* Queries of the job's tiles, each as [head_dim][rows], scaled so that scores are base-2 logs. */
-static void gather_queries(const rows_job *j, float *out) {
+/* Queries of the job's tiles, each as [head_dim][rows], scaled so that scores are base-2 logs; and
+ * if asked for one by one, in rows of CELSLM_MAX_HEAD with zeroes up to a multiple of 16. */
+static void gather_queries(const rows_job *j, float *out, float *rows_q) {
   int hd = j->kv->head_dim;
   float scale = (float)(1.4426950408889634 / sqrt(hd)), rows[CELSLM_MAX_ROWS * CELSLM_MAX_HEAD];
   for (int64_t t = j->tile0; t < j->tile1; t++) {
@@ -85,6 +88,10 @@ static void gather_queries(const rows_job *j, float *out) {
     for (int64_t i = 0; i < n; i++) {
       const float *q = query(j, r0 + i);
       for (int d = 0; d < hd; d++) rows[i * hd + d] = q[d] * scale;
+      if (!rows_q) continue;
+      memcpy(rows_q, rows + i * hd, (size_t)hd * sizeof *rows);
+      for (int d = hd; d % 16; d++) rows_q[d] = 0;
+      rows_q += CELSLM_MAX_HEAD;
     }
     j->isa->pack_rows((int)n, hd, rows, hd, out);
     out += n * hd;
@@ -132,7 +139,7 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
   int hd = kv->head_dim, vd = kv->value_dim;
   ahead next = j->next;
   int64_t row0 = tile_row(j, j->tile0), rows = tile_row(j, j->tile1) - row0;
-  gather_queries(j, s->q);
+  gather_queries(j, s->q, s->rows_q);
   for (int64_t i = 0; i < rows; i++) {
     m[i] = -1e30f; /* finite: differences stay defined for rows that see nothing */
     l[i] = 0.0f;
@@ -173,6 +180,7 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
                                .l = l + at,
                                .o = o + at * vd,
                                .scores = s->scores,
+                               .rows_q = s->rows_q ? s->rows_q + at * CELSLM_MAX_HEAD : NULL,
                                .scaled = s->scaled,
                                .again = t > j->tile0,
                                .ahead = run,
@@ -195,7 +203,6 @@ static void write_row(const rows_job *j, int64_t row, float m, float l, const fl
 
 /* Many rows: blocks of tiles, each over all tokens. */
 static void run_many(rows_job base, float *out, float *lse) {
-  base.widen = true;
   const celslm_kv *kv = base.kv;
   int threads = celslm_threads_get();
   /* How tiles are grouped changes no result, so it may depend on the thread count. */
@@ -307,8 +314,8 @@ static void run_part(const step *s, const plan *p, int64_t i, scratch *room) {
     j.head = head;
     o = shared_state_of(p, head, split);
     int64_t first = s->n * split / p->shared, size = (int64_t)celslm_kdtype_size(j.kv->dtype);
-    /* Fewer rows keep the memory busy themselves: four multiply-adds a byte are what it gives. */
-    if (j.rows >= 4 * size)
+    /* Fewer rows keep the memory busy themselves. */
+    if (j.rows >= 8 * size)
       j.next = (ahead){.kv = s->kv + first, .n = s->n * (split + 1) / p->shared - first};
   } else {
     j = own_job(s, seq, head);
@@ -388,7 +395,10 @@ static rows_job make_job(const celslm_kv *kv, int q_heads, int64_t n, const floa
                 .see = kv->length,
                 .last = kv->length};
   j.rows = n * j.group;
-  j.tiles = (j.rows + j.isa->attn_rows - 1) / j.isa->attn_rows;
+  j.widen = j.rows > FEW_ROWS;
+  bool narrow = !j.widen && kv->dtype != CELSLM_K_F32;
+  int rows = narrow ? j.isa->narrow_rows : j.isa->attn_rows;
+  j.tiles = (j.rows + rows - 1) / rows;
   j.tile1 = j.tiles;
   return j;
 }
@@ -440,7 +450,7 @@ void celslm_attention_prefill(const celslm_kv *kv, int q_heads, int64_t n, bool 
   celslm_work counted;
   if (celslm_counting())
     counted = naive(kv, n, j.see, causal, q_heads, q, o, lse);
-  else if (j.rows <= FEW_ROWS)
+  else if (!j.widen)
     run_few(&(step){.own = j, .kv = &kv, .n = 1}, o, lse);
   else
     run_many(j, o, lse);
@@ -474,7 +484,7 @@ static celslm_work attend_shared(const celslm_kv *context, int64_t batch, int q_
                                  const float *q, float *o, float *lse) {
   rows_job j = make_job(context, q_heads, batch, q);
   if (celslm_counting()) return naive(context, batch, j.see, false, q_heads, q, o, lse);
-  if (j.rows <= FEW_ROWS)
+  if (!j.widen)
     run_few(&(step){.own = j, .kv = &context, .n = 1}, o, lse);
   else
     run_many(j, o, lse);
@@ -546,7 +556,7 @@ void celslm_attention_merged(const celslm_kv *context, const celslm_kv *const *k
     if (!celslm_kv_alike(kv[i], context))
       celslm_misuse("attention_merged", "context and caches must be of one kind");
   celslm_work counted = {0};
-  if (shared.rows > FEW_ROWS || celslm_counting())
+  if (shared.widen || celslm_counting())
     counted = merge_after(context, kv, batch, q_heads, q, o, lse);
   else
     run_few(&(step){.own = own, .kv = kv, .n = batch, .stride = 1, .context = &shared}, o, lse);

@@ -13,8 +13,7 @@ enum {
   CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
   CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
   CELSLM_MAX_HEAD = 256,
-  CELSLM_SCALED = 14,     /* rows of scratch that an attention step may take for scaled queries */
-  CELSLM_OVERREAD = 16,   /* floats that a step may read behind key scales and queries */
+  CELSLM_OVERREAD = 16,   /* floats that an attention step may read behind key scales */
   CELSLM_I8_ROWS = 6,     /* rows of an int8 micro-tile */
   CELSLM_AHEAD_STEPS = 8, /* steps of a product between two rounds of prefetching */
 };
@@ -23,7 +22,7 @@ enum {
  * softmax state (m: base-2 maximum, l: sum of 2^(score - m), o: unnormalised output). */
 typedef struct celslm_attn_tile {
   enum celslm_kdtype type; /* of k and v */
-  int rows;                /* 1 .. attn_rows */
+  int rows;                /* 1 .. attn_rows or narrow_rows, as the type is */
   int head_dim;            /* queries' and keys' size */
   int value_dim;  /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
   int tokens;     /* 1 .. CELSLM_CHUNK */
@@ -32,14 +31,15 @@ typedef struct celslm_attn_tile {
   const void *v;  /* [tokens][value_dim] */
   /* I8 only: [panels][head_dim], [tokens rounded up to 32] */
   const float *k_scale, *v_scale;
-  const int *limit; /* [rows] how many of the tokens the row sees; <= 0: none */
-  float *m, *l, *o; /* [rows], [rows], [rows][value_dim] */
-  float *scores;    /* scratch [rows][CELSLM_CHUNK] */
-  float *scaled;    /* scratch, I8 only: as q */
-  bool again;       /* other rows have just been over these tokens */
+  const int *limit;    /* [rows] how many of the tokens the row sees; <= 0: none */
+  float *m, *l, *o;    /* [rows], [rows], [rows][value_dim] */
+  float *scores;       /* scratch [rows][CELSLM_CHUNK] */
+  const float *rows_q; /* I8 only: the queries again, [rows][CELSLM_MAX_HEAD] */
+  float *scaled;       /* scratch, I8 only: [CELSLM_MAX_ROWS][CELSLM_MAX_HEAD] */
+  bool again;          /* other rows have just been over these tokens */
   /* What will be needed later: asked for while the scores are computed. Advice only. */
   const void *ahead;
-  int64_t ahead_lines; /* of 64 bytes; at most tokens / 32 * head_dim */
+  int64_t ahead_lines; /* of 64 bytes; at most tokens / 32 * head_dim are asked for */
 } celslm_attn_tile;
 
 /* What a product's micro-tile prefetches while it runs: every CELSLM_AHEAD_STEPS `per_round` of the
@@ -83,9 +83,10 @@ typedef struct celslm_codes {
 
 typedef struct celslm_isa {
   const char *name;
-  int panel;     /* columns of a packed weight panel */
-  int rows;      /* rows of the largest GEMM micro-tile */
-  int attn_rows; /* rows of the largest attention tile */
+  int panel;       /* columns of a packed weight panel */
+  int rows;        /* rows of the largest GEMM micro-tile */
+  int attn_rows;   /* rows of the largest attention tile over f32 */
+  int narrow_rows; /* and over other types */
 
   /* a [k][rows], row i at a[p*rows + i] (packed X). */
   void (*pack_rows)(int rows, int64_t k, const float *x, int64_t ldx, float *a);

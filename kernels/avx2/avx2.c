@@ -12,6 +12,7 @@ const celslm_isa celslm_isa_avx2 = {
     .panel = 2 * VW,
     .rows = TILE_ROWS,
     .attn_rows = TILE_ROWS,
+    .narrow_rows = NARROW_ROWS,
     .pack_rows = simd_pack_rows,
     .gemm_f32 = simd_gemm_f32,
     .gemv_f32 = simd_gemv_f32,

@@ -214,6 +214,7 @@ const celslm_isa celslm_isa_portable = {
     .panel = PANEL,
     .rows = ROWS,
     .attn_rows = ROWS,
+    .narrow_rows = ROWS,
     .pack_rows = pack_rows,
     .gemm_f32 = gemm_f32,
     .gemv_f32 = gemv_f32,

@@ -11,6 +11,12 @@
 #include "kernels/simd/tile.h"
 #include "kernels/simd/widen.h"
 
+/* Rows of a tile over f32, which is what the memory lasts for, and over what is stored in less: a
+ * vector that took conversions had better be paired with many columns at once than with many rows,
+ * for a query is broadcast to as many multiply-adds as there are columns. */
+enum { NARROW_ROWS = 6 };
+#define FOR_NARROW_ROWS(M) M(1) M(2) M(3) M(4) M(5) M(6)
+
 /* Elements [i, i + VW) of what is stored, unscaled; `type` a literal. */
 INLINE vf v_stored(const enum celslm_kdtype type, const void *p, int64_t i) {
   switch (type) {
@@ -49,21 +55,29 @@ INLINE void ask(const enum celslm_kdtype type, const void *p, int64_t i, int64_t
 
 /* ---- scores -------------------------------------------------------------------------------- */
 
-/* A strip is 2 * VW tokens of a panel. Two at once, of two panels if those are as wide as a strip,
- * where as many multiply-adds in flight pay; else one: I8 has queries of its own for each panel. */
+/* A strip is 2 * VW tokens of a panel. Several at once, of several panels if those are as wide as a
+ * strip, where more multiply-adds in flight pay. */
 enum { STRIPS_OF_PANEL = CELSLM_PANEL / (2 * VW) };
-INLINE bool in_pairs(const enum celslm_kdtype type, const int rows) {
-  return is_busy(type, rows) && type != CELSLM_K_I8 && 2 * 2 * rows <= TILE_VECTORS;
+INLINE int strips_at_once(const enum celslm_kdtype type, const int rows) {
+  return is_busy(type, rows) && type != CELSLM_K_I8 && 4 * rows < TILE_VECTORS ? 2 : 1;
 }
 
 /* I8: the queries times the scales of one panel's channels, so that its codes need none. */
-INLINE const float *panel_queries(const enum celslm_kdtype type, const int rows,
-                                  const celslm_attn_tile *t, int panel) {
-  if (type != CELSLM_K_I8) return t->q;
-  const float *s = t->k_scale + (int64_t)panel * t->head_dim;
-  for (int i = 0; i < t->head_dim * rows; i += VW)
-    v_store(t->scaled + i, v_mul(v_load(t->q + i), v_spread(s + i / rows, i % rows, rows)));
-  return t->scaled;
+INLINE void scale_queries(const int rows, const celslm_attn_tile *t, int panel, float *scaled) {
+  const float *scale = t->k_scale + (int64_t)panel * t->head_dim;
+  for (int d = 0; d < t->head_dim; d += VW) {
+    vf s = v_load(scale + d);
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++) {
+      int at = i * CELSLM_MAX_HEAD + d;
+      v_store(scaled + at, v_mul(v_load(t->rows_q + at), s));
+    }
+  }
+}
+
+/* Where the scaled queries of strip s of those at once are. */
+INLINE float *scaled_of(const int rows, const celslm_attn_tile *t, const int s) {
+  return t->scaled + s / STRIPS_OF_PANEL * rows * CELSLM_MAX_HEAD;
 }
 
 /* Scores of `strips` strips from strip `first` on. */
@@ -72,12 +86,12 @@ INLINE void score_strips(const enum celslm_kdtype type, const int rows, const in
   vf acc[14][4];
   int64_t at[2], group = (int64_t)strips * CELSLM_PANEL / STRIPS_OF_PANEL * t->head_dim;
   int64_t ahead = strips > STRIPS_OF_PANEL ? group * size_of(type) : FAR; /* the group after this */
-  const float *q = NULL;
 #pragma GCC unroll 4
   for (int s = 0; s < strips; s++) {
     int panel = (first + s) / STRIPS_OF_PANEL;
     at[s] = (int64_t)panel * CELSLM_PANEL * t->head_dim + (first + s) % STRIPS_OF_PANEL * 2 * VW;
-    if (s == 0) q = panel_queries(type, rows, t, panel);
+    if (type == CELSLM_K_I8 && (first + s) % STRIPS_OF_PANEL == 0)
+      scale_queries(rows, t, panel, scaled_of(rows, t, s));
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) acc[i][2 * s] = acc[i][2 * s + 1] = v_zero();
   }
@@ -85,24 +99,27 @@ INLINE void score_strips(const enum celslm_kdtype type, const int rows, const in
   const char *later = (const char *)t->ahead + line * 64;
   const int64_t lines = t->ahead_lines - line;
   const bool fresh = is_busy(type, rows) && !t->again;
+  const int per_line = 64 / (2 * VW * size_of(type)); /* dimensions of a strip in a cache line */
 #pragma GCC unroll 2
   for (int64_t d = 0; d < t->head_dim; d++) {
-#pragma GCC unroll 4
+    vf k[4];
+#pragma GCC unroll 2
     for (int s = 0; s < strips; s++) {
       if (s * t->head_dim + d < lines)
         _mm_prefetch(later + (s * t->head_dim + d) * 64, _MM_HINT_T1);
-      vf k0 = v_stored(type, t->k, at[s] + d * CELSLM_PANEL);
-      vf k1 = v_stored(type, t->k, at[s] + d * CELSLM_PANEL + VW);
+      k[2 * s] = v_stored(type, t->k, at[s] + d * CELSLM_PANEL);
+      k[2 * s + 1] = v_stored(type, t->k, at[s] + d * CELSLM_PANEL + VW);
       if (fresh) {
-        ask(type, t->k, at[s] + d * CELSLM_PANEL, ahead);
+        if (per_line < 2 || d % per_line == 0) ask(type, t->k, at[s] + d * CELSLM_PANEL, ahead);
         if (2 * VW * size_of(type) > 64) ask(type, t->k, at[s] + d * CELSLM_PANEL + VW, ahead);
       }
+    }
 #pragma GCC unroll 14
-      for (int i = 0; i < rows; i++) {
-        vf x = v_set1(q[d * rows + i]);
-        acc[i][2 * s] = v_fma(x, k0, acc[i][2 * s]);
-        acc[i][2 * s + 1] = v_fma(x, k1, acc[i][2 * s + 1]);
-      }
+    for (int i = 0; i < rows; i++) {
+      vf x = v_set1(type == CELSLM_K_I8 ? scaled_of(rows, t, 0)[i * CELSLM_MAX_HEAD + d]
+                                        : t->q[d * rows + i]);
+#pragma GCC unroll 4
+      for (int j = 0; j < 2 * strips; j++) acc[i][j] = v_fma(x, k[j], acc[i][j]);
     }
   }
 #pragma GCC unroll 14
@@ -115,7 +132,8 @@ INLINE void score_strips(const enum celslm_kdtype type, const int rows, const in
 /* scores [rows][.] = Q K^T for whole panels; the columns beyond the last token are masked later. */
 INLINE void scores(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t) {
   int n = (t->tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * STRIPS_OF_PANEL, i = 0;
-  if (in_pairs(type, rows))
+  const int most = strips_at_once(type, rows);
+  if (most >= 2)
     for (; i + 2 <= n; i += 2) score_strips(type, rows, 2, t, i);
   for (; i < n; i++) score_strips(type, rows, 1, t, i);
 }
@@ -263,19 +281,19 @@ static void attend_f32(const celslm_attn_tile *t) {
 
 static void attend_f16(const celslm_attn_tile *t) {
 #define TYPE CELSLM_K_F16
-  switch (t->rows) { FOR_ROWS(CASE) }
+  switch (t->rows) { FOR_NARROW_ROWS(CASE) }
 #undef TYPE
 }
 
 static void attend_bf16(const celslm_attn_tile *t) {
 #define TYPE CELSLM_K_BF16
-  switch (t->rows) { FOR_ROWS(CASE) }
+  switch (t->rows) { FOR_NARROW_ROWS(CASE) }
 #undef TYPE
 }
 
 static void attend_i8(const celslm_attn_tile *t) {
 #define TYPE CELSLM_K_I8
-  switch (t->rows) { FOR_ROWS(CASE) }
+  switch (t->rows) { FOR_NARROW_ROWS(CASE) }
 #undef TYPE
 }
 #undef CASE

@@ -78,13 +78,6 @@ INLINE vf v_exp2(vf x) {
    * products, where many CPUs take 100 times as long for subnormal numbers. */
   return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, v_set1(-126.0f), _CMP_GE_OQ), p, x);
 }
-/* Lane i is p[(first + i) / each], for 0 <= first < each <= 14; p[0 .. VW) must be readable. */
-INLINE vf v_spread(const float *p, int first, const int each) {
-  __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  __m512i i = _mm512_add_epi32(lane, _mm512_set1_epi32(first));
-  i = _mm512_srli_epi32(_mm512_mullo_epi32(i, _mm512_set1_epi32((4095 + each) / each)), 12);
-  return _mm512_permutexvar_ps(i, v_load(p));
-}
 /* The first n lanes. */
 INLINE void v_store_first(float *p, vf x, int n) {
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
@@ -186,12 +179,6 @@ INLINE vf v_exp2(vf x) {
   __m256i e =
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
   return v_mul(p, _mm256_castsi256_ps(e));
-}
-INLINE vf v_spread(const float *p, int first, const int each) {
-  __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  __m256i i = _mm256_add_epi32(lane, _mm256_set1_epi32(first));
-  i = _mm256_srli_epi32(_mm256_mullo_epi32(i, _mm256_set1_epi32((4095 + each) / each)), 12);
-  return _mm256_permutevar8x32_ps(v_load(p), i);
 }
 INLINE void v_store_first(float *p, vf x, int n) {
   __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
