@@ -101,10 +101,10 @@ static void gather_queries(const rows_job *j, float *out, float *rows_q) {
 /* Asks for the beginning of what is read after the keys of a piece, its values, and of what comes
  * after those: the keys of the next. From memory, where the CPU meets each run of addresses anew,
  * decode was up to 15 % faster with it. */
-static void ask_next(const celslm_kv_piece *p, int hd, bool more) {
+static void ask_next(const celslm_kv_piece *p, int key_dim, bool more) {
   enum { BEGINNING = 4096, LINE = 64 };
   const char *v = p->v, *k = p->k;
-  k += (int64_t)p->tokens * hd * (int64_t)celslm_kdtype_size(p->type);
+  k += (int64_t)p->tokens * key_dim * (int64_t)celslm_kdtype_size(p->type);
   for (int at = 0; at < BEGINNING; at += LINE) {
     __builtin_prefetch(v + at, 0, 2);
     if (more) __builtin_prefetch(k + at, 0, 2);
@@ -119,7 +119,7 @@ static int64_t ask_run(ahead *a, int head, int64_t most, const void **run) {
     int tokens = (int)min_i64(CELSLM_CHUNK, kv->length);
     celslm_kv_piece p = celslm_kv_stored(kv, head, 0, tokens);
     int64_t size = (int64_t)celslm_kdtype_size(p.type);
-    int64_t keys = round_up(p.tokens, CELSLM_PANEL) * kv->head_dim * size;
+    int64_t keys = round_up(p.tokens, CELSLM_PANEL) * kv->key_dim * size;
     int64_t values = (int64_t)p.tokens * kv->value_dim * size;
     if (a->at < keys + values) {
       bool k = a->at < keys;
@@ -139,6 +139,8 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
   int hd = kv->head_dim, vd = kv->value_dim;
   ahead next = j->next;
   int64_t row0 = tile_row(j, j->tile0), rows = tile_row(j, j->tile1) - row0;
+  /* A busy step asks for what it reads itself, up to a part's end and beyond. */
+  bool busy = celslm_attn_busy(kv->dtype, (int)(rows / (j->tile1 - j->tile0)));
   gather_queries(j, s->q, s->rows_q);
   for (int64_t i = 0; i < rows; i++) {
     m[i] = -1e30f; /* finite: differences stay defined for rows that see nothing */
@@ -152,7 +154,7 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
     celslm_kv_piece p = j->widen ? celslm_kv_widened(kv, j->head, c, want, s->k, s->v)
                                  : celslm_kv_stored(kv, j->head, c, want);
     tokens = p.tokens;
-    if (!j->widen) ask_next(&p, hd, c + tokens < last);
+    if (!j->widen && (c == j->first || !busy)) ask_next(&p, kv->key_dim, c + tokens < last);
     for (int64_t t = j->tile0; t < j->tile1; t++) {
       int64_t r0 = tile_row(j, t), n = tile_row(j, t + 1) - r0, at = r0 - row0;
       int64_t high = 0;

@@ -27,8 +27,8 @@ typedef struct celslm_attn_tile {
   int value_dim;  /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
   int tokens;     /* 1 .. CELSLM_CHUNK */
   const float *q; /* [head_dim][rows], scaled by log2(e)/sqrt(head_dim) */
-  const void *k;  /* [panels][head_dim][32] */
-  const void *v;  /* [tokens][value_dim] */
+  const void *k;  /* [panels][head_dim][32]; I8 as words (words.h) */
+  const void *v;  /* [tokens][value_dim]; likewise */
   /* I8 only: [panels][head_dim], [tokens rounded up to 32] */
   const float *k_scale, *v_scale;
   const int *limit;    /* [rows] how many of the tokens the row sees; <= 0: none */
@@ -41,6 +41,17 @@ typedef struct celslm_attn_tile {
   const void *ahead;
   int64_t ahead_lines; /* of 64 bytes; at most tokens / 32 * head_dim are asked for */
 } celslm_attn_tile;
+
+/* Is there so much to do for a cache line of a step (multiply-adds, and conversions about as long)
+ * that the loads ahead of it do not reach memory in time? Then it asks for lines into L2, far
+ * ahead: 4 rows of f16 read 13 GB/s without and 21 with it. Else the CPU's own prefetching is best
+ * left alone with one stream in order: 25 to 28 GB/s, and 20 to 23 with hints, of 29. */
+static inline __attribute__((always_inline)) bool celslm_attn_busy(enum celslm_kdtype type,
+                                                                   int rows) {
+  int converting = type == CELSLM_K_F32 ? 0 : type == CELSLM_K_I8 ? 2 : 1;
+  int per_word = type == CELSLM_K_F32 ? 1 : type == CELSLM_K_I8 ? 4 : 2;
+  return (rows + converting) * per_word > 6;
+}
 
 /* What a product's micro-tile prefetches while it runs: every CELSLM_AHEAD_STEPS `per_round` of the
  * `lines` cache lines from `w` on, and one row of the next tile's C. Advice only: any address will
@@ -117,14 +128,15 @@ typedef struct celslm_isa {
                    const float *residual, int64_t ldr);
   void (*attention)(const celslm_attn_tile *t);
 
-  /* n elements to f32, and from it; [rows][cols] int8 (row distance cols) with one scale per row.
-   */
+  /* n elements to f32, and from it. */
   void (*widen_f16)(int64_t n, const uint16_t *x, float *y);
   void (*narrow_f16)(int64_t n, const float *x, uint16_t *y);
   void (*widen_bf16)(int64_t n, const uint16_t *x, float *y);
-  void (*widen_i8)(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y);
+  /* The same of words: panels of keys with a scale per dimension, values with one per token. */
+  void (*widen_keys)(int64_t panels, int dims, const void *x, const float *scale, float *y);
+  void (*widen_values)(int64_t tokens, int columns, const void *x, const float *scale, float *y);
   void (*narrow_bf16)(int64_t n, const float *x, uint16_t *y);
-  /* The other way: scale = largest |x| of the row / 127, y = x / scale rounded to nearest. */
+  /* Rows of x to codes: scale = largest |x| of the row / 127, y = x / scale rounded to nearest. */
   void (*narrow_i8)(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y);
   /* Rows of new keys into a panel: y[d * 32 + i] = x[i * ldx + d] for i < rows <= 32, d < cols. */
   void (*fill_panel)(int rows, int cols, const float *x, int64_t ldx, float *y);

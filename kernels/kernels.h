@@ -80,8 +80,8 @@ void celslm_gemm(const celslm_packed *w, int64_t m, const float *x, int64_t ldx,
 
 /* Keys and values of one sequence (or one shared context) in one layer. Keys lie in panels of 32
  * tokens, [kv_head][panel][head_dim][32]; values [kv_head][token][head_dim]. As F32, F16, BF16, or
- * I8: keys with one scale per channel of a panel, values with one per token; the last, unfinished
- * panel of an I8 cache is kept in f32 until it is full. */
+ * I8: keys with one scale per channel of a panel, values with one per token, codes in words of four
+ * (words.h); the last, unfinished panel of an I8 cache is kept in f32 until it is full. */
 typedef struct celslm_kv celslm_kv;
 enum { CELSLM_PANEL = 32 };
 

@@ -7,6 +7,7 @@
 
 #include "kernels/half.h"
 #include "kernels/mem.h"
+#include "kernels/words.h"
 
 celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim,
                             int64_t capacity) {
@@ -16,12 +17,14 @@ celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim
   kv->dtype = dtype;
   kv->kv_heads = kv_heads;
   kv->head_dim = head_dim;
+  kv->key_dim = dtype == CELSLM_K_I8 ? (int)round_up(head_dim, 2) : head_dim;
   kv->value_dim = (int)round_up(head_dim, 16);
   kv->capacity = round_up(capacity, CELSLM_PANEL);
   size_t heads = (size_t)kv_heads, hd = (size_t)head_dim, vd = (size_t)kv->value_dim;
+  size_t kd = (size_t)kv->key_dim;
   size_t slots = heads * (size_t)kv->capacity, size = celslm_kdtype_size(dtype);
   size_t k_scales = slots / CELSLM_PANEL * hd + CELSLM_OVERREAD, tail = heads * CELSLM_PANEL;
-  const size_t parts[] = {slots * hd * size,         slots * vd * size,
+  const size_t parts[] = {slots * kd * size,         slots * vd * size,
                           k_scales * sizeof(float),  slots * sizeof(float),
                           tail * hd * sizeof(float), tail * vd * sizeof(float)};
   int used = dtype == CELSLM_K_I8 ? 6 : 2;
@@ -92,14 +95,22 @@ uint64_t celslm_kv_token_bytes(const celslm_kv *kv, int64_t token) {
   return bytes;
 }
 
-/* Index of key element d of a token, of its panel's scale, of its value row. */
+static int64_t panel_at(const celslm_kv *kv, int head, int64_t token) {
+  return head * (kv->capacity / CELSLM_PANEL) + token / CELSLM_PANEL;
+}
+
+/* Index of the scale of dimension d in a token's panel; of the panel's keys; of a key's element,
+ * and of a token's values. Elements of I8 are in words. */
 static int64_t scale_at(const celslm_kv *kv, int head, int64_t token, int d) {
-  int64_t panel = head * (kv->capacity / CELSLM_PANEL) + token / CELSLM_PANEL;
-  return panel * kv->head_dim + d;
+  return panel_at(kv, head, token) * kv->head_dim + d;
+}
+
+static int64_t keys_at(const celslm_kv *kv, int head, int64_t token) {
+  return panel_at(kv, head, token) * kv->key_dim * CELSLM_PANEL;
 }
 
 static int64_t key_at(const celslm_kv *kv, int head, int64_t token, int d) {
-  return scale_at(kv, head, token, d) * CELSLM_PANEL + token % CELSLM_PANEL;
+  return keys_at(kv, head, token) + (int64_t)d * CELSLM_PANEL + token % CELSLM_PANEL;
 }
 
 static int64_t value_at(const celslm_kv *kv, int head, int64_t token) {
@@ -132,28 +143,52 @@ static void set_element(enum celslm_kdtype t, void *p, int64_t i, float x) {
 }
 
 float celslm_kv_key(const celslm_kv *kv, int head, int64_t token, int d) {
-  bool i8 = kv->dtype == CELSLM_K_I8;
-  if (i8 && token >= finished(kv)) return *tail_key(kv, head, token, d);
-  float x = stored_float(kv->dtype, kv->k, key_at(kv, head, token, d));
-  return i8 ? x * kv->k_scale[scale_at(kv, head, token, d)] : x;
+  if (kv->dtype != CELSLM_K_I8) return stored_float(kv->dtype, kv->k, key_at(kv, head, token, d));
+  if (token >= finished(kv)) return *tail_key(kv, head, token, d);
+  int code = word_key(kv->k + keys_at(kv, head, token), d, (int)(token % CELSLM_PANEL));
+  return (float)code * kv->k_scale[scale_at(kv, head, token, d)];
 }
 
 float celslm_kv_value(const celslm_kv *kv, int head, int64_t token, int d) {
-  bool i8 = kv->dtype == CELSLM_K_I8;
-  if (i8 && token >= finished(kv)) return tail_value(kv, head, token)[d];
-  float x = stored_float(kv->dtype, kv->v, value_at(kv, head, token) + d);
-  return i8 ? x * kv->v_scale[head * kv->capacity + token] : x;
+  int64_t at = value_at(kv, head, token);
+  if (kv->dtype != CELSLM_K_I8) return stored_float(kv->dtype, kv->v, at + d);
+  if (token >= finished(kv)) return tail_value(kv, head, token)[d];
+  int code = word_value(kv->v + at, kv->value_dim, d);
+  return (float)code * kv->v_scale[head * kv->capacity + token];
+}
+
+/* Codes [dimensions][32] and [columns] to words. */
+static void pack_keys(int dims, const int8_t *code, unsigned char *panel) {
+  for (int d = 0; d < dims; d++, code += CELSLM_PANEL)
+    for (int k = 0; k < 8; k++) {
+      int32_t w = word_of(code[k], code[8 + k], code[16 + k], code[24 + k]);
+      memcpy(panel + 4 * (d / 2 * 16 + 2 * k + d % 2), &w, sizeof w);
+    }
+}
+
+static void pack_values(int columns, const int8_t *code, unsigned char *row) {
+  int d = 0;
+  for (; d + WORD_COLUMNS <= columns; d += WORD_COLUMNS)
+    for (int k = 0; k < 16; k++) {
+      const int8_t *c = code + d + k;
+      int32_t w = word_of(c[0], c[16], c[32], c[48]);
+      memcpy(row + d + 4 * k, &w, sizeof w);
+    }
+  memcpy(row + d, code + d, (size_t)(columns - d));
 }
 
 /* The full tail of one head becomes the panel that starts at `token`. */
 static void quantise_panel(celslm_kv *kv, int head, int64_t token) {
   const celslm_isa *isa = celslm_isa_current();
-  isa->narrow_i8(kv->head_dim, CELSLM_PANEL, tail_key(kv, head, 0, 0),
-                 kv->k_scale + scale_at(kv, head, token, 0),
-                 (int8_t *)kv->k + key_at(kv, head, token, 0));
-  isa->narrow_i8(CELSLM_PANEL, kv->value_dim, tail_value(kv, head, 0),
-                 kv->v_scale + head * kv->capacity + token,
-                 (int8_t *)kv->v + value_at(kv, head, token));
+  int hd = kv->head_dim, vd = kv->value_dim;
+  int8_t code[CELSLM_PANEL * CELSLM_MAX_HEAD];
+  isa->narrow_i8(hd, CELSLM_PANEL, tail_key(kv, head, 0, 0),
+                 kv->k_scale + scale_at(kv, head, token, 0), code);
+  pack_keys(hd, code, kv->k + keys_at(kv, head, token));
+  isa->narrow_i8(CELSLM_PANEL, vd, tail_value(kv, head, 0),
+                 kv->v_scale + head * kv->capacity + token, code);
+  for (int i = 0; i < CELSLM_PANEL; i++)
+    pack_values(vd, code + i * vd, kv->v + value_at(kv, head, token + i));
 }
 
 /* What that writes, element by element. */
@@ -333,7 +368,7 @@ celslm_kv_piece celslm_kv_stored(const celslm_kv *kv, int head, int64_t first, i
         CELSLM_K_F32, tokens, tail_key(kv, head, 0, 0), tail_value(kv, head, 0), NULL, NULL};
   int64_t size = (int64_t)celslm_kdtype_size(kv->dtype);
   celslm_kv_piece p = {.type = kv->dtype, .tokens = tokens};
-  p.k = kv->k + key_at(kv, head, first, 0) * size;
+  p.k = kv->k + keys_at(kv, head, first) * size;
   p.v = kv->v + value_at(kv, head, first) * size;
   if (kv->dtype == CELSLM_K_I8) {
     p.tokens = (int)min_i64(tokens, finished(kv) - first);
@@ -347,22 +382,22 @@ celslm_kv_piece celslm_kv_widened(const celslm_kv *kv, int head, int64_t first, 
                                   float *k_buffer, float *v_buffer) {
   const celslm_isa *isa = celslm_isa_current();
   celslm_kv_piece p = celslm_kv_stored(kv, head, first, tokens);
-  int64_t rows = (int64_t)(p.tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * kv->head_dim;
-  int64_t vd = kv->value_dim;
+  int64_t panels = (p.tokens + CELSLM_PANEL - 1) / CELSLM_PANEL, vd = kv->value_dim;
+  int64_t keys = panels * CELSLM_PANEL * kv->head_dim;
   switch (p.type) {
   case CELSLM_K_F32:
     return p;
   case CELSLM_K_F16:
-    isa->widen_f16(rows * CELSLM_PANEL, p.k, k_buffer);
+    isa->widen_f16(keys, p.k, k_buffer);
     isa->widen_f16(p.tokens * vd, p.v, v_buffer);
     break;
   case CELSLM_K_BF16:
-    isa->widen_bf16(rows * CELSLM_PANEL, p.k, k_buffer);
+    isa->widen_bf16(keys, p.k, k_buffer);
     isa->widen_bf16(p.tokens * vd, p.v, v_buffer);
     break;
   case CELSLM_K_I8:
-    isa->widen_i8(rows, CELSLM_PANEL, p.k, p.k_scale, k_buffer);
-    isa->widen_i8(p.tokens, vd, p.v, p.v_scale, v_buffer);
+    isa->widen_keys(panels, kv->head_dim, p.k, p.k_scale, k_buffer);
+    isa->widen_values(p.tokens, (int)vd, p.v, p.v_scale, v_buffer);
     break;
   }
   return (celslm_kv_piece){CELSLM_K_F32, p.tokens, k_buffer, v_buffer, NULL, NULL};

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* Where random weights come from, in the order they are asked for. */
 typedef struct source {
   uint64_t state;

@@ -6,6 +6,7 @@
 #include "kernels/half.h"
 #include "kernels/isa.h"
 #include "kernels/quantise.h"
+#include "kernels/words.h"
 
 enum { PANEL = 16, ROWS = 4 };
 
@@ -122,9 +123,19 @@ static void fill_panel(int rows, int cols, const float *x, int64_t ldx, float *y
     for (int i = 0; i < rows; i++) y[d * CELSLM_PANEL + i] = x[i * ldx + d];
 }
 
-static void widen_i8(int64_t rows, int64_t cols, const int8_t *x, const float *scale, float *y) {
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t i = 0; i < cols; i++) y[r * cols + i] = (float)x[r * cols + i] * scale[r];
+static void widen_keys(int64_t panels, int dims, const void *x, const float *scale, float *y) {
+  int64_t size = (int64_t)(dims + 1) / 2 * 2 * CELSLM_PANEL; /* bytes of a panel */
+  for (int64_t p = 0; p < panels; p++)
+    for (int d = 0; d < dims; d++)
+      for (int i = 0; i < CELSLM_PANEL; i++)
+        y[(p * dims + d) * CELSLM_PANEL + i] =
+            (float)word_key((const char *)x + p * size, d, i) * scale[p * dims + d];
+}
+
+static void widen_values(int64_t tokens, int columns, const void *x, const float *scale, float *y) {
+  for (int64_t t = 0; t < tokens; t++)
+    for (int d = 0; d < columns; d++)
+      y[t * columns + d] = (float)word_value((const char *)x + t * columns, columns, d) * scale[t];
 }
 
 static float silu(float x) {
@@ -159,16 +170,31 @@ static void epilogue(int rows, int cols, float *c, int64_t ldc, const float *bia
     }
 }
 
+/* Dimension d of token j's key, column d of its value, unscaled. */
+static float key(const celslm_attn_tile *t, int j, int d) {
+  int panel = j / CELSLM_PANEL, i = j % CELSLM_PANEL;
+  if (t->type != CELSLM_K_I8)
+    return stored_float(t->type, t->k, ((int64_t)panel * t->head_dim + d) * CELSLM_PANEL + i);
+  int64_t size = (int64_t)(t->head_dim + 1) / 2 * 2 * CELSLM_PANEL;
+  return (float)word_key((const char *)t->k + panel * size, d, i);
+}
+
+static float value(const celslm_attn_tile *t, int j, int d) {
+  int64_t row = (int64_t)j * t->value_dim;
+  if (t->type != CELSLM_K_I8) return stored_float(t->type, t->v, row + d);
+  return (float)word_value((const char *)t->v + row, t->value_dim, d);
+}
+
 static void attention(const celslm_attn_tile *t) {
   for (int i = 0; i < t->rows; i++) {
     int limit = t->limit[i] < t->tokens ? t->limit[i] : t->tokens;
     float *s = t->scores + i * CELSLM_CHUNK, *o = t->o + (int64_t)i * t->value_dim, m = t->m[i];
     for (int j = 0; j < limit; j++) {
-      int64_t channel = (int64_t)(j / CELSLM_PANEL) * t->head_dim; /* of the panel */
+      const float *scale = t->k_scale + (int64_t)(j / CELSLM_PANEL) * t->head_dim;
       s[j] = 0.0f;
-      for (int d = 0; d < t->head_dim; d++, channel++) {
-        float k = stored_float(t->type, t->k, channel * CELSLM_PANEL + j % CELSLM_PANEL);
-        if (t->type == CELSLM_K_I8) k *= t->k_scale[channel];
+      for (int d = 0; d < t->head_dim; d++) {
+        float k = key(t, j, d);
+        if (t->type == CELSLM_K_I8) k *= scale[d];
         s[j] += t->q[d * t->rows + i] * k;
       }
       if (s[j] > m) m = s[j];
@@ -179,8 +205,7 @@ static void attention(const celslm_attn_tile *t) {
       float p = exp2f(s[j] - m);
       l += p;
       if (t->type == CELSLM_K_I8) p *= t->v_scale[j];
-      for (int d = 0; d < t->value_dim; d++)
-        o[d] += p * stored_float(t->type, t->v, (int64_t)j * t->value_dim + d);
+      for (int d = 0; d < t->value_dim; d++) o[d] += p * value(t, j, d);
     }
     t->m[i] = m;
     t->l[i] = l;
@@ -227,7 +252,8 @@ const celslm_isa celslm_isa_portable = {
     .widen_f16 = widen_f16,
     .narrow_f16 = narrow_f16,
     .widen_bf16 = widen_bf16,
-    .widen_i8 = widen_i8,
+    .widen_keys = widen_keys,
+    .widen_values = widen_values,
     .narrow_bf16 = narrow_bf16,
     .narrow_i8 = narrow_i8,
     .fill_panel = fill_panel,

@@ -37,15 +37,6 @@ INLINE int size_of(const enum celslm_kdtype type) {
   return type == CELSLM_K_F32 ? 4 : type == CELSLM_K_I8 ? 1 : 2;
 }
 
-/* Is there so much to do for a cache line (multiply-adds, and conversions about as long) that the
- * loads ahead of it do not reach memory in time? Then lines are asked for into L2, far ahead: 4
- * rows of f16 read 13 GB/s without and 21 with it. Else the CPU's own prefetching is best left
- * alone with one stream in order: 25 to 28 GB/s, and 20 to 23 with hints, of 29. */
-INLINE bool is_busy(const enum celslm_kdtype type, const int rows) {
-  int converting = type == CELSLM_K_F32 ? 0 : type == CELSLM_K_I8 ? 2 : 1;
-  return (rows + converting) * (4 / size_of(type)) > 6;
-}
-
 enum { FAR = 16384 }; /* bytes */
 
 /* Asks for the line that lies `ahead` bytes after element i. */
@@ -59,25 +50,7 @@ INLINE void ask(const enum celslm_kdtype type, const void *p, int64_t i, int64_t
  * strip, where more multiply-adds in flight pay. */
 enum { STRIPS_OF_PANEL = CELSLM_PANEL / (2 * VW) };
 INLINE int strips_at_once(const enum celslm_kdtype type, const int rows) {
-  return is_busy(type, rows) && type != CELSLM_K_I8 && 4 * rows < TILE_VECTORS ? 2 : 1;
-}
-
-/* I8: the queries times the scales of one panel's channels, so that its codes need none. */
-INLINE void scale_queries(const int rows, const celslm_attn_tile *t, int panel, float *scaled) {
-  const float *scale = t->k_scale + (int64_t)panel * t->head_dim;
-  for (int d = 0; d < t->head_dim; d += VW) {
-    vf s = v_load(scale + d);
-#pragma GCC unroll 14
-    for (int i = 0; i < rows; i++) {
-      int at = i * CELSLM_MAX_HEAD + d;
-      v_store(scaled + at, v_mul(v_load(t->rows_q + at), s));
-    }
-  }
-}
-
-/* Where the scaled queries of strip s of those at once are. */
-INLINE float *scaled_of(const int rows, const celslm_attn_tile *t, const int s) {
-  return t->scaled + s / STRIPS_OF_PANEL * rows * CELSLM_MAX_HEAD;
+  return celslm_attn_busy(type, rows) && 4 * rows < TILE_VECTORS ? 2 : 1;
 }
 
 /* Scores of `strips` strips from strip `first` on. */
@@ -90,16 +63,13 @@ INLINE void score_strips(const enum celslm_kdtype type, const int rows, const in
   for (int s = 0; s < strips; s++) {
     int panel = (first + s) / STRIPS_OF_PANEL;
     at[s] = (int64_t)panel * CELSLM_PANEL * t->head_dim + (first + s) % STRIPS_OF_PANEL * 2 * VW;
-    if (type == CELSLM_K_I8 && (first + s) % STRIPS_OF_PANEL == 0)
-      scale_queries(rows, t, panel, scaled_of(rows, t, s));
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) acc[i][2 * s] = acc[i][2 * s + 1] = v_zero();
   }
   const int64_t line = (int64_t)first / STRIPS_OF_PANEL * t->head_dim;
   const char *later = (const char *)t->ahead + line * 64;
   const int64_t lines = t->ahead_lines - line;
-  const bool fresh = is_busy(type, rows) && !t->again;
-  const int per_line = 64 / (2 * VW * size_of(type)); /* dimensions of a strip in a cache line */
+  const bool fresh = celslm_attn_busy(type, rows) && !t->again;
 #pragma GCC unroll 2
   for (int64_t d = 0; d < t->head_dim; d++) {
     vf k[4];
@@ -110,14 +80,13 @@ INLINE void score_strips(const enum celslm_kdtype type, const int rows, const in
       k[2 * s] = v_stored(type, t->k, at[s] + d * CELSLM_PANEL);
       k[2 * s + 1] = v_stored(type, t->k, at[s] + d * CELSLM_PANEL + VW);
       if (fresh) {
-        if (per_line < 2 || d % per_line == 0) ask(type, t->k, at[s] + d * CELSLM_PANEL, ahead);
+        ask(type, t->k, at[s] + d * CELSLM_PANEL, ahead);
         if (2 * VW * size_of(type) > 64) ask(type, t->k, at[s] + d * CELSLM_PANEL + VW, ahead);
       }
     }
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
-      vf x = v_set1(type == CELSLM_K_I8 ? scaled_of(rows, t, 0)[i * CELSLM_MAX_HEAD + d]
-                                        : t->q[d * rows + i]);
+      vf x = v_set1(t->q[d * rows + i]);
 #pragma GCC unroll 4
       for (int j = 0; j < 2 * strips; j++) acc[i][j] = v_fma(x, k[j], acc[i][j]);
     }
@@ -129,11 +98,103 @@ INLINE void score_strips(const enum celslm_kdtype type, const int rows, const in
       v_store(t->scores + i * CELSLM_CHUNK + first * 2 * VW + j * VW, acc[i][j]);
 }
 
+/* What words add up to (words.h): the sums of x times each code, 2^24 times as large. */
+INLINE void part_codes(vf raw[4]) {
+#pragma GCC unroll 4
+  for (int i = 3; i > 0; i--) raw[i] = v_fma(raw[i - 1], v_set1(-0x1p-8f), raw[i]);
+}
+
+/* Rows whose words' sums, four for each, the registers take. */
+#ifdef __AVX512F__
+enum { WORD_ROWS = 6 };
+#else
+enum { WORD_ROWS = 2 };
+#endif
+
+/* I8: scores of rows [row, row + rows) over one panel, its queries being scaled. A multiplier
+ * stands for two dimensions, in neighbouring lanes, which are added up at the end. */
+INLINE void score_words(const int rows, const int row, const celslm_attn_tile *t, int panel) {
+  const int64_t dims = (t->head_dim + 1) / 2 * 2, lines = t->ahead_lines - panel * dims;
+  const char *k = (const char *)t->k + panel * dims * CELSLM_PANEL;
+  const char *later = (const char *)t->ahead + panel * dims * 64;
+  const float *q = t->scaled + row * CELSLM_MAX_HEAD;
+  vf sum[PARTS][6][4];
+#pragma GCC unroll 2
+  for (int h = 0; h < PARTS; h++) {
+    vf raw[6][4];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) raw[r][i] = v_zero();
+#pragma GCC unroll 2
+    for (int64_t d = 0; d < dims; d += 2) {
+      const char *words = k + d * CELSLM_PANEL + h * 4 * VW;
+      vf c[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) c[i] = v_raw(words, i);
+      if (row == 0 && h == 0) {
+        if (!t->again) _mm_prefetch(words + FAR, _MM_HINT_T1);
+        if (d < lines) {
+          _mm_prefetch(later + d * 64, _MM_HINT_T1);
+          _mm_prefetch(later + d * 64 + 64, _MM_HINT_T1);
+        }
+      }
+#pragma GCC unroll 6
+      for (int r = 0; r < rows; r++) {
+        vf x = v_pairs(q + r * CELSLM_MAX_HEAD + d);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) raw[r][i] = v_fma(x, c[i], raw[r][i]);
+      }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+      part_codes(raw[r]);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) sum[h][r][i] = raw[r][i];
+    }
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i += VW / 8) { /* tokens [8i, 8i + VW) */
+      vf a = sum[0][r][i], b = VW == 16 ? sum[0][r][i + VW / 8 - 1] : sum[PARTS - 1][r][i];
+      v_store(t->scores + (row + r) * CELSLM_CHUNK + panel * CELSLM_PANEL + 8 * i,
+              v_add(v_evens(a, b), v_odds(a, b)));
+    }
+}
+
+/* The queries times the scales of one panel's channels, so that its codes need none. */
+INLINE void scale_queries(const int rows, const celslm_attn_tile *t, int panel) {
+  const float *scale = t->k_scale + (int64_t)panel * t->head_dim;
+  for (int d = 0; d < t->head_dim; d += VW) {
+    vf s = v_mul(v_load(scale + d), v_set1(0x1p-24f));
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++) {
+      int at = i * CELSLM_MAX_HEAD + d;
+      v_store(t->scaled + at, v_mul(v_load(t->rows_q + at), s));
+    }
+  }
+}
+
+INLINE void scores_of_words(const int rows, const celslm_attn_tile *t) {
+  const int second = rows > WORD_ROWS ? rows - WORD_ROWS : 0,
+            third = second > WORD_ROWS ? second - WORD_ROWS : 0;
+  for (int panel = 0; panel * CELSLM_PANEL < t->tokens; panel++) {
+    scale_queries(rows, t, panel);
+    score_words(rows - second, 0, t, panel);
+    if (second) score_words(second - third, WORD_ROWS, t, panel);
+    if (third) score_words(third, 2 * WORD_ROWS, t, panel);
+  }
+}
+
 /* scores [rows][.] = Q K^T for whole panels; the columns beyond the last token are masked later. */
 INLINE void scores(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t) {
+  if (type == CELSLM_K_I8) {
+    scores_of_words(rows, t);
+    return;
+  }
   int n = (t->tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * STRIPS_OF_PANEL, i = 0;
-  const int most = strips_at_once(type, rows);
-  if (most >= 2)
+  if (strips_at_once(type, rows) == 2)
     for (; i + 2 <= n; i += 2) score_strips(type, rows, 2, t, i);
   for (; i < n; i++) score_strips(type, rows, 1, t, i);
 }
@@ -191,7 +252,7 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
                           const float *scale) {
   vf acc[14][8];
   int64_t vd = t->value_dim;
-  const bool fresh = is_busy(type, rows) && !t->again;
+  const bool fresh = celslm_attn_busy(type, rows) && !t->again;
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
@@ -221,6 +282,69 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
     for (int c = 0; c < cols; c++) v_store(t->o + (row + i) * vd + j + c * VW, acc[i][c]);
 }
 
+/* I8: of rows [row, row + rows), `sets` times 64 columns from j on. */
+INLINE void value_words(const int rows, const int row, const int sets, const celslm_attn_tile *t,
+                        int j, const float *scale) {
+  const int64_t vd = t->value_dim;
+#pragma GCC unroll 2
+  for (int h = 0; h < PARTS; h++) {
+    vf raw[6][2][4];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+      for (int s = 0; s < sets; s++)
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) raw[r][s][i] = v_zero();
+    const char *words = (const char *)t->v + j + h * 4 * VW;
+    for (int64_t p = 0; p < t->tokens; p++, words += vd) {
+      vf c[2][4];
+#pragma GCC unroll 2
+      for (int s = 0; s < sets; s++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) c[s][i] = v_raw(words + s * WORD_COLUMNS, i);
+        if (row == 0 && h == 0 && !t->again)
+          _mm_prefetch(words + s * WORD_COLUMNS + FAR, _MM_HINT_T1);
+      }
+#pragma GCC unroll 6
+      for (int r = 0; r < rows; r++) {
+        vf x = v_set1(t->scores[(row + r) * CELSLM_CHUNK + p]);
+#pragma GCC unroll 2
+        for (int s = 0; s < sets; s++)
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; i++) raw[r][s][i] = v_fma(x, c[s][i], raw[r][s][i]);
+      }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+      for (int s = 0; s < sets; s++) {
+        part_codes(raw[r][s]);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+          float *o = t->o + (row + r) * vd + j + s * WORD_COLUMNS + 16 * i + h * VW;
+          vf old = v_mul(v_load(o), v_set1(scale[row + r]));
+          v_store(o, v_fma(raw[r][s][i], v_set1(0x1p-24f), old));
+        }
+      }
+  }
+}
+
+/* All columns that are in words; returns how many those are. */
+INLINE int values_of_words(const int rows, const celslm_attn_tile *t, const float *scale) {
+  const int second = rows > WORD_ROWS ? rows - WORD_ROWS : 0,
+            third = second > WORD_ROWS ? second - WORD_ROWS : 0;
+  int j = 0;
+  if (VW == 16 && rows <= 2)
+    for (; j + 2 * WORD_COLUMNS <= t->value_dim; j += 2 * WORD_COLUMNS)
+      value_words(rows, 0, 2, t, j, scale);
+  for (; j + WORD_COLUMNS <= t->value_dim; j += WORD_COLUMNS) {
+    value_words(rows - second, 0, 1, t, j, scale);
+    if (second) value_words(second - third, WORD_ROWS, 1, t, j, scale);
+    if (third) value_words(third, 2 * WORD_ROWS, 1, t, j, scale);
+  }
+  return j;
+}
+
 /* o = o * scale + P V. What the registers do not take at once is walked again: V from L1, in blocks
  * of tokens, where it should be read in order (all columns of half the rows, then of the others);
  * else a part of the columns of all tokens, from L2 or from blocks while few rows make moving o
@@ -229,10 +353,11 @@ INLINE void values(const enum celslm_kdtype type, const int rows, const celslm_a
                    const float *scale) {
   const int block = 64 / size_of(type);
   const int cols = COLS(rows), wide = COLS((rows + 1) / 2);
-  const bool halves = !is_busy(type, rows) && wide > cols;
+  const bool halves = !celslm_attn_busy(type, rows) && wide > cols;
+  const int done = type == CELSLM_K_I8 ? values_of_words(rows, t, scale) : 0;
   int vd = t->value_dim, step = cols * VW >= vd || cols <= 2 ? t->tokens : block;
-  for (int p = 0; p < t->tokens; p += step, scale = NULL) {
-    int last = p + step < t->tokens ? p + step : t->tokens, j = 0;
+  for (int p = 0; p < t->tokens && done < vd; p += step, scale = NULL) {
+    int last = p + step < t->tokens ? p + step : t->tokens, j = done;
     if (halves)
       for (; j + wide * VW <= vd; j += wide * VW) {
         value_columns(type, (rows + 1) / 2, wide, t, 0, p, last, j, scale);

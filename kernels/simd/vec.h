@@ -7,6 +7,7 @@
 
 #include <immintrin.h>
 #include <stdint.h>
+#include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -77,6 +78,21 @@ INLINE vf v_exp2(vf x) {
   /* scalef takes floor(x) itself. What would be subnormal is 0: weights of a softmax go on into
    * products, where many CPUs take 100 times as long for subnormal numbers. */
   return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, v_set1(-126.0f), _CMP_GE_OQ), p, x);
+}
+/* Two floats from p on in all pairs of lanes. */
+INLINE vf v_pairs(const float *p) {
+  double both;
+  memcpy(&both, p, sizeof both);
+  return _mm512_castpd_ps(_mm512_set1_pd(both));
+}
+/* The even lanes of a, then those of b; the odd ones. */
+INLINE vf v_evens(vf a, vf b) {
+  return _mm512_permutex2var_ps(
+      a, _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b);
+}
+INLINE vf v_odds(vf a, vf b) {
+  return _mm512_permutex2var_ps(
+      a, _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
 }
 /* The first n lanes. */
 INLINE void v_store_first(float *p, vf x, int n) {
@@ -179,6 +195,19 @@ INLINE vf v_exp2(vf x) {
   __m256i e =
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
   return v_mul(p, _mm256_castsi256_ps(e));
+}
+INLINE vf v_pairs(const float *p) {
+  double both;
+  memcpy(&both, p, sizeof both);
+  return _mm256_castpd_ps(_mm256_set1_pd(both));
+}
+INLINE vf v_evens(vf a, vf b) {
+  __m256d x = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(x, 0xd8));
+}
+INLINE vf v_odds(vf a, vf b) {
+  __m256d x = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd));
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(x, 0xd8));
 }
 INLINE void v_store_first(float *p, vf x, int n) {
   __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -5,6 +5,7 @@
 #include "kernels/half.h"
 #include "kernels/isa.h"
 #include "kernels/simd/vec.h"
+#include "kernels/words.h"
 
 #ifdef __AVX512F__
 INLINE vf v_f16(const uint16_t *p) {
@@ -20,6 +21,21 @@ INLINE vf v_bf16(const uint16_t *p) {
 INLINE vf v_i8(const int8_t *p) {
   return _mm512_cvtepi32_ps(
       _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+/* Words (words.h) from p on, shifted left to make code i the uppermost. */
+INLINE vf v_raw(const void *p, const int i) {
+  __m512i w = _mm512_loadu_si512(p);
+  return _mm512_cvtepi32_ps(i == 3 ? w : _mm512_slli_epi32(w, (unsigned)(24 - 8 * i)));
+}
+/* And each code by itself. */
+INLINE void v_codes(const void *p, vf c[4]) {
+  __m512i w = _mm512_loadu_si512(p);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    __m512i code = _mm512_srai_epi32(_mm512_slli_epi32(w, 24), 24);
+    c[i] = _mm512_cvtepi32_ps(code);
+    w = _mm512_srai_epi32(_mm512_sub_epi32(w, code), 8);
+  }
 }
 /* Rounded to nearest even; NaN stays one. */
 INLINE void v_to_bf16(uint16_t *p, vf x) {
@@ -48,6 +64,19 @@ INLINE vf v_bf16(const uint16_t *p) {
 INLINE vf v_i8(const int8_t *p) {
   return _mm256_cvtepi32_ps(
       _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+INLINE vf v_raw(const void *p, const int i) {
+  __m256i w = _mm256_loadu_si256((const __m256i *)p);
+  return _mm256_cvtepi32_ps(i == 3 ? w : _mm256_slli_epi32(w, 24 - 8 * i));
+}
+INLINE void v_codes(const void *p, vf c[4]) {
+  __m256i w = _mm256_loadu_si256((const __m256i *)p);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    __m256i code = _mm256_srai_epi32(_mm256_slli_epi32(w, 24), 24);
+    c[i] = _mm256_cvtepi32_ps(code);
+    w = _mm256_srai_epi32(_mm256_sub_epi32(w, code), 8);
+  }
 }
 INLINE void v_to_bf16(uint16_t *p, vf x) {
   __m256i b = _mm256_castps_si256(x), odd = _mm256_srli_epi32(b, 16);
@@ -90,15 +119,39 @@ static void simd_narrow_bf16(int64_t n, const float *x, uint16_t *y) {
   for (; i < n; i++) y[i] = float_bf16(x[i]);
 }
 
-/* cols is a multiple of 16 in all that is stored. */
-static void simd_widen_i8(int64_t rows, int64_t cols, const int8_t *x, const float *scale,
-                          float *y) {
-  for (int64_t r = 0; r < rows; r++, x += cols, y += cols) {
-    vf s = v_set1(scale[r]);
-    for (int64_t i = 0; i < cols; i += VW) v_store(y + i, v_mul(v_i8(x + i), s));
+enum { PARTS = 16 / VW }; /* vectors of the words of a pair of dimensions, or of 64 columns */
+
+static void simd_widen_keys(int64_t panels, int dims, const void *x, const float *scale, float *y) {
+  const char *words = x;
+  for (int64_t p = 0; p < panels; p++, scale += dims, y += (int64_t)dims * CELSLM_PANEL)
+    for (int d = 0; d < dims; d += 2, words += 64) {
+      vf c[PARTS][4], s0 = v_set1(scale[d]), s1 = v_set1(d + 1 < dims ? scale[d + 1] : 0);
+      float *row = y + (int64_t)d * CELSLM_PANEL;
+      for (int h = 0; h < PARTS; h++) v_codes(words + h * 4 * VW, c[h]);
+      for (int i = 0; i < 4; i += VW / 8) { /* tokens [8i, 8i + VW) */
+        vf a = c[0][i], b = VW == 16 ? c[0][i + VW / 8 - 1] : c[PARTS - 1][i];
+        v_store(row + 8 * i, v_mul(v_evens(a, b), s0));
+        if (d + 1 < dims) v_store(row + CELSLM_PANEL + 8 * i, v_mul(v_odds(a, b), s1));
+      }
+    }
+}
+
+static void simd_widen_values(int64_t tokens, int columns, const void *x, const float *scale,
+                              float *y) {
+  const char *row = x;
+  for (int64_t t = 0; t < tokens; t++, row += columns, y += columns) {
+    vf s = v_set1(scale[t]), c[4];
+    int d = 0;
+    for (; d + WORD_COLUMNS <= columns; d += WORD_COLUMNS)
+      for (int h = 0; h < PARTS; h++) {
+        v_codes(row + d + h * 4 * VW, c);
+        for (int i = 0; i < 4; i++) v_store(y + d + 16 * i + h * VW, v_mul(c[i], s));
+      }
+    for (; d < columns; d += VW) v_store(y + d, v_mul(v_i8((const int8_t *)row + d), s));
   }
 }
 
+/* cols is a multiple of 16 in all that is stored. */
 static void simd_narrow_i8(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y) {
   for (int64_t r = 0; r < rows; r++, x += cols, y += cols) {
     vf most = v_zero();
