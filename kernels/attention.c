@@ -230,8 +230,8 @@ static void run_many(rows_job base, float *out, float *lse) {
       for (int64_t r = r0; r < r1; r++)
         write_row(&j, r, m[r - r0], l[r - r0], state + (r - r0) * vd, out, lse);
     }
-    free(state);
-    free(s.q);
+    celslm_mem_scratch_free(state);
+    celslm_mem_scratch_free(s.q);
   }
 }
 
@@ -381,9 +381,9 @@ static void run_few(const step *s, float *out, float *lse) {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < s->n * p.heads; i++)
       finish_problem(s, &p, i / p.heads, (int)(i % p.heads), out, lse);
-    free(room.q);
+    celslm_mem_scratch_free(room.q);
   }
-  free(p.state);
+  celslm_mem_scratch_free(p.state);
 }
 
 static rows_job make_job(const celslm_kv *kv, int q_heads, int64_t n, const float *q) {
@@ -435,8 +435,8 @@ static celslm_work naive(const celslm_kv *kv, int64_t n, int64_t see, bool causa
     pos[i] = see + (causal ? i : 0);
   }
   celslm_work w = celslm_naive_attention(kvs, pos, n, q_heads, q, o, lse);
-  free(kvs);
-  free(pos);
+  celslm_mem_scratch_free(kvs);
+  celslm_mem_scratch_free(pos);
   return w;
 }
 
@@ -478,7 +478,7 @@ static celslm_work attend_own(const celslm_kv *const *kv, int64_t batch, int q_h
   int64_t *pos = celslm_mem_scratch((size_t)batch * sizeof *pos);
   for (int64_t i = 0; i < batch; i++) pos[i] = kv[i]->length;
   celslm_work counted = celslm_naive_attention(kv, pos, batch, q_heads, q, o, lse);
-  free(pos);
+  celslm_mem_scratch_free(pos);
   return counted;
 }
 
@@ -545,7 +545,7 @@ static celslm_work merge_after(const celslm_kv *context, const celslm_kv *const 
     }
     counted.activation_bytes += lse ? sizeof *lse : 0;
   }
-  free(other);
+  celslm_mem_scratch_free(other);
   return counted;
 }
 

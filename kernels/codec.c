@@ -140,8 +140,8 @@ static void encode_groups(const celslm_codec *c, const layout *l, int64_t tokens
       encode_row(c, loops, width, x + i * ld, &s, codes);
   }
   memcpy(out, parameters, (size_t)parameter_bytes(l));
-  free(s.low);
-  free(parameters);
+  celslm_mem_scratch_free(s.low);
+  celslm_mem_scratch_free(parameters);
 }
 
 static void encode_16(bool half, int64_t tokens, int64_t width, const float *x, int64_t ld,
@@ -152,7 +152,7 @@ static void encode_16(bool half, int64_t tokens, int64_t width, const float *x, 
     for (int64_t d = 0; !half && d < width; d++) row[d] = float_bf16(x[d]);
     memcpy(out, row, (size_t)width * sizeof *row);
   }
-  free(row);
+  celslm_mem_scratch_free(row);
 }
 
 void celslm_codec_encode(const celslm_codec *c, enum celslm_codec_side side, int64_t tokens,
@@ -183,8 +183,8 @@ static void decode_groups(const celslm_codec *c, const layout *l, int64_t tokens
     if (width % 2) s.codes[width - 1] = codes[width / 2] & 15;
     loops->decode_u4(width, s.codes, s.low, s.step, x);
   }
-  free(s.low);
-  free(parameters);
+  celslm_mem_scratch_free(s.low);
+  celslm_mem_scratch_free(parameters);
 }
 
 static void decode_16(bool half, int64_t tokens, int64_t width, const uint8_t *in, float *x,
@@ -195,7 +195,7 @@ static void decode_16(bool half, int64_t tokens, int64_t width, const uint8_t *i
     memcpy(row, in, (size_t)width * sizeof *row);
     (half ? isa->widen_f16 : isa->widen_bf16)(width, row, x);
   }
-  free(row);
+  celslm_mem_scratch_free(row);
 }
 
 void celslm_codec_decode(const celslm_codec *c, enum celslm_codec_side side, int64_t tokens,
@@ -282,5 +282,5 @@ void celslm_select_tokens(int64_t tokens, const float *score, int64_t keep, int6
   qsort(r, (size_t)tokens, sizeof *r, by_score);
   for (int64_t i = 0; i < keep; i++) kept[i] = r[i].token;
   qsort(kept, (size_t)keep, sizeof *kept, by_token);
-  free(r);
+  celslm_mem_scratch_free(r);
 }

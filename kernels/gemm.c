@@ -181,7 +181,7 @@ static void run_gemv(job t, int threads) {
     int64_t first = part_start(w->panels, threads, i);
     gemv(&t, first, part_start(w->panels, threads, i + 1) - first);
   }
-  free(words);
+  celslm_mem_scratch_free(words);
 }
 
 static void run_i8(const job *t) {
@@ -233,7 +233,7 @@ static void run_blocks(const job *t, int threads) {
     celslm_slice s = celslm_slice_at(t->w, t->m, g, i);
     run_slice(t, &c, &s, a + i * room);
   }
-  free(a);
+  celslm_mem_scratch_free(a);
 }
 
 static celslm_work analytic(const celslm_packed *w, int64_t m, const celslm_epilogue *e) {

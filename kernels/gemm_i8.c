@@ -90,6 +90,6 @@ void celslm_gemm_i8(const celslm_packed *w, int64_t m, const float *x, int64_t l
     b.plain_scale = b.scale + most * groups;
     run_slice(w, &s, most, b, x, ldx, y, ldy, add);
   }
-  free(a);
-  free(scale);
+  celslm_mem_scratch_free(a);
+  celslm_mem_scratch_free(scale);
 }

@@ -14,9 +14,10 @@
  * memory is short. */
 void *celslm_mem_big(size_t bytes);
 void celslm_mem_big_free(void *p);
-/* Scratch of one call, aligned to a cache line, not zeroed; ends the program when memory is short.
- */
+/* Scratch of one call, aligned to a cache line, holding anything; ends the program when memory is
+ * short. Freed by the thread that asked for it. */
 void *celslm_mem_scratch(size_t bytes);
+void celslm_mem_scratch_free(void *p);
 /* Ends the program with one line when a caller broke a contract. */
 _Noreturn void celslm_misuse(const char *function, const char *what);
 

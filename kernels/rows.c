@@ -165,7 +165,7 @@ static int32_t draw(int64_t n, const float *logits, float temperature, int top_k
       break;
     }
   }
-  free(c);
+  celslm_mem_scratch_free(c);
   return token;
 }
 

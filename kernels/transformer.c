@@ -67,7 +67,7 @@ void celslm_session_give(celslm_session *s, int l, const float *k, int64_t ldk, 
   }
   celslm_rope(n, h->kv_heads, hd, rotated, width, position, h->rope_base, h->rope_style, false);
   celslm_kv_append(s->kv[l], n, rotated, width, v, ldv);
-  free(rotated), free(position);
+  celslm_mem_scratch_free(rotated), celslm_mem_scratch_free(position);
 }
 
 /* A forward pass: `rows` new tokens of n sequences. */
@@ -115,7 +115,7 @@ static void attend_tokens(const pass *p, int l, int64_t i, int64_t n, int64_t ro
     celslm_attention_merged(context->kv[l], kvs, n, heads, q, o, NULL);
   else
     celslm_attention_decode(kvs, n, heads, q, o, NULL);
-  free(kvs);
+  celslm_mem_scratch_free(kvs);
 }
 
 /* Several new tokens of one sequence: over its own keys, over the context's, and the union. */
@@ -267,6 +267,6 @@ void celslm_transformer_trace(const celslm_transformer *t, int64_t n, celslm_ses
   for (int64_t i = 0; i < n; i++) s[i]->tokens += count[i];
   if (trace->logits) every_head(&p);
   if (logits) head(&p, logits);
-  free(p.position);
-  free(room);
+  celslm_mem_scratch_free(p.position);
+  celslm_mem_scratch_free(room);
 }

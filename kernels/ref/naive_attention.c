@@ -56,6 +56,6 @@ celslm_work celslm_naive_attention(const celslm_kv *const *kv, const int64_t *po
         c.kv_bytes += celslm_kv_token_bytes(kv[i], seen);
     }
   }
-  free(s);
+  celslm_mem_scratch_free(s);
   return c;
 }

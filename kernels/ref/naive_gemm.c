@@ -71,6 +71,6 @@ celslm_work celslm_naive_gemm(const celslm_packed *w, int64_t m, const float *x,
       c.activation_bytes += sizeof *y;
     }
   }
-  free(sum);
+  celslm_mem_scratch_free(sum);
   return c;
 }
