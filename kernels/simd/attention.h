@@ -104,63 +104,78 @@ INLINE void part_codes(vf raw[4]) {
   for (int i = 3; i > 0; i--) raw[i] = v_fma(raw[i - 1], v_set1(-0x1p-8f), raw[i]);
 }
 
-/* Rows whose words' sums, four for each, the registers take. */
-#ifdef __AVX512F__
-enum { WORD_ROWS = 6 };
-#else
-enum { WORD_ROWS = 2 };
-#endif
+/* Codes of a word whose sums, of all rows, the registers take. */
+INLINE int codes_at_once(const int rows) {
+  return VW == 16 || rows <= 2 ? 4 : 2;
+}
 
-/* I8: scores of rows [row, row + rows) over one panel, its queries being scaled. A multiplier
- * stands for two dimensions, in neighbouring lanes, which are added up at the end. */
-INLINE void score_words(const int rows, const int row, const celslm_attn_tile *t, int panel) {
+/* Without it the compiler holds the sums of one pass in registers through the loop of the next. */
+#define TO_MEMORY(x) __asm__ volatile("" : : "r"(x) : "memory")
+
+typedef vf word_sums[PARTS][NARROW_ROWS][2][4]; /* [.][row][set][code] */
+
+/* I8: of the words' vectors h over one panel, the sums of some codes, from `first` on. A
+ * multiplier stands for two dimensions, in neighbouring lanes, which are added up at the end. */
+INLINE void score_pass(const int rows, const int h, const int first, const celslm_attn_tile *t,
+                       int panel, word_sums sum) {
   const int64_t dims = (t->head_dim + 1) / 2 * 2, lines = t->ahead_lines - panel * dims;
-  const char *k = (const char *)t->k + panel * dims * CELSLM_PANEL;
+  const char *words = (const char *)t->k + panel * dims * CELSLM_PANEL + h * 4 * VW;
   const char *later = (const char *)t->ahead + panel * dims * 64;
-  const float *q = t->scaled + row * CELSLM_MAX_HEAD;
-  vf sum[PARTS][6][4];
-#pragma GCC unroll 2
-  for (int h = 0; h < PARTS; h++) {
-    vf raw[6][4];
+  const int codes = codes_at_once(rows);
+  vf raw[NARROW_ROWS][4];
 #pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
+  for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; i++) raw[r][i] = v_zero();
+    for (int i = 0; i < codes; i++) raw[r][i] = v_zero();
 #pragma GCC unroll 2
-    for (int64_t d = 0; d < dims; d += 2) {
-      const char *words = k + d * CELSLM_PANEL + h * 4 * VW;
-      vf c[4];
+  for (int64_t d = 0; d < dims; d += 2, words += 64) {
+    vf c[4];
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; i++) c[i] = v_raw(words, i);
-      if (row == 0 && h == 0) {
-        if (!t->again) _mm_prefetch(words + FAR, _MM_HINT_T1);
-        if (d < lines) {
-          _mm_prefetch(later + d * 64, _MM_HINT_T1);
-          _mm_prefetch(later + d * 64 + 64, _MM_HINT_T1);
-        }
-      }
-#pragma GCC unroll 6
-      for (int r = 0; r < rows; r++) {
-        vf x = v_pairs(q + r * CELSLM_MAX_HEAD + d);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) raw[r][i] = v_fma(x, c[i], raw[r][i]);
+    for (int i = 0; i < codes; i++) c[i] = v_raw(words, first + i);
+    if (h == 0 && first == 0) {
+      if (!t->again) _mm_prefetch(words + FAR, _MM_HINT_T1);
+      if (d < lines) {
+        _mm_prefetch(later + d * 64, _MM_HINT_T1);
+        _mm_prefetch(later + d * 64 + 64, _MM_HINT_T1);
       }
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) {
-      part_codes(raw[r]);
+      vf x = v_pairs(t->scaled + r * CELSLM_MAX_HEAD + d);
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; i++) sum[h][r][i] = raw[r][i];
+      for (int i = 0; i < codes; i++) raw[r][i] = v_fma(x, c[i], raw[r][i]);
     }
   }
 #pragma GCC unroll 6
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
+    for (int i = 0; i < codes; i++) sum[h][r][0][first + i] = raw[r][i];
+}
+
+INLINE void score_words(const int rows, const celslm_attn_tile *t, int panel) {
+  word_sums sum;
+  score_pass(rows, 0, 0, t, panel, sum);
+#ifndef __AVX512F__
+  TO_MEMORY(sum);
+  score_pass(rows, 1, 0, t, panel, sum);
+  if (codes_at_once(rows) == 2) {
+    TO_MEMORY(sum);
+    score_pass(rows, 0, 2, t, panel, sum);
+    TO_MEMORY(sum);
+    score_pass(rows, 1, 2, t, panel, sum);
+  }
+#endif
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+    for (int h = 0; h < PARTS; h++) part_codes(sum[h][r][0]);
+#pragma GCC unroll 4
     for (int i = 0; i < 4; i += VW / 8) { /* tokens [8i, 8i + VW) */
-      vf a = sum[0][r][i], b = VW == 16 ? sum[0][r][i + VW / 8 - 1] : sum[PARTS - 1][r][i];
-      v_store(t->scores + (row + r) * CELSLM_CHUNK + panel * CELSLM_PANEL + 8 * i,
+      vf a = sum[0][r][0][i], b = VW == 16 ? sum[0][r][0][i + VW / 8 - 1] : sum[PARTS - 1][r][0][i];
+      v_store(t->scores + r * CELSLM_CHUNK + panel * CELSLM_PANEL + 8 * i,
               v_add(v_evens(a, b), v_odds(a, b)));
     }
+  }
 }
 
 /* The queries times the scales of one panel's channels, so that its codes need none. */
@@ -176,21 +191,13 @@ INLINE void scale_queries(const int rows, const celslm_attn_tile *t, int panel) 
   }
 }
 
-INLINE void scores_of_words(const int rows, const celslm_attn_tile *t) {
-  const int second = rows > WORD_ROWS ? rows - WORD_ROWS : 0,
-            third = second > WORD_ROWS ? second - WORD_ROWS : 0;
-  for (int panel = 0; panel * CELSLM_PANEL < t->tokens; panel++) {
-    scale_queries(rows, t, panel);
-    score_words(rows - second, 0, t, panel);
-    if (second) score_words(second - third, WORD_ROWS, t, panel);
-    if (third) score_words(third, 2 * WORD_ROWS, t, panel);
-  }
-}
-
 /* scores [rows][.] = Q K^T for whole panels; the columns beyond the last token are masked later. */
 INLINE void scores(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t) {
   if (type == CELSLM_K_I8) {
-    scores_of_words(rows, t);
+    for (int panel = 0; panel * CELSLM_PANEL < t->tokens; panel++) {
+      scale_queries(rows, t, panel);
+      score_words(rows, t, panel);
+    }
     return;
   }
   int n = (t->tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * STRIPS_OF_PANEL, i = 0;
@@ -282,66 +289,81 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
     for (int c = 0; c < cols; c++) v_store(t->o + (row + i) * vd + j + c * VW, acc[i][c]);
 }
 
-/* I8: of rows [row, row + rows), `sets` times 64 columns from j on. */
-INLINE void value_words(const int rows, const int row, const int sets, const celslm_attn_tile *t,
-                        int j, const float *scale) {
-  const int64_t vd = t->value_dim;
-#pragma GCC unroll 2
-  for (int h = 0; h < PARTS; h++) {
-    vf raw[6][2][4];
+/* I8: the same of `sets` times 64 columns of values from j on. */
+INLINE void value_pass(const int rows, const int sets, const int h, const int first,
+                       const celslm_attn_tile *t, int j, word_sums sum) {
+  const char *words = (const char *)t->v + j + h * 4 * VW;
+  const int codes = codes_at_once(rows);
+  vf raw[NARROW_ROWS][2][4];
 #pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+    for (int s = 0; s < sets; s++)
+#pragma GCC unroll 4
+      for (int i = 0; i < codes; i++) raw[r][s][i] = v_zero();
+  for (int64_t p = 0; p < t->tokens; p++, words += t->value_dim) {
+    vf c[2][4];
+#pragma GCC unroll 2
+    for (int s = 0; s < sets; s++) {
+#pragma GCC unroll 4
+      for (int i = 0; i < codes; i++) c[s][i] = v_raw(words + s * WORD_COLUMNS, first + i);
+      if (h == 0 && first == 0 && !t->again)
+        _mm_prefetch(words + s * WORD_COLUMNS + FAR, _MM_HINT_T1);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+      vf x = v_set1(t->scores[r * CELSLM_CHUNK + p]);
 #pragma GCC unroll 2
       for (int s = 0; s < sets; s++)
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) raw[r][s][i] = v_zero();
-    const char *words = (const char *)t->v + j + h * 4 * VW;
-    for (int64_t p = 0; p < t->tokens; p++, words += vd) {
-      vf c[2][4];
-#pragma GCC unroll 2
-      for (int s = 0; s < sets; s++) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) c[s][i] = v_raw(words + s * WORD_COLUMNS, i);
-        if (row == 0 && h == 0 && !t->again)
-          _mm_prefetch(words + s * WORD_COLUMNS + FAR, _MM_HINT_T1);
-      }
-#pragma GCC unroll 6
-      for (int r = 0; r < rows; r++) {
-        vf x = v_set1(t->scores[(row + r) * CELSLM_CHUNK + p]);
-#pragma GCC unroll 2
-        for (int s = 0; s < sets; s++)
-#pragma GCC unroll 4
-          for (int i = 0; i < 4; i++) raw[r][s][i] = v_fma(x, c[s][i], raw[r][s][i]);
-      }
+        for (int i = 0; i < codes; i++) raw[r][s][i] = v_fma(x, c[s][i], raw[r][s][i]);
     }
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-      for (int s = 0; s < sets; s++) {
-        part_codes(raw[r][s]);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-          float *o = t->o + (row + r) * vd + j + s * WORD_COLUMNS + 16 * i + h * VW;
-          vf old = v_mul(v_load(o), v_set1(scale[row + r]));
-          v_store(o, v_fma(raw[r][s][i], v_set1(0x1p-24f), old));
-        }
-      }
   }
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+    for (int s = 0; s < sets; s++)
+#pragma GCC unroll 4
+      for (int i = 0; i < codes; i++) sum[h][r][s][first + i] = raw[r][s][i];
 }
 
-/* All columns that are in words; returns how many those are. */
+INLINE void value_words(const int rows, const int sets, const celslm_attn_tile *t, int j,
+                        const float *scale) {
+  word_sums sum;
+  value_pass(rows, sets, 0, 0, t, j, sum);
+#ifndef __AVX512F__
+  TO_MEMORY(sum);
+  value_pass(rows, sets, 1, 0, t, j, sum);
+  if (codes_at_once(rows) == 2) {
+    TO_MEMORY(sum);
+    value_pass(rows, sets, 0, 2, t, j, sum);
+    TO_MEMORY(sum);
+    value_pass(rows, sets, 1, 2, t, j, sum);
+  }
+#endif
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+    for (int s = 0; s < sets; s++)
+#pragma GCC unroll 2
+      for (int h = 0; h < PARTS; h++) {
+        part_codes(sum[h][r][s]);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+          float *o = t->o + r * t->value_dim + j + s * WORD_COLUMNS + 16 * i + h * VW;
+          vf old = v_mul(v_load(o), v_set1(scale[r]));
+          v_store(o, v_fma(sum[h][r][s][i], v_set1(0x1p-24f), old));
+        }
+      }
+}
+
+/* All columns that are in words, two sets at once while the registers last; returns how many. */
 INLINE int values_of_words(const int rows, const celslm_attn_tile *t, const float *scale) {
-  const int second = rows > WORD_ROWS ? rows - WORD_ROWS : 0,
-            third = second > WORD_ROWS ? second - WORD_ROWS : 0;
   int j = 0;
   if (VW == 16 && rows <= 2)
     for (; j + 2 * WORD_COLUMNS <= t->value_dim; j += 2 * WORD_COLUMNS)
-      value_words(rows, 0, 2, t, j, scale);
-  for (; j + WORD_COLUMNS <= t->value_dim; j += WORD_COLUMNS) {
-    value_words(rows - second, 0, 1, t, j, scale);
-    if (second) value_words(second - third, WORD_ROWS, 1, t, j, scale);
-    if (third) value_words(third, 2 * WORD_ROWS, 1, t, j, scale);
-  }
+      value_words(rows, 2, t, j, scale);
+  for (; j + WORD_COLUMNS <= t->value_dim; j += WORD_COLUMNS) value_words(rows, 1, t, j, scale);
   return j;
 }
 
