@@ -124,7 +124,7 @@ static void attend_prompt(const pass *p, int l, int64_t i, int64_t row) {
   int64_t rows = p->count[i];
   float *q = p->queries + row * p->q, *o = p->attended + row * p->q, *lse = p->lse + row * heads;
   const celslm_session *context = p->s[i]->context;
-  celslm_attention_prefill(p->s[i]->kv[l], heads, rows, true, q, o, lse);
+  celslm_attention_prefill(p->s[i]->kv[l], heads, rows, true, q, o, context ? lse : NULL);
   if (!context) return;
   float *other = p->attended_context + row * p->q, *other_lse = p->lse_context + row * heads;
   celslm_attention_shared(context->kv[l], rows, heads, q, other, other_lse);

@@ -1,6 +1,7 @@
 /* test_op_list.c - the op list's FLOPs and bytes are those that a real model's kernels count in
  * their inner loops, term by term: products with what is fused into them, attention, rotation,
- * norms, embedding; prefill in two chunks and a decoding batch. */
+ * norms, embedding; prefill in two chunks and a decoding batch, with and without a shared context.
+ */
 #include "kernels/hook.h"
 #include "kernels/transformer.h"
 #include "model/ops.h"
@@ -78,9 +79,11 @@ static void check_pass(const sums *counted, double rows, double outputs, celslm_
   all.activation_bytes = 0;
   add_work(&all, &counted->of[CELSLM_KOP_ATTN_PREFILL]);
   add_work(&all, &counted->of[CELSLM_KOP_ATTN_DECODE]);
+  add_work(&all, &counted->of[CELSLM_KOP_ATTN_MERGED]);
   add_op(&attended, attention, layers);
-  /* The log-sum-exps that the model asks for, in case a context is to be merged. */
-  attended.activation_bytes += (uint64_t)(4 * layers * rows * (double)model.heads);
+  /* Two segments, which the list does not tell apart, are united. */
+  if (counted->of[CELSLM_KOP_ATTN_MERGED].flops)
+    attended.flops += (uint64_t)(3 * layers * rows * (double)(model.heads * model.head_dim));
   check_same("attention", &attended, &all);
 }
 
@@ -112,7 +115,14 @@ START_TEST(test_list_equals_kernels) {
   w = run(t, 3, one, (int64_t[]){1, 1, 1}, _i);
   double read = 23 + 6 + 31; /* the new tokens see themselves */
   check_pass(&w, 3, 3, celslm_op_decode(&s, 3, read, read));
-  for (int i = 0; i < 3; i++) celslm_session_free(one[i]);
+  /* On a context, which is read once for all. */
+  celslm_session *context = celslm_session_create(t, CELSLM_K_F32, 41, NULL), *on[3];
+  run(t, 1, &context, (int64_t[]){27}, _i);
+  for (int i = 0; i < 3; i++) on[i] = celslm_session_create(t, CELSLM_K_F32, 9, context);
+  w = run(t, 3, on, (int64_t[]){1, 1, 1}, _i);
+  check_pass(&w, 3, 3, celslm_op_decode(&s, 3, 3 * 28, 27 + 3));
+  for (int i = 0; i < 3; i++) celslm_session_free(one[i]), celslm_session_free(on[i]);
+  celslm_session_free(context);
   celslm_transformer_free(t);
 }
 END_TEST
