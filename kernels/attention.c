@@ -54,6 +54,11 @@ static const float *query(const rows_job *j, int64_t row) {
          (row / j->group * j->q_heads + j->head * j->group + row % j->group) * j->kv->head_dim;
 }
 
+/* Are keys and values of this cache made f32 first? */
+static bool widened(const rows_job *j) {
+  return j->widen || j->kv->special;
+}
+
 /* Scratch of a thread; state of the rows of a job: m, l, o from its first row on. */
 typedef struct scratch {
   float *q, *scores, *rows_q, *scaled, *k, *v;
@@ -61,10 +66,12 @@ typedef struct scratch {
 } scratch;
 
 static scratch scratch_make(const celslm_kv *kv, int64_t rows, bool widen) {
-  bool convert = widen && kv->dtype != CELSLM_K_F32, scales = !widen && kv->dtype == CELSLM_K_I8;
+  bool narrow = kv->dtype != CELSLM_K_F32, words = !widen && narrow;
+  bool convert = narrow && (widen || kv->dtype == CELSLM_K_F16); /* which may be special */
+  bool scales = words && kv->dtype == CELSLM_K_I8;
   size_t hd = (size_t)kv->head_dim, vd = (size_t)kv->value_dim;
   size_t qn = (size_t)round_up(rows * kv->head_dim, 16), sn = CELSLM_MAX_ROWS * CELSLM_CHUNK;
-  size_t rn = scales ? (size_t)rows * CELSLM_MAX_HEAD : 0;
+  size_t rn = words ? (size_t)rows * CELSLM_MAX_HEAD : 0;
   size_t xn = scales ? CELSLM_MAX_ROWS * CELSLM_MAX_HEAD : 0;
   size_t kn = convert ? CELSLM_CHUNK * hd : 0, vn = convert ? CELSLM_CHUNK * vd : 0;
   scratch s;
@@ -79,7 +86,7 @@ static scratch scratch_make(const celslm_kv *kv, int64_t rows, bool widen) {
 }
 
 /* Queries of the job's tiles, each as [head_dim][rows], scaled so that scores are base-2 logs; and
- * if asked for one by one, in rows of CELSLM_MAX_HEAD with zeroes up to a multiple of 16. */
+ * if asked for one by one, as words take them, with zeroes up to a multiple of 16. */
 static void gather_queries(const rows_job *j, float *out, float *rows_q) {
   int hd = j->kv->head_dim;
   float scale = (float)(1.4426950408889634 / sqrt(hd)), rows[CELSLM_MAX_ROWS * CELSLM_MAX_HEAD];
@@ -89,7 +96,8 @@ static void gather_queries(const rows_job *j, float *out, float *rows_q) {
       const float *q = query(j, r0 + i);
       for (int d = 0; d < hd; d++) rows[i * hd + d] = q[d] * scale;
       if (!rows_q) continue;
-      memcpy(rows_q, rows + i * hd, (size_t)hd * sizeof *rows);
+      float more = j->kv->dtype == CELSLM_K_F16 ? ldexpf(1, CELSLM_Q_F16) : 1;
+      for (int d = 0; d < hd; d++) rows_q[d] = rows[i * hd + d] * more;
       for (int d = hd; d % 16; d++) rows_q[d] = 0;
       rows_q += CELSLM_MAX_HEAD;
     }
@@ -151,10 +159,10 @@ static void run_rows(const rows_job *j, scratch *s, float *m, float *l, float *o
   int64_t last = min_i64(j->last, most);
   for (int64_t c = j->first, tokens; c < last; c += tokens) {
     int want = (int)min_i64(CELSLM_CHUNK, last - c);
-    celslm_kv_piece p = j->widen ? celslm_kv_widened(kv, j->head, c, want, s->k, s->v)
-                                 : celslm_kv_stored(kv, j->head, c, want);
+    celslm_kv_piece p = widened(j) ? celslm_kv_widened(kv, j->head, c, want, s->k, s->v)
+                                   : celslm_kv_stored(kv, j->head, c, want);
     tokens = p.tokens;
-    if (!j->widen && (c == j->first || !busy)) ask_next(&p, kv->key_dim, c + tokens < last);
+    if (!widened(j) && (c == j->first || !busy)) ask_next(&p, kv->key_dim, c + tokens < last);
     for (int64_t t = j->tile0; t < j->tile1; t++) {
       int64_t r0 = tile_row(j, t), n = tile_row(j, t + 1) - r0, at = r0 - row0;
       int64_t high = 0;

@@ -13,7 +13,10 @@ enum {
   CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
   CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
   CELSLM_MAX_HEAD = 256,
-  CELSLM_OVERREAD = 16,   /* floats that an attention step may read behind key scales */
+  CELSLM_OVERREAD = 16, /* floats that an attention step may read behind key scales */
+  /* F16 is multiplied with its bits moved to where f32 has them, which makes it 2^-112 of what it
+   * is: so much larger are a weight, and a query (in two steps, so that no number is too large). */
+  CELSLM_Q_F16 = 96,
   CELSLM_I8_ROWS = 6,     /* rows of an int8 micro-tile */
   CELSLM_AHEAD_STEPS = 8, /* steps of a product between two rounds of prefetching */
 };
@@ -27,16 +30,17 @@ typedef struct celslm_attn_tile {
   int value_dim;  /* row distance of v and o: head_dim rounded up to 16, padding zero in v */
   int tokens;     /* 1 .. CELSLM_CHUNK */
   const float *q; /* [head_dim][rows], scaled by log2(e)/sqrt(head_dim) */
-  const void *k;  /* [panels][head_dim][32]; I8 as words (words.h) */
+  const void *k;  /* [panels][head_dim][32]; but for F32 as words (words.h) */
   const void *v;  /* [tokens][value_dim]; likewise */
   /* I8 only: [panels][head_dim], [tokens rounded up to 32] */
   const float *k_scale, *v_scale;
-  const int *limit;    /* [rows] how many of the tokens the row sees; <= 0: none */
-  float *m, *l, *o;    /* [rows], [rows], [rows][value_dim] */
-  float *scores;       /* scratch [rows][CELSLM_CHUNK] */
-  const float *rows_q; /* I8 only: the queries again, [rows][CELSLM_MAX_HEAD] */
-  float *scaled;       /* scratch, I8 only: [CELSLM_MAX_ROWS][CELSLM_MAX_HEAD] */
-  bool again;          /* other rows have just been over these tokens */
+  const int *limit; /* [rows] how many of the tokens the row sees; <= 0: none */
+  float *m, *l, *o; /* [rows], [rows], [rows][value_dim] */
+  float *scores;    /* scratch [rows][CELSLM_CHUNK] */
+  /* But for F32, the queries again, [rows][CELSLM_MAX_HEAD]; for F16 2^CELSLM_Q_F16 as large. */
+  const float *rows_q;
+  float *scaled; /* scratch, I8 only: [CELSLM_MAX_ROWS][CELSLM_MAX_HEAD] */
+  bool again;    /* other rows have just been over these tokens */
   /* What will be needed later: asked for while the scores are computed. Advice only. */
   const void *ahead;
   int64_t ahead_lines; /* of 64 bytes; at most tokens / 32 * head_dim are asked for */
@@ -132,9 +136,11 @@ typedef struct celslm_isa {
   void (*widen_f16)(int64_t n, const uint16_t *x, float *y);
   void (*narrow_f16)(int64_t n, const float *x, uint16_t *y);
   void (*widen_bf16)(int64_t n, const uint16_t *x, float *y);
-  /* The same of words: panels of keys with a scale per dimension, values with one per token. */
-  void (*widen_keys)(int64_t panels, int dims, const void *x, const float *scale, float *y);
-  void (*widen_values)(int64_t tokens, int columns, const void *x, const float *scale, float *y);
+  /* Words to f32: panels of keys, and values; I8 times a scale per dimension, and per token. */
+  void (*widen_keys)(enum celslm_kdtype type, int64_t panels, int dims, const void *x,
+                     const float *scale, float *y);
+  void (*widen_values)(enum celslm_kdtype type, int64_t tokens, int columns, const void *x,
+                       const float *scale, float *y);
   void (*narrow_bf16)(int64_t n, const float *x, uint16_t *y);
   /* Rows of x to codes: scale = largest |x| of the row / 127, y = x / scale rounded to nearest. */
   void (*narrow_i8)(int64_t rows, int64_t cols, const float *x, float *scale, int8_t *y);

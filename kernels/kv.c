@@ -17,7 +17,7 @@ celslm_kv *celslm_kv_create(enum celslm_kdtype dtype, int kv_heads, int head_dim
   kv->dtype = dtype;
   kv->kv_heads = kv_heads;
   kv->head_dim = head_dim;
-  kv->key_dim = dtype == CELSLM_K_I8 ? (int)round_up(head_dim, 2) : head_dim;
+  kv->key_dim = dtype == CELSLM_K_F32 ? head_dim : (int)round_up(head_dim, 2);
   kv->value_dim = (int)round_up(head_dim, 16);
   kv->capacity = round_up(capacity, CELSLM_PANEL);
   size_t heads = (size_t)kv_heads, hd = (size_t)head_dim, vd = (size_t)kv->value_dim;
@@ -99,8 +99,8 @@ static int64_t panel_at(const celslm_kv *kv, int head, int64_t token) {
   return head * (kv->capacity / CELSLM_PANEL) + token / CELSLM_PANEL;
 }
 
-/* Index of the scale of dimension d in a token's panel; of the panel's keys; of a key's element,
- * and of a token's values. Elements of I8 are in words. */
+/* Index of the scale of dimension d in a token's panel; of the panel's keys; of a token's values;
+ * of an element of a key, of a value, where they are not I8. */
 static int64_t scale_at(const celslm_kv *kv, int head, int64_t token, int d) {
   return panel_at(kv, head, token) * kv->head_dim + d;
 }
@@ -109,12 +109,18 @@ static int64_t keys_at(const celslm_kv *kv, int head, int64_t token) {
   return panel_at(kv, head, token) * kv->key_dim * CELSLM_PANEL;
 }
 
-static int64_t key_at(const celslm_kv *kv, int head, int64_t token, int d) {
-  return keys_at(kv, head, token) + (int64_t)d * CELSLM_PANEL + token % CELSLM_PANEL;
-}
-
 static int64_t value_at(const celslm_kv *kv, int head, int64_t token) {
   return (head * kv->capacity + token) * kv->value_dim;
+}
+
+static int64_t key_at(const celslm_kv *kv, int head, int64_t token, int d) {
+  int i = (int)(token % CELSLM_PANEL);
+  return keys_at(kv, head, token) +
+         (kv->dtype == CELSLM_K_F32 ? (int64_t)d * CELSLM_PANEL + i : half_key(d, i));
+}
+
+static int64_t column_at(const celslm_kv *kv, int head, int64_t token, int d) {
+  return value_at(kv, head, token) + (kv->dtype == CELSLM_K_F32 ? d : half_value(kv->value_dim, d));
 }
 
 static float *tail_key(const celslm_kv *kv, int head, int64_t token, int d) {
@@ -150,10 +156,10 @@ float celslm_kv_key(const celslm_kv *kv, int head, int64_t token, int d) {
 }
 
 float celslm_kv_value(const celslm_kv *kv, int head, int64_t token, int d) {
-  int64_t at = value_at(kv, head, token);
-  if (kv->dtype != CELSLM_K_I8) return stored_float(kv->dtype, kv->v, at + d);
+  if (kv->dtype != CELSLM_K_I8)
+    return stored_float(kv->dtype, kv->v, column_at(kv, head, token, d));
   if (token >= finished(kv)) return tail_value(kv, head, token)[d];
-  int code = word_value(kv->v + at, kv->value_dim, d);
+  int code = word_value(kv->v + value_at(kv, head, token), kv->value_dim, d);
   return (float)code * kv->v_scale[head * kv->capacity + token];
 }
 
@@ -202,19 +208,28 @@ static uint64_t quantised_bytes(const celslm_kv *kv) {
   return bytes;
 }
 
+/* Notes what the words' arithmetic has no place for. */
+static void watch(celslm_kv *kv, int64_t n, const uint16_t *half) {
+  if (kv->dtype != CELSLM_K_F16) return;
+  bool special = false;
+  for (int64_t i = 0; i < n; i++) special |= (half[i] & 0x7c00u) == 0x7c00u;
+  kv->special |= special;
+}
+
 /* One token in one head; returns the bytes written to the cache. */
 static uint64_t put(celslm_kv *kv, int head, int64_t token, const float *k, const float *v) {
   uint64_t bytes = 0;
   bool i8 = kv->dtype == CELSLM_K_I8;
-  int64_t kat = key_at(kv, head, token, 0), vat = value_at(kv, head, token);
   for (int d = 0; d < kv->head_dim; d++) {
     if (i8) {
       *tail_key(kv, head, token, d) = k[d];
       tail_value(kv, head, token)[d] = v[d];
       bytes += 2 * sizeof(float);
     } else {
-      set_element(kv->dtype, kv->k, kat + (int64_t)d * CELSLM_PANEL, k[d]);
-      set_element(kv->dtype, kv->v, vat + d, v[d]);
+      set_element(kv->dtype, kv->k, key_at(kv, head, token, d), k[d]);
+      set_element(kv->dtype, kv->v, column_at(kv, head, token, d), v[d]);
+      uint16_t half[] = {float_f16(k[d]), float_f16(v[d])};
+      watch(kv, 2, half);
       bytes += 2 * celslm_kdtype_size(kv->dtype);
     }
   }
@@ -225,37 +240,69 @@ static uint64_t put(celslm_kv *kv, int head, int64_t token, const float *k, cons
   return bytes;
 }
 
+/* A whole panel of halves [dimensions][32] to words; an odd last dimension beside zeroes. */
+static void pack_halves(int dims, const uint16_t *half, uint32_t *word) {
+  static const uint16_t none[CELSLM_PANEL];
+  for (int d = 0; d < dims; d += 2, half += 2 * CELSLM_PANEL) {
+    const uint16_t *next = d + 1 < dims ? half + CELSLM_PANEL : none;
+    for (int i = 0; i < CELSLM_PANEL; i += 16)
+      for (int k = 0; k < 8; k++, word += 2) {
+        word[0] = half[i + k] | (uint32_t)half[i + 8 + k] << 16;
+        word[1] = next[i + k] | (uint32_t)next[i + 8 + k] << 16;
+      }
+  }
+}
+
 /* One head's share of new tokens in one panel: `n` tokens from `token` on. Rows of keys stand in
- * the panel's columns, so keys of sixteen bits are narrowed in a panel of their own and copied. */
+ * the panel's columns, so keys of sixteen bits are narrowed in a panel of their own and moved. */
 static void put_keys(celslm_kv *kv, int head, int64_t token, int n, const float *k, int64_t ldk) {
   const celslm_isa *isa = celslm_isa_current();
-  int hd = kv->head_dim;
-  unsigned char *to = kv->k + key_at(kv, head, token, 0) * (int64_t)celslm_kdtype_size(kv->dtype);
+  int hd = kv->head_dim, first = (int)(token % CELSLM_PANEL);
+  unsigned char *to = kv->k + keys_at(kv, head, token) * (int64_t)celslm_kdtype_size(kv->dtype);
   if (kv->dtype == CELSLM_K_F32 || kv->dtype == CELSLM_K_I8) {
     bool tail = kv->dtype == CELSLM_K_I8;
-    isa->fill_panel(n, hd, k, ldk, tail ? tail_key(kv, head, token, 0) : (float *)(void *)to);
+    isa->fill_panel(n, hd, k, ldk,
+                    tail ? tail_key(kv, head, token, 0) : (float *)(void *)to + first);
     return;
   }
   float rows[CELSLM_PANEL * CELSLM_MAX_HEAD];
-  uint16_t narrow[CELSLM_PANEL * CELSLM_MAX_HEAD];
+  uint16_t narrow[CELSLM_PANEL * CELSLM_MAX_HEAD], *half = (uint16_t *)(void *)to;
   void (*convert)(int64_t, const float *, uint16_t *) =
       kv->dtype == CELSLM_K_F16 ? isa->narrow_f16 : isa->narrow_bf16;
   if (n == 1) {
     convert(hd, k, narrow);
-    for (int d = 0; d < hd; d++) memcpy(to + 2 * d * CELSLM_PANEL, narrow + d, 2);
+    watch(kv, hd, narrow);
+    for (int d = 0; d < hd; d++) half[half_key(d, first)] = narrow[d];
     return;
   }
   if (n < CELSLM_PANEL) memset(rows, 0, (size_t)(CELSLM_PANEL * hd) * sizeof *rows);
   isa->fill_panel(n, hd, k, ldk, rows);
   convert(CELSLM_PANEL * hd, rows, narrow);
+  watch(kv, CELSLM_PANEL * hd, narrow);
+  if (n == CELSLM_PANEL) {
+    pack_halves(hd, narrow, (uint32_t *)(void *)to);
+    return;
+  }
   for (int d = 0; d < hd; d++)
-    memcpy(to + 2 * d * CELSLM_PANEL, narrow + d * CELSLM_PANEL, (size_t)(2 * n));
+    for (int i = 0; i < n; i++) half[half_key(d, first + i)] = narrow[d * CELSLM_PANEL + i];
+}
+
+/* Halves of a token's values to words. */
+static void pack_columns(int columns, const uint16_t *half, uint16_t *row) {
+  int d = 0;
+  for (; d + WORD_COLUMNS <= columns; d += WORD_COLUMNS)
+    for (int i = d; i < d + WORD_COLUMNS; i += 32)
+      for (int k = 0; k < 16; k++) {
+        row[i + 2 * k] = half[i + k];
+        row[i + 2 * k + 1] = half[i + 16 + k];
+      }
+  memcpy(row + d, half + d, (size_t)(columns - d) * sizeof *row);
 }
 
 static void put_value(celslm_kv *kv, int head, int64_t token, const float *v) {
   const celslm_isa *isa = celslm_isa_current();
-  int hd = kv->head_dim;
-  uint16_t *half = (uint16_t *)(void *)kv->v + value_at(kv, head, token);
+  int hd = kv->head_dim, vd = kv->value_dim;
+  uint16_t half[CELSLM_MAX_HEAD + 16] = {0};
   switch (kv->dtype) {
   case CELSLM_K_F32:
     memcpy((float *)(void *)kv->v + value_at(kv, head, token), v, (size_t)hd * sizeof *v);
@@ -265,24 +312,27 @@ static void put_value(celslm_kv *kv, int head, int64_t token, const float *v) {
     return;
   case CELSLM_K_F16:
     isa->narrow_f16(hd, v, half);
-    return;
+    watch(kv, hd, half);
+    break;
   case CELSLM_K_BF16:
     isa->narrow_bf16(hd, v, half);
   }
+  pack_columns(vd, half, (uint16_t *)(void *)kv->v + value_at(kv, head, token));
 }
 
-/* Asks for the cache lines that one token is written to, one for each dimension of a key: all
- * heads' at once, into L2, whose requests are many. Left to the stores, which wait for one another,
- * they took 1.1 to 2.7 us a head, and so 0.7 to 1.2. */
+/* Asks for the cache lines that one token is written to, one for each dimension of a key, or pair
+ * of 16-bit ones: all heads' at once, into L2, whose requests are many. Left to the stores, which
+ * wait for one another, they took 1.1 to 2.7 us a head, and so 0.7 to 1.2. */
 static void ask_token(const celslm_kv *kv, int64_t token) {
-  bool tail = kv->dtype == CELSLM_K_I8;
+  bool tail = kv->dtype == CELSLM_K_I8, wide = tail || kv->dtype == CELSLM_K_F32;
   int64_t size = tail ? 4 : (int64_t)celslm_kdtype_size(kv->dtype), row = size * kv->head_dim;
   for (int h = 0; h < kv->kv_heads; h++) {
     const unsigned char *k =
         tail ? (unsigned char *)tail_key(kv, h, token, 0) : kv->k + key_at(kv, h, token, 0) * size;
     const unsigned char *v =
         tail ? (unsigned char *)tail_value(kv, h, token) : kv->v + value_at(kv, h, token) * size;
-    for (int d = 0; d < kv->head_dim; d++) __builtin_prefetch(k + d * CELSLM_PANEL * size, 1, 2);
+    for (int d = 0; d < kv->head_dim; d += wide ? 1 : 2)
+      __builtin_prefetch(k + d * CELSLM_PANEL * size, 1, 2);
     for (int64_t at = 0; at < row; at += 64) __builtin_prefetch(v + at, 1, 2);
   }
 }
@@ -382,23 +432,9 @@ celslm_kv_piece celslm_kv_widened(const celslm_kv *kv, int head, int64_t first, 
                                   float *k_buffer, float *v_buffer) {
   const celslm_isa *isa = celslm_isa_current();
   celslm_kv_piece p = celslm_kv_stored(kv, head, first, tokens);
-  int64_t panels = (p.tokens + CELSLM_PANEL - 1) / CELSLM_PANEL, vd = kv->value_dim;
-  int64_t keys = panels * CELSLM_PANEL * kv->head_dim;
-  switch (p.type) {
-  case CELSLM_K_F32:
-    return p;
-  case CELSLM_K_F16:
-    isa->widen_f16(keys, p.k, k_buffer);
-    isa->widen_f16(p.tokens * vd, p.v, v_buffer);
-    break;
-  case CELSLM_K_BF16:
-    isa->widen_bf16(keys, p.k, k_buffer);
-    isa->widen_bf16(p.tokens * vd, p.v, v_buffer);
-    break;
-  case CELSLM_K_I8:
-    isa->widen_keys(panels, kv->head_dim, p.k, p.k_scale, k_buffer);
-    isa->widen_values(p.tokens, (int)vd, p.v, p.v_scale, v_buffer);
-    break;
-  }
+  int64_t panels = (p.tokens + CELSLM_PANEL - 1) / CELSLM_PANEL;
+  if (p.type == CELSLM_K_F32) return p;
+  isa->widen_keys(p.type, panels, kv->head_dim, p.k, p.k_scale, k_buffer);
+  isa->widen_values(p.type, p.tokens, kv->value_dim, p.v, p.v_scale, v_buffer);
   return (celslm_kv_piece){CELSLM_K_F32, p.tokens, k_buffer, v_buffer, NULL, NULL};
 }

@@ -7,12 +7,13 @@
 struct celslm_kv {
   enum celslm_kdtype dtype;
   int kv_heads, head_dim;
-  int key_dim;      /* rows of a panel of keys: head_dim, made even for I8 */
+  int key_dim;      /* rows of a panel of keys: head_dim, made even but for F32 */
   int value_dim;    /* row distance of values: head_dim rounded up to 16; the padding is zero */
   int64_t capacity; /* rounded up to whole panels */
   int64_t length;
-  unsigned char *k; /* [kv_heads][panels][key_dim][32], I8 as words (words.h); all arrays are one
-                       block, this its start */
+  bool special;     /* F16: there was something infinite, or no number */
+  unsigned char *k; /* [kv_heads][panels][key_dim][32], but for F32 as words (words.h); all arrays
+                       are one block, this its start */
   unsigned char *v; /* [kv_heads][capacity][value_dim] */
   /* I8 only. Tokens below length / 32 * 32 are in k and v; the rest only in the tails. */
   float *k_scale; /* [kv_heads][panels][head_dim] */

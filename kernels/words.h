@@ -1,14 +1,17 @@
-/* words.h - the int8 codes of a KV cache, four to a 32-bit word.
+/* words.h - keys and values stored in fewer than 32 bits, several to a word.
  *
- * A word is c0 + 2^8 c1 + 2^16 c2 + 2^24 c3, a sum with signs of codes in -127 .. 127. Shifted left
- * by 24 - 8i it is 2^24 ci + 2^16 c(i-1) + ..., and can be multiplied as it is: with Ri the sum of
- * x times that over many words, the sum of x times ci is 2^-24 (Ri - 2^-8 R(i-1)). So no code has
- * to be isolated, which would take as long as its multiply-adds; all four need the same x.
+ * A word holds elements that are multiplied by the same x, so that they are multiplied from where
+ * they are; taking elements that lie side by side apart takes as long as their multiply-adds. Two
+ * of 16 bits: the first in the lower half. Four codes of 8 bits: c0 + 2^8 c1 + 2^16 c2 + 2^24 c3, a
+ * sum with signs of codes in -127 .. 127. Shifted left by 24 - 8i it is 2^24 ci + 2^16 c(i-1) +
+ * ..., and can be multiplied as it is: with Ri the sum of x times that over many words, the sum of
+ * x times ci is 2^-24 (Ri - 2^-8 R(i-1)).
  *
- * Keys: a panel of 32 tokens has 16 words for each pair of dimensions; word 2k + d % 2 holds
- * dimension d of tokens k, 8 + k, 16 + k, 24 + k. An odd last dimension has a pair of its own.
- * Values: each 64 columns of a token have 16 words; word k holds columns k, 16 + k, 32 + k, 48 + k.
- * What is left of the columns stays single codes. */
+ * Both come in fours, part i being one code, or half i % 2 of word i / 2 * 16 + ...:
+ * Keys: a panel of 32 tokens has 16 words, or twice 16, for each pair of dimensions; dimension d of
+ * token 8i + k is part i of word 2k + d % 2. An odd last dimension has a pair of its own.
+ * Values: each 64 columns of a token have as many words; column 16i + k of them is part i of word
+ * k. What is left of the columns is stored one by one. */
 #ifndef CELSLM_KERNELS_WORDS_H
 #define CELSLM_KERNELS_WORDS_H
 
@@ -40,6 +43,17 @@ static inline int word_key(const void *panel, int d, int t) {
 static inline int word_value(const void *row, int columns, int d) {
   if (d >= columns / WORD_COLUMNS * WORD_COLUMNS) return ((const int8_t *)row)[d];
   return word_code(word_at(row, d / WORD_COLUMNS * 16 + d % 16), d % WORD_COLUMNS / 16);
+}
+
+/* The same of 16 bits: which half of the panel, of the row. */
+static inline int64_t half_key(int d, int t) {
+  int word = d / 2 * 32 + t / 16 * 16 + t % 8 * 2 + d % 2;
+  return 2 * (int64_t)word + t % 16 / 8;
+}
+
+static inline int64_t half_value(int columns, int d) {
+  if (d >= columns / WORD_COLUMNS * WORD_COLUMNS) return d;
+  return d / 32 * 32 + d % 16 * 2 + d % 32 / 16;
 }
 
 #endif

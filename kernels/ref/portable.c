@@ -123,19 +123,40 @@ static void fill_panel(int rows, int cols, const float *x, int64_t ldx, float *y
     for (int i = 0; i < rows; i++) y[d * CELSLM_PANEL + i] = x[i * ldx + d];
 }
 
-static void widen_keys(int64_t panels, int dims, const void *x, const float *scale, float *y) {
-  int64_t size = (int64_t)(dims + 1) / 2 * 2 * CELSLM_PANEL; /* bytes of a panel */
-  for (int64_t p = 0; p < panels; p++)
-    for (int d = 0; d < dims; d++)
-      for (int i = 0; i < CELSLM_PANEL; i++)
-        y[(p * dims + d) * CELSLM_PANEL + i] =
-            (float)word_key((const char *)x + p * size, d, i) * scale[p * dims + d];
+/* Element d of token i of a panel of words; column d of a token's values. */
+static float key_of(enum celslm_kdtype type, const void *panel, int d, int i) {
+  return type == CELSLM_K_I8 ? (float)word_key(panel, d, i)
+                             : stored_float(type, panel, half_key(d, i));
 }
 
-static void widen_values(int64_t tokens, int columns, const void *x, const float *scale, float *y) {
+static float value_of(enum celslm_kdtype type, const void *row, int columns, int d) {
+  return type == CELSLM_K_I8 ? (float)word_value(row, columns, d)
+                             : stored_float(type, row, half_value(columns, d));
+}
+
+/* Bytes of a panel of words. */
+static int64_t panel_bytes(enum celslm_kdtype type, int dims) {
+  return (dims + 1) / 2 * 2 * CELSLM_PANEL * (type == CELSLM_K_I8 ? 1 : 2);
+}
+
+static void widen_keys(enum celslm_kdtype type, int64_t panels, int dims, const void *x,
+                       const float *scale, float *y) {
+  for (int64_t p = 0; p < panels; p++)
+    for (int d = 0; d < dims; d++) {
+      float s = type == CELSLM_K_I8 ? scale[p * dims + d] : 1;
+      for (int i = 0; i < CELSLM_PANEL; i++)
+        y[(p * dims + d) * CELSLM_PANEL + i] =
+            key_of(type, (const char *)x + p * panel_bytes(type, dims), d, i) * s;
+    }
+}
+
+static void widen_values(enum celslm_kdtype type, int64_t tokens, int columns, const void *x,
+                         const float *scale, float *y) {
+  int64_t row = (int64_t)columns * (type == CELSLM_K_I8 ? 1 : 2);
   for (int64_t t = 0; t < tokens; t++)
     for (int d = 0; d < columns; d++)
-      y[t * columns + d] = (float)word_value((const char *)x + t * columns, columns, d) * scale[t];
+      y[t * columns + d] = value_of(type, (const char *)x + t * row, columns, d) *
+                           (type == CELSLM_K_I8 ? scale[t] : 1);
 }
 
 static float silu(float x) {
@@ -173,16 +194,16 @@ static void epilogue(int rows, int cols, float *c, int64_t ldc, const float *bia
 /* Dimension d of token j's key, column d of its value, unscaled. */
 static float key(const celslm_attn_tile *t, int j, int d) {
   int panel = j / CELSLM_PANEL, i = j % CELSLM_PANEL;
-  if (t->type != CELSLM_K_I8)
-    return stored_float(t->type, t->k, ((int64_t)panel * t->head_dim + d) * CELSLM_PANEL + i);
-  int64_t size = (int64_t)(t->head_dim + 1) / 2 * 2 * CELSLM_PANEL;
-  return (float)word_key((const char *)t->k + panel * size, d, i);
+  if (t->type == CELSLM_K_F32)
+    return ((const float *)t->k)[((int64_t)panel * t->head_dim + d) * CELSLM_PANEL + i];
+  return key_of(t->type, (const char *)t->k + panel * panel_bytes(t->type, t->head_dim), d, i);
 }
 
 static float value(const celslm_attn_tile *t, int j, int d) {
-  int64_t row = (int64_t)j * t->value_dim;
-  if (t->type != CELSLM_K_I8) return stored_float(t->type, t->v, row + d);
-  return (float)word_value((const char *)t->v + row, t->value_dim, d);
+  int64_t at = (int64_t)j * t->value_dim;
+  if (t->type == CELSLM_K_F32) return ((const float *)t->v)[at + d];
+  return value_of(t->type, (const char *)t->v + at * (t->type == CELSLM_K_I8 ? 1 : 2), t->value_dim,
+                  d);
 }
 
 static void attention(const celslm_attn_tile *t) {

@@ -2,8 +2,8 @@
  * scores of a chunk, running softmax, output.
  *
  * Keys and values are converted in registers as they are loaded, so a step of few rows reads what
- * is stored and nothing else. The sums of a row run over its tokens and dimensions in order,
- * whatever else is computed with it. */
+ * is stored and nothing else. The sums of a row run over its tokens and dimensions in an order that
+ * is the same whatever else is computed with it. */
 #ifndef CELSLM_KERNELS_SIMD_ATTENTION_H
 #define CELSLM_KERNELS_SIMD_ATTENTION_H
 
@@ -11,129 +11,99 @@
 #include "kernels/simd/tile.h"
 #include "kernels/simd/widen.h"
 
-/* Rows of a tile over f32, which is what the memory lasts for, and over what is stored in less: a
- * vector that took conversions had better be paired with many columns at once than with many rows,
- * for a query is broadcast to as many multiply-adds as there are columns. */
+/* Rows of a tile over words (words.h): four vectors at once, for a broadcast takes its time too,
+ * and serves as many multiply-adds as there are vectors. Over f32 there are more rows and two
+ * vectors, for that comes from memory four times, and twice, as slowly. */
 enum { NARROW_ROWS = 6 };
 #define FOR_NARROW_ROWS(M) M(1) M(2) M(3) M(4) M(5) M(6)
 
-/* Elements [i, i + VW) of what is stored, unscaled; `type` a literal. */
-INLINE vf v_stored(const enum celslm_kdtype type, const void *p, int64_t i) {
-  switch (type) {
-  case CELSLM_K_F16:
-    return v_f16((const uint16_t *)p + i);
-  case CELSLM_K_BF16:
-    return v_bf16((const uint16_t *)p + i);
-  case CELSLM_K_I8:
-    return v_i8((const int8_t *)p + i);
-  case CELSLM_K_F32:
-    break;
-  }
-  return v_load((const float *)p + i);
-}
-
-/* Bytes of an element, a literal where `type` is one. */
-INLINE int size_of(const enum celslm_kdtype type) {
-  return type == CELSLM_K_F32 ? 4 : type == CELSLM_K_I8 ? 1 : 2;
-}
-
 enum { FAR = 16384 }; /* bytes */
 
-/* Asks for the line that lies `ahead` bytes after element i. */
-INLINE void ask(const enum celslm_kdtype type, const void *p, int64_t i, int64_t ahead) {
-  _mm_prefetch((const char *)p + i * size_of(type) + ahead, _MM_HINT_T1);
+/* Asks for the line that lies far after `p`. */
+INLINE void ask(const void *p) {
+  _mm_prefetch((const char *)p + FAR, _MM_HINT_T1);
 }
 
 /* ---- scores -------------------------------------------------------------------------------- */
 
-/* A strip is 2 * VW tokens of a panel. Several at once, of several panels if those are as wide as a
- * strip, where more multiply-adds in flight pay. */
-enum { STRIPS_OF_PANEL = CELSLM_PANEL / (2 * VW) };
-INLINE int strips_at_once(const enum celslm_kdtype type, const int rows) {
-  return celslm_attn_busy(type, rows) && 4 * rows < TILE_VECTORS ? 2 : 1;
-}
-
-/* Scores of `strips` strips from strip `first` on. */
-INLINE void score_strips(const enum celslm_kdtype type, const int rows, const int strips,
-                         const celslm_attn_tile *t, int first) {
-  vf acc[14][4];
-  int64_t at[2], group = (int64_t)strips * CELSLM_PANEL / STRIPS_OF_PANEL * t->head_dim;
-  int64_t ahead = strips > STRIPS_OF_PANEL ? group * size_of(type) : FAR; /* the group after this */
-#pragma GCC unroll 4
-  for (int s = 0; s < strips; s++) {
-    int panel = (first + s) / STRIPS_OF_PANEL;
-    at[s] = (int64_t)panel * CELSLM_PANEL * t->head_dim + (first + s) % STRIPS_OF_PANEL * 2 * VW;
+/* F32: scores of 2 * VW tokens, a panel or half of it. */
+INLINE void score_strip(const int rows, const celslm_attn_tile *t, int first) {
+  const int strips = CELSLM_PANEL / (2 * VW), panel = first / strips;
+  const float *k = t->k;
+  const char *later = (const char *)t->ahead + (int64_t)panel * t->head_dim * 64;
+  const int64_t lines = t->ahead_lines - (int64_t)panel * t->head_dim;
+  const bool fresh = celslm_attn_busy(CELSLM_K_F32, rows) && !t->again;
+  vf acc[14][2];
+  k += (int64_t)panel * CELSLM_PANEL * t->head_dim + first % strips * 2 * VW;
 #pragma GCC unroll 14
-    for (int i = 0; i < rows; i++) acc[i][2 * s] = acc[i][2 * s + 1] = v_zero();
-  }
-  const int64_t line = (int64_t)first / STRIPS_OF_PANEL * t->head_dim;
-  const char *later = (const char *)t->ahead + line * 64;
-  const int64_t lines = t->ahead_lines - line;
-  const bool fresh = celslm_attn_busy(type, rows) && !t->again;
+  for (int i = 0; i < rows; i++) acc[i][0] = acc[i][1] = v_zero();
 #pragma GCC unroll 2
-  for (int64_t d = 0; d < t->head_dim; d++) {
-    vf k[4];
-#pragma GCC unroll 2
-    for (int s = 0; s < strips; s++) {
-      if (s * t->head_dim + d < lines)
-        _mm_prefetch(later + (s * t->head_dim + d) * 64, _MM_HINT_T1);
-      k[2 * s] = v_stored(type, t->k, at[s] + d * CELSLM_PANEL);
-      k[2 * s + 1] = v_stored(type, t->k, at[s] + d * CELSLM_PANEL + VW);
-      if (fresh) {
-        ask(type, t->k, at[s] + d * CELSLM_PANEL, ahead);
-        if (2 * VW * size_of(type) > 64) ask(type, t->k, at[s] + d * CELSLM_PANEL + VW, ahead);
-      }
+  for (int64_t d = 0; d < t->head_dim; d++, k += CELSLM_PANEL) {
+    vf k0 = v_load(k), k1 = v_load(k + VW);
+    if (d < lines) _mm_prefetch(later + d * 64, _MM_HINT_T1);
+    if (fresh) {
+      ask(k);
+      if (VW == 16) ask(k + VW);
     }
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
       vf x = v_set1(t->q[d * rows + i]);
-#pragma GCC unroll 4
-      for (int j = 0; j < 2 * strips; j++) acc[i][j] = v_fma(x, k[j], acc[i][j]);
+      acc[i][0] = v_fma(x, k0, acc[i][0]);
+      acc[i][1] = v_fma(x, k1, acc[i][1]);
     }
   }
 #pragma GCC unroll 14
   for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-    for (int j = 0; j < 2 * strips; j++)
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; j++)
       v_store(t->scores + i * CELSLM_CHUNK + first * 2 * VW + j * VW, acc[i][j]);
 }
 
-/* What words add up to (words.h): the sums of x times each code, 2^24 times as large. */
-INLINE void part_codes(vf raw[4]) {
+/* From what words of I8 add up to, the sums of x times each code, 2^24 times as large. */
+INLINE void part_codes(const enum celslm_kdtype type, vf raw[4]) {
 #pragma GCC unroll 4
-  for (int i = 3; i > 0; i--) raw[i] = v_fma(raw[i - 1], v_set1(-0x1p-8f), raw[i]);
+  for (int i = 3; i > 0 && type == CELSLM_K_I8; i--)
+    raw[i] = v_fma(raw[i - 1], v_set1(-0x1p-8f), raw[i]);
 }
 
-/* Codes of a word whose sums, of all rows, the registers take. */
-INLINE int codes_at_once(const int rows) {
+/* Parts of words whose sums, of all rows, the registers take. */
+INLINE int parts_at_once(const int rows) {
   return VW == 16 || rows <= 2 ? 4 : 2;
+}
+
+/* 2^n, a literal. */
+INLINE float scale_f16(const int n) {
+  return n == 112 ? 0x1p112f : n == 16 ? 0x1p16f : 0;
 }
 
 /* Without it the compiler holds the sums of one pass in registers through the loop of the next. */
 #define TO_MEMORY(x) __asm__ volatile("" : : "r"(x) : "memory")
 
-typedef vf word_sums[PARTS][NARROW_ROWS][2][4]; /* [.][row][set][code] */
+typedef vf word_sums[PARTS][NARROW_ROWS][2][4]; /* [.][row][set][part] */
 
-/* I8: of the words' vectors h over one panel, the sums of some codes, from `first` on. A
- * multiplier stands for two dimensions, in neighbouring lanes, which are added up at the end. */
-INLINE void score_pass(const int rows, const int h, const int first, const celslm_attn_tile *t,
-                       int panel, word_sums sum) {
+/* Of the words' vectors h over one panel, the sums of some parts, from `first` on. A multiplier
+ * stands for two dimensions, in neighbouring lanes, which are added up at the end. */
+INLINE void score_pass(const enum celslm_kdtype type, const int rows, const int h, const int first,
+                       const celslm_attn_tile *t, int panel, word_sums sum) {
   const int64_t dims = (t->head_dim + 1) / 2 * 2, lines = t->ahead_lines - panel * dims;
-  const char *words = (const char *)t->k + panel * dims * CELSLM_PANEL + h * 4 * VW;
+  const char *words = (const char *)t->k + panel * dims * CELSLM_PANEL * size_of(type) + h * 4 * VW;
+  const float *q = type == CELSLM_K_I8 ? t->scaled : t->rows_q;
+  const bool fresh = celslm_attn_busy(type, rows) && !t->again;
   const char *later = (const char *)t->ahead + panel * dims * 64;
-  const int codes = codes_at_once(rows);
+  const int parts = parts_at_once(rows);
   vf raw[NARROW_ROWS][4];
 #pragma GCC unroll 6
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-    for (int i = 0; i < codes; i++) raw[r][i] = v_zero();
+    for (int i = 0; i < parts; i++) raw[r][i] = v_zero();
 #pragma GCC unroll 2
-  for (int64_t d = 0; d < dims; d += 2, words += 64) {
+  for (int64_t d = 0; d < dims; d += 2, words += 64 * size_of(type)) {
     vf c[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < codes; i++) c[i] = v_raw(words, first + i);
+    for (int i = 0; i < parts; i++) c[i] = v_part(type, words, first + i);
     if (h == 0 && first == 0) {
-      if (!t->again) _mm_prefetch(words + FAR, _MM_HINT_T1);
+      if (fresh) ask(words);
+      if (fresh && type != CELSLM_K_I8) ask(words + 64);
       if (d < lines) {
         _mm_prefetch(later + d * 64, _MM_HINT_T1);
         _mm_prefetch(later + d * 64 + 64, _MM_HINT_T1);
@@ -141,39 +111,41 @@ INLINE void score_pass(const int rows, const int h, const int first, const celsl
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) {
-      vf x = v_pairs(t->scaled + r * CELSLM_MAX_HEAD + d);
+      vf x = v_pairs(q + r * CELSLM_MAX_HEAD + d);
 #pragma GCC unroll 4
-      for (int i = 0; i < codes; i++) raw[r][i] = v_fma(x, c[i], raw[r][i]);
+      for (int i = 0; i < parts; i++) raw[r][i] = v_fma(x, c[i], raw[r][i]);
     }
   }
 #pragma GCC unroll 6
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-    for (int i = 0; i < codes; i++) sum[h][r][0][first + i] = raw[r][i];
+    for (int i = 0; i < parts; i++) sum[h][r][0][first + i] = raw[r][i];
 }
 
-INLINE void score_words(const int rows, const celslm_attn_tile *t, int panel) {
+INLINE void score_words(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t,
+                        int panel) {
   word_sums sum;
-  score_pass(rows, 0, 0, t, panel, sum);
+  score_pass(type, rows, 0, 0, t, panel, sum);
 #ifndef __AVX512F__
   TO_MEMORY(sum);
-  score_pass(rows, 1, 0, t, panel, sum);
-  if (codes_at_once(rows) == 2) {
+  score_pass(type, rows, 1, 0, t, panel, sum);
+  if (parts_at_once(rows) == 2) {
     TO_MEMORY(sum);
-    score_pass(rows, 0, 2, t, panel, sum);
+    score_pass(type, rows, 0, 2, t, panel, sum);
     TO_MEMORY(sum);
-    score_pass(rows, 1, 2, t, panel, sum);
+    score_pass(type, rows, 1, 2, t, panel, sum);
   }
 #endif
 #pragma GCC unroll 6
   for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
-    for (int h = 0; h < PARTS; h++) part_codes(sum[h][r][0]);
+    for (int h = 0; h < PARTS; h++) part_codes(type, sum[h][r][0]);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i += VW / 8) { /* tokens [8i, 8i + VW) */
       vf a = sum[0][r][0][i], b = VW == 16 ? sum[0][r][0][i + VW / 8 - 1] : sum[PARTS - 1][r][0][i];
-      v_store(t->scores + r * CELSLM_CHUNK + panel * CELSLM_PANEL + 8 * i,
-              v_add(v_evens(a, b), v_odds(a, b)));
+      vf s = v_add(v_evens(a, b), v_odds(a, b));
+      if (type == CELSLM_K_F16) s = v_mul(s, v_set1(scale_f16(112 - CELSLM_Q_F16)));
+      v_store(t->scores + r * CELSLM_CHUNK + panel * CELSLM_PANEL + 8 * i, s);
     }
   }
 }
@@ -193,17 +165,14 @@ INLINE void scale_queries(const int rows, const celslm_attn_tile *t, int panel) 
 
 /* scores [rows][.] = Q K^T for whole panels; the columns beyond the last token are masked later. */
 INLINE void scores(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t) {
-  if (type == CELSLM_K_I8) {
-    for (int panel = 0; panel * CELSLM_PANEL < t->tokens; panel++) {
-      scale_queries(rows, t, panel);
-      score_words(rows, t, panel);
+  int panels = (t->tokens + CELSLM_PANEL - 1) / CELSLM_PANEL;
+  if (type == CELSLM_K_F32)
+    for (int i = 0; i < panels * CELSLM_PANEL / (2 * VW); i++) score_strip(rows, t, i);
+  else
+    for (int panel = 0; panel < panels; panel++) {
+      if (type == CELSLM_K_I8) scale_queries(rows, t, panel);
+      score_words(type, rows, t, panel);
     }
-    return;
-  }
-  int n = (t->tokens + CELSLM_PANEL - 1) / CELSLM_PANEL * STRIPS_OF_PANEL, i = 0;
-  if (strips_at_once(type, rows) == 2)
-    for (; i + 2 <= n; i += 2) score_strips(type, rows, 2, t, i);
-  for (; i < n; i++) score_strips(type, rows, 1, t, i);
 }
 
 /* ---- softmax ------------------------------------------------------------------------------- */
@@ -221,23 +190,27 @@ INLINE float top_score(const celslm_attn_tile *t, int row) {
   return v_top(v_max(top, top2));
 }
 
-/* Scores to weights 2^(s - m) in place, zero where nothing is seen; returns their sum. I8: what is
- * left in place are the weights times the scales of the values. */
+/* Weights as they are multiplied: I8 times the scales of the values, F16 2^112 as large. */
+INLINE vf v_weight(const enum celslm_kdtype type, const celslm_attn_tile *t, int j, vf p) {
+  if (type == CELSLM_K_I8) return v_mul(p, v_load(t->v_scale + j));
+  return type == CELSLM_K_F16 ? v_mul(p, v_set1(scale_f16(112))) : p;
+}
+
+/* Scores to weights 2^(s - m) in place, zero where nothing is seen; returns their sum. */
 INLINE float soften(const enum celslm_kdtype type, const celslm_attn_tile *t, int row, float m) {
   float *s = t->scores + row * CELSLM_CHUNK;
   int tokens = t->tokens, limit = t->limit[row] < tokens ? t->limit[row] : tokens, j = 0;
   vf mv = v_set1(m), sum = v_zero(), sum2 = v_zero();
-  const bool scaled = type == CELSLM_K_I8;
   for (; j + 2 * VW <= limit; j += 2 * VW) {
     vf p = v_exp2(v_sub(v_load(s + j), mv)), p2 = v_exp2(v_sub(v_load(s + j + VW), mv));
-    v_store(s + j, scaled ? v_mul(p, v_load(t->v_scale + j)) : p);
-    v_store(s + j + VW, scaled ? v_mul(p2, v_load(t->v_scale + j + VW)) : p2);
+    v_store(s + j, v_weight(type, t, j, p));
+    v_store(s + j + VW, v_weight(type, t, j + VW, p2));
     sum = v_add(sum, p);
     sum2 = v_add(sum2, p2);
   }
   for (; j < tokens; j += VW) {
     vf p = v_limit(v_exp2(v_sub(v_load(s + j), mv)), j, limit, v_zero());
-    v_store(s + j, scaled ? v_mul(p, v_load(t->v_scale + j)) : p);
+    v_store(s + j, v_weight(type, t, j, p));
     sum = v_add(sum, p);
   }
   return v_sum(v_add(sum, sum2));
@@ -275,10 +248,11 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
     if (fresh)
 #pragma GCC unroll 8
       for (int c = 0; c < cols; c += 64 / size_of(type) / VW)
-        ask(type, t->v, p * vd + j + c * VW, FAR);
+        ask((const char *)t->v + (p * vd + j + c * VW) * size_of(type));
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
       vf x = v_set1(t->scores[(row + i) * CELSLM_CHUNK + p]);
+      if (type == CELSLM_K_F16) x = v_mul(x, v_set1(0x1p-112f)); /* these are whole numbers */
 #pragma GCC unroll 8
       for (int c = 0; c < cols; c++) acc[i][c] = v_fma(x, v[c], acc[i][c]);
     }
@@ -289,26 +263,30 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
     for (int c = 0; c < cols; c++) v_store(t->o + (row + i) * vd + j + c * VW, acc[i][c]);
 }
 
-/* I8: the same of `sets` times 64 columns of values from j on. */
-INLINE void value_pass(const int rows, const int sets, const int h, const int first,
-                       const celslm_attn_tile *t, int j, word_sums sum) {
-  const char *words = (const char *)t->v + j + h * 4 * VW;
-  const int codes = codes_at_once(rows);
+/* The same of `sets` times 64 columns of values from j on. */
+INLINE void value_pass(const enum celslm_kdtype type, const int rows, const int sets, const int h,
+                       const int first, const celslm_attn_tile *t, int j, word_sums sum) {
+  const char *words = (const char *)t->v + j * size_of(type) + h * 4 * VW;
+  const int set = WORD_COLUMNS * size_of(type); /* bytes */
+  const bool fresh = celslm_attn_busy(type, rows) && !t->again;
+  const int parts = parts_at_once(rows);
   vf raw[NARROW_ROWS][2][4];
 #pragma GCC unroll 6
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
     for (int s = 0; s < sets; s++)
 #pragma GCC unroll 4
-      for (int i = 0; i < codes; i++) raw[r][s][i] = v_zero();
-  for (int64_t p = 0; p < t->tokens; p++, words += t->value_dim) {
+      for (int i = 0; i < parts; i++) raw[r][s][i] = v_zero();
+  for (int64_t p = 0; p < t->tokens; p++, words += t->value_dim * size_of(type)) {
     vf c[2][4];
 #pragma GCC unroll 2
     for (int s = 0; s < sets; s++) {
 #pragma GCC unroll 4
-      for (int i = 0; i < codes; i++) c[s][i] = v_raw(words + s * WORD_COLUMNS, first + i);
-      if (h == 0 && first == 0 && !t->again)
-        _mm_prefetch(words + s * WORD_COLUMNS + FAR, _MM_HINT_T1);
+      for (int i = 0; i < parts; i++) c[s][i] = v_part(type, words + s * set, first + i);
+      if (h == 0 && first == 0 && fresh) {
+        ask(words + s * set);
+        if (type != CELSLM_K_I8) ask(words + s * set + 64);
+      }
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) {
@@ -316,7 +294,7 @@ INLINE void value_pass(const int rows, const int sets, const int h, const int fi
 #pragma GCC unroll 2
       for (int s = 0; s < sets; s++)
 #pragma GCC unroll 4
-        for (int i = 0; i < codes; i++) raw[r][s][i] = v_fma(x, c[s][i], raw[r][s][i]);
+        for (int i = 0; i < parts; i++) raw[r][s][i] = v_fma(x, c[s][i], raw[r][s][i]);
     }
   }
 #pragma GCC unroll 6
@@ -324,21 +302,21 @@ INLINE void value_pass(const int rows, const int sets, const int h, const int fi
 #pragma GCC unroll 2
     for (int s = 0; s < sets; s++)
 #pragma GCC unroll 4
-      for (int i = 0; i < codes; i++) sum[h][r][s][first + i] = raw[r][s][i];
+      for (int i = 0; i < parts; i++) sum[h][r][s][first + i] = raw[r][s][i];
 }
 
-INLINE void value_words(const int rows, const int sets, const celslm_attn_tile *t, int j,
-                        const float *scale) {
+INLINE void value_words(const enum celslm_kdtype type, const int rows, const int sets,
+                        const celslm_attn_tile *t, int j, const float *scale) {
   word_sums sum;
-  value_pass(rows, sets, 0, 0, t, j, sum);
+  value_pass(type, rows, sets, 0, 0, t, j, sum);
 #ifndef __AVX512F__
   TO_MEMORY(sum);
-  value_pass(rows, sets, 1, 0, t, j, sum);
-  if (codes_at_once(rows) == 2) {
+  value_pass(type, rows, sets, 1, 0, t, j, sum);
+  if (parts_at_once(rows) == 2) {
     TO_MEMORY(sum);
-    value_pass(rows, sets, 0, 2, t, j, sum);
+    value_pass(type, rows, sets, 0, 2, t, j, sum);
     TO_MEMORY(sum);
-    value_pass(rows, sets, 1, 2, t, j, sum);
+    value_pass(type, rows, sets, 1, 2, t, j, sum);
   }
 #endif
 #pragma GCC unroll 6
@@ -347,23 +325,25 @@ INLINE void value_words(const int rows, const int sets, const celslm_attn_tile *
     for (int s = 0; s < sets; s++)
 #pragma GCC unroll 2
       for (int h = 0; h < PARTS; h++) {
-        part_codes(sum[h][r][s]);
+        part_codes(type, sum[h][r][s]);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
           float *o = t->o + r * t->value_dim + j + s * WORD_COLUMNS + 16 * i + h * VW;
           vf old = v_mul(v_load(o), v_set1(scale[r]));
-          v_store(o, v_fma(sum[h][r][s][i], v_set1(0x1p-24f), old));
+          v_store(o, v_fma(sum[h][r][s][i], v_set1(type == CELSLM_K_I8 ? 0x1p-24f : 1.0f), old));
         }
       }
 }
 
 /* All columns that are in words, two sets at once while the registers last; returns how many. */
-INLINE int values_of_words(const int rows, const celslm_attn_tile *t, const float *scale) {
+INLINE int values_of_words(const enum celslm_kdtype type, const int rows, const celslm_attn_tile *t,
+                           const float *scale) {
   int j = 0;
   if (VW == 16 && rows <= 2)
     for (; j + 2 * WORD_COLUMNS <= t->value_dim; j += 2 * WORD_COLUMNS)
-      value_words(rows, 2, t, j, scale);
-  for (; j + WORD_COLUMNS <= t->value_dim; j += WORD_COLUMNS) value_words(rows, 1, t, j, scale);
+      value_words(type, rows, 2, t, j, scale);
+  for (; j + WORD_COLUMNS <= t->value_dim; j += WORD_COLUMNS)
+    value_words(type, rows, 1, t, j, scale);
   return j;
 }
 
@@ -376,7 +356,7 @@ INLINE void values(const enum celslm_kdtype type, const int rows, const celslm_a
   const int block = 64 / size_of(type);
   const int cols = COLS(rows), wide = COLS((rows + 1) / 2);
   const bool halves = !celslm_attn_busy(type, rows) && wide > cols;
-  const int done = type == CELSLM_K_I8 ? values_of_words(rows, t, scale) : 0;
+  const int done = type == CELSLM_K_F32 ? 0 : values_of_words(type, rows, t, scale);
   int vd = t->value_dim, step = cols * VW >= vd || cols <= 2 ? t->tokens : block;
   for (int p = 0; p < t->tokens && done < vd; p += step, scale = NULL) {
     int last = p + step < t->tokens ? p + step : t->tokens, j = done;

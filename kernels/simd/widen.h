@@ -22,19 +22,32 @@ INLINE vf v_i8(const int8_t *p) {
   return _mm512_cvtepi32_ps(
       _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
-/* Words (words.h) from p on, shifted left to make code i the uppermost. */
-INLINE vf v_raw(const void *p, const int i) {
-  __m512i w = _mm512_loadu_si512(p);
-  return _mm512_cvtepi32_ps(i == 3 ? w : _mm512_slli_epi32(w, (unsigned)(24 - 8 * i)));
+/* Part i of the words (words.h) from p on, as it can be multiplied: I8 with what lies below, F16
+ * 2^-112 of what it is. */
+INLINE vf v_part(const enum celslm_kdtype type, const void *p, const int i) {
+  __m512i w = _mm512_loadu_si512((const char *)p + (type == CELSLM_K_I8 ? 0 : i / 2 * 64));
+  if (type == CELSLM_K_I8)
+    return _mm512_cvtepi32_ps(i == 3 ? w : _mm512_slli_epi32(w, (unsigned)(24 - 8 * i)));
+  if (i % 2 == 0) w = _mm512_slli_epi32(w, 16);
+  if (type == CELSLM_K_BF16)
+    return (vf)(i % 2 ? _mm512_and_si512(w, _mm512_set1_epi32((int)0xffff0000u)) : w);
+  return (vf)_mm512_and_si512(_mm512_srai_epi32(w, 3), _mm512_set1_epi32((int)0x8fffe000u));
 }
-/* And each code by itself. */
-INLINE void v_codes(const void *p, vf c[4]) {
+/* All parts as they are; I8 without its scale. */
+INLINE void v_parts(const enum celslm_kdtype type, const void *p, vf c[4]) {
   __m512i w = _mm512_loadu_si512(p);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; i++) {
-    __m512i code = _mm512_srai_epi32(_mm512_slli_epi32(w, 24), 24);
-    c[i] = _mm512_cvtepi32_ps(code);
-    w = _mm512_srai_epi32(_mm512_sub_epi32(w, code), 8);
+    if (type == CELSLM_K_I8) {
+      __m512i code = _mm512_srai_epi32(_mm512_slli_epi32(w, 24), 24);
+      c[i] = _mm512_cvtepi32_ps(code);
+      w = _mm512_srai_epi32(_mm512_sub_epi32(w, code), 8);
+    } else if (type == CELSLM_K_BF16) {
+      c[i] = v_part(type, p, i);
+    } else {
+      w = _mm512_loadu_si512((const char *)p + i / 2 * 64);
+      c[i] = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(i % 2 ? _mm512_srli_epi32(w, 16) : w));
+    }
   }
 }
 /* Rounded to nearest even; NaN stays one. */
@@ -65,17 +78,32 @@ INLINE vf v_i8(const int8_t *p) {
   return _mm256_cvtepi32_ps(
       _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 }
-INLINE vf v_raw(const void *p, const int i) {
-  __m256i w = _mm256_loadu_si256((const __m256i *)p);
-  return _mm256_cvtepi32_ps(i == 3 ? w : _mm256_slli_epi32(w, 24 - 8 * i));
+INLINE vf v_part(const enum celslm_kdtype type, const void *p, const int i) {
+  const char *at = (const char *)p + (type == CELSLM_K_I8 ? 0 : i / 2 * 64);
+  __m256i w = _mm256_loadu_si256((const __m256i *)(const void *)at);
+  if (type == CELSLM_K_I8) return _mm256_cvtepi32_ps(i == 3 ? w : _mm256_slli_epi32(w, 24 - 8 * i));
+  if (i % 2 == 0) w = _mm256_slli_epi32(w, 16);
+  if (type == CELSLM_K_BF16)
+    return (vf)(i % 2 ? _mm256_and_si256(w, _mm256_set1_epi32((int)0xffff0000u)) : w);
+  return (vf)_mm256_and_si256(_mm256_srai_epi32(w, 3), _mm256_set1_epi32((int)0x8fffe000u));
 }
-INLINE void v_codes(const void *p, vf c[4]) {
+INLINE void v_parts(const enum celslm_kdtype type, const void *p, vf c[4]) {
   __m256i w = _mm256_loadu_si256((const __m256i *)p);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; i++) {
-    __m256i code = _mm256_srai_epi32(_mm256_slli_epi32(w, 24), 24);
-    c[i] = _mm256_cvtepi32_ps(code);
-    w = _mm256_srai_epi32(_mm256_sub_epi32(w, code), 8);
+    if (type == CELSLM_K_I8) {
+      __m256i code = _mm256_srai_epi32(_mm256_slli_epi32(w, 24), 24);
+      c[i] = _mm256_cvtepi32_ps(code);
+      w = _mm256_srai_epi32(_mm256_sub_epi32(w, code), 8);
+    } else if (type == CELSLM_K_BF16) {
+      c[i] = v_part(type, p, i);
+    } else {
+      const char *at = (const char *)p + i / 2 * 64;
+      w = _mm256_loadu_si256((const __m256i *)(const void *)at);
+      w = i % 2 ? _mm256_srli_epi32(w, 16) : _mm256_and_si256(w, _mm256_set1_epi32(0xffff));
+      w = _mm256_permute4x64_epi64(_mm256_packus_epi32(w, w), 0xd8);
+      c[i] = _mm256_cvtph_ps(_mm256_castsi256_si128(w));
+    }
   }
 }
 INLINE void v_to_bf16(uint16_t *p, vf x) {
@@ -119,15 +147,38 @@ static void simd_narrow_bf16(int64_t n, const float *x, uint16_t *y) {
   for (; i < n; i++) y[i] = float_bf16(x[i]);
 }
 
-enum { PARTS = 16 / VW }; /* vectors of the words of a pair of dimensions, or of 64 columns */
+/* Elements [i, i + VW) of what is stored one by one; `type` a literal, I8 without its scale. */
+INLINE vf v_stored(const enum celslm_kdtype type, const void *p, int64_t i) {
+  switch (type) {
+  case CELSLM_K_F16:
+    return v_f16((const uint16_t *)p + i);
+  case CELSLM_K_BF16:
+    return v_bf16((const uint16_t *)p + i);
+  case CELSLM_K_I8:
+    return v_i8((const int8_t *)p + i);
+  case CELSLM_K_F32:
+    break;
+  }
+  return v_load((const float *)p + i);
+}
 
-static void simd_widen_keys(int64_t panels, int dims, const void *x, const float *scale, float *y) {
+/* Bytes of an element, a literal where `type` is one. */
+INLINE int size_of(const enum celslm_kdtype type) {
+  return type == CELSLM_K_F32 ? 4 : type == CELSLM_K_I8 ? 1 : 2;
+}
+
+enum { PARTS = 16 / VW }; /* vectors that 16 words make */
+
+INLINE void widen_keys(const enum celslm_kdtype type, int64_t panels, int dims, const void *x,
+                       const float *scale, float *y) {
   const char *words = x;
-  for (int64_t p = 0; p < panels; p++, scale += dims, y += (int64_t)dims * CELSLM_PANEL)
-    for (int d = 0; d < dims; d += 2, words += 64) {
-      vf c[PARTS][4], s0 = v_set1(scale[d]), s1 = v_set1(d + 1 < dims ? scale[d + 1] : 0);
+  for (int64_t p = 0; p < panels; p++, y += (int64_t)dims * CELSLM_PANEL)
+    for (int d = 0; d < dims; d += 2, words += 2 * CELSLM_PANEL * size_of(type)) {
+      const float *s = scale + p * dims + d;
+      vf c[PARTS][4], one = v_set1(1.0f), s0 = type == CELSLM_K_I8 ? v_set1(s[0]) : one,
+                      s1 = type == CELSLM_K_I8 && d + 1 < dims ? v_set1(s[1]) : one;
       float *row = y + (int64_t)d * CELSLM_PANEL;
-      for (int h = 0; h < PARTS; h++) v_codes(words + h * 4 * VW, c[h]);
+      for (int h = 0; h < PARTS; h++) v_parts(type, words + h * 4 * VW, c[h]);
       for (int i = 0; i < 4; i += VW / 8) { /* tokens [8i, 8i + VW) */
         vf a = c[0][i], b = VW == 16 ? c[0][i + VW / 8 - 1] : c[PARTS - 1][i];
         v_store(row + 8 * i, v_mul(v_evens(a, b), s0));
@@ -136,19 +187,33 @@ static void simd_widen_keys(int64_t panels, int dims, const void *x, const float
     }
 }
 
-static void simd_widen_values(int64_t tokens, int columns, const void *x, const float *scale,
-                              float *y) {
+INLINE void widen_values(const enum celslm_kdtype type, int64_t tokens, int columns, const void *x,
+                         const float *scale, float *y) {
   const char *row = x;
-  for (int64_t t = 0; t < tokens; t++, row += columns, y += columns) {
-    vf s = v_set1(scale[t]), c[4];
+  for (int64_t t = 0; t < tokens; t++, row += columns * size_of(type), y += columns) {
+    vf s = v_set1(type == CELSLM_K_I8 ? scale[t] : 1.0f), c[4];
     int d = 0;
     for (; d + WORD_COLUMNS <= columns; d += WORD_COLUMNS)
       for (int h = 0; h < PARTS; h++) {
-        v_codes(row + d + h * 4 * VW, c);
+        v_parts(type, row + d * size_of(type) + h * 4 * VW, c);
         for (int i = 0; i < 4; i++) v_store(y + d + 16 * i + h * VW, v_mul(c[i], s));
       }
-    for (; d < columns; d += VW) v_store(y + d, v_mul(v_i8((const int8_t *)row + d), s));
+    for (; d < columns; d += VW) v_store(y + d, v_mul(v_stored(type, row, d), s));
   }
+}
+
+static void simd_widen_keys(enum celslm_kdtype type, int64_t panels, int dims, const void *x,
+                            const float *scale, float *y) {
+  if (type == CELSLM_K_F16) widen_keys(CELSLM_K_F16, panels, dims, x, scale, y);
+  if (type == CELSLM_K_BF16) widen_keys(CELSLM_K_BF16, panels, dims, x, scale, y);
+  if (type == CELSLM_K_I8) widen_keys(CELSLM_K_I8, panels, dims, x, scale, y);
+}
+
+static void simd_widen_values(enum celslm_kdtype type, int64_t tokens, int columns, const void *x,
+                              const float *scale, float *y) {
+  if (type == CELSLM_K_F16) widen_values(CELSLM_K_F16, tokens, columns, x, scale, y);
+  if (type == CELSLM_K_BF16) widen_values(CELSLM_K_BF16, tokens, columns, x, scale, y);
+  if (type == CELSLM_K_I8) widen_values(CELSLM_K_I8, tokens, columns, x, scale, y);
 }
 
 /* cols is a multiple of 16 in all that is stored. */

@@ -364,6 +364,54 @@ START_TEST(int8_cache_truncates_and_goes_on) {
 }
 END_TEST
 
+/* F16 at its limits: caches with subnormal and with the largest numbers, with what overflowed and
+ * with what is no number, in one step with ordinary ones; beside f32 caches of what they read back.
+ */
+START_TEST(f16_limits_are_those_of_what_is_stored) {
+  FOR_LEVELS(level) {
+    rng_seed(17);
+    for (int i = 0; i < ROUNDS(12); i++) {
+      problem p = make(3, rng_int(40, 300));
+      int64_t row = p.kv_heads * p.hd, n = p.length * row, rows = p.n * p.q_heads;
+      celslm_kv *half[3], *wide[3];
+      float *k = rng_floats(n), *v = rng_floats(n);
+      for (int c = 0; c < 3; c++) {
+        for (int64_t j = 0; j < n; j++) {
+          k[j] = c == 1 && j % 3 == 0 ? p.k[j] * 3e-7f : p.k[j];
+          v[j] = c == 1 && j % 2 ? p.v[j] * 1e-6f : p.v[j];
+        }
+        if (c == 1) v[rng_int(0, n - 1)] = -65504.0f;
+        if (c == 2 && i % 3 < 2) v[rng_int(0, n - 1)] = i % 3 ? 1e6f : NAN;
+        if (c == 2 && i % 3 == 2) k[rng_int(0, n - 1)] = INFINITY;
+        half[c] = celslm_kv_create(CELSLM_K_F16, p.kv_heads, p.hd, p.length);
+        celslm_kv_append(half[c], p.length, k, row, v, row);
+        celslm_kv_read(half[c], 0, p.length, k, row, v, row);
+        wide[c] = celslm_kv_create(CELSLM_K_F32, p.kv_heads, p.hd, p.length);
+        celslm_kv_append(wide[c], p.length, k, row, v, row);
+      }
+      celslm_attention_decode((const celslm_kv *const *)half, 3, p.q_heads, p.q, p.o, p.lse);
+      celslm_attention_decode((const celslm_kv *const *)wide, 3, p.q_heads, p.q, p.want,
+                              p.want_lse);
+      for (int64_t r = 0; r < rows; r++) {
+        const float *o = p.o + r * p.hd, *want = p.want + r * p.hd;
+        float most = 0;
+        for (int d = 0; d < p.hd; d++)
+          if (isfinite(want[d])) most = fmaxf(most, fabsf(want[d]));
+        int d = 0; /* not a number where that is none; infinite where it is; else near */
+        while (d < p.hd && ((isnan(o[d]) && isnan(want[d])) || o[d] == want[d] ||
+                            fabsf(o[d] - want[d]) <= 2e-6f * most))
+          d++;
+        ck_assert_msg(d == p.hd, "level %d, row %ld: %g, want %g", level, (long)r, (double)o[d],
+                      (double)want[d]);
+      }
+      for (int c = 0; c < 3; c++) celslm_kv_free(half[c]), celslm_kv_free(wide[c]);
+      rng_free(k), rng_free(v);
+      drop(&p);
+    }
+  }
+}
+END_TEST
+
 static void keep_report(void *user, const celslm_report *r) {
   *(celslm_report *)user = *r;
 }
@@ -468,6 +516,7 @@ int main(void) {
   tcase_add_test(t, same_bits_at_any_thread_count);
   tcase_add_loop_test(t, small_types_match_formula, 0, 3);
   tcase_add_test(t, int8_cache_truncates_and_goes_on);
+  tcase_add_test(t, f16_limits_are_those_of_what_is_stored);
   tcase_add_test(t, cache_reads_back_and_truncates);
   tcase_add_test(t, reports_equal_counted_work);
   suite_add_tcase(s, t);
