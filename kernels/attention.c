@@ -96,7 +96,7 @@ static void gather_queries(const rows_job *j, float *out, float *rows_q) {
       const float *q = query(j, r0 + i);
       for (int d = 0; d < hd; d++) rows[i * hd + d] = q[d] * scale;
       if (!rows_q) continue;
-      float more = j->kv->dtype == CELSLM_K_F16 ? ldexpf(1, CELSLM_Q_F16) : 1;
+      float more = j->kv->dtype == CELSLM_K_F16 ? CELSLM_F16_QUERY : 1;
       for (int d = 0; d < hd; d++) rows_q[d] = rows[i * hd + d] * more;
       for (int d = hd; d % 16; d++) rows_q[d] = 0;
       rows_q += CELSLM_MAX_HEAD;

@@ -13,13 +13,17 @@ enum {
   CELSLM_MAX_PANEL = 32, /* largest weight panel width of any level */
   CELSLM_CHUNK = 256,    /* tokens of one attention step: the score buffer of a tile stays in L1 */
   CELSLM_MAX_HEAD = 256,
-  CELSLM_OVERREAD = 16, /* floats that an attention step may read behind key scales */
-  /* F16 is multiplied with its bits moved to where f32 has them, which makes it 2^-112 of what it
-   * is: so much larger are a weight, and a query (in two steps, so that no number is too large). */
-  CELSLM_Q_F16 = 96,
+  CELSLM_OVERREAD = 16,   /* floats that an attention step may read behind key scales */
   CELSLM_I8_ROWS = 6,     /* rows of an int8 micro-tile */
   CELSLM_AHEAD_STEPS = 8, /* steps of a product between two rounds of prefetching */
 };
+
+/* F16 in words is multiplied with its bits moved to where f32 has them, which makes it 2^-112 of
+ * what it is. So much larger are weights; queries are so in two steps, lest they become too large:
+ * before they are multiplied, and as scores. */
+#define CELSLM_F16_WEIGHT 0x1p112f
+#define CELSLM_F16_QUERY  0x1p96f
+#define CELSLM_F16_SCORE  0x1p16f
 
 /* One attention step: `rows` queries over `tokens` tokens of one KV head, added to the running
  * softmax state (m: base-2 maximum, l: sum of 2^(score - m), o: unnormalised output). */
@@ -37,7 +41,7 @@ typedef struct celslm_attn_tile {
   const int *limit; /* [rows] how many of the tokens the row sees; <= 0: none */
   float *m, *l, *o; /* [rows], [rows], [rows][value_dim] */
   float *scores;    /* scratch [rows][CELSLM_CHUNK] */
-  /* But for F32, the queries again, [rows][CELSLM_MAX_HEAD]; for F16 2^CELSLM_Q_F16 as large. */
+  /* But for F32, the queries again, [rows][CELSLM_MAX_HEAD]; for F16 CELSLM_F16_QUERY times. */
   const float *rows_q;
   float *scaled; /* scratch, I8 only: [CELSLM_MAX_ROWS][CELSLM_MAX_HEAD] */
   bool again;    /* other rows have just been over these tokens */

@@ -398,6 +398,7 @@ void celslm_kv_truncate(celslm_kv *kv, int64_t n) {
   if (n < 0 || n > kv->length) celslm_misuse("kv_truncate", "more than the length");
   if (kv->dtype == CELSLM_K_I8 && n < finished(kv) && n % CELSLM_PANEL)
     celslm_misuse("kv_truncate", "inside a finished int8 panel");
+  if (n == 0) kv->special = false;
   kv->length = n;
 }
 

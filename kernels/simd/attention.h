@@ -71,11 +71,6 @@ INLINE int parts_at_once(const int rows) {
   return VW == 16 || rows <= 2 ? 4 : 2;
 }
 
-/* 2^n, a literal. */
-INLINE float scale_f16(const int n) {
-  return n == 112 ? 0x1p112f : n == 16 ? 0x1p16f : 0;
-}
-
 /* Without it the compiler holds the sums of one pass in registers through the loop of the next. */
 #define TO_MEMORY(x) __asm__ volatile("" : : "r"(x) : "memory")
 
@@ -144,7 +139,7 @@ INLINE void score_words(const enum celslm_kdtype type, const int rows, const cel
     for (int i = 0; i < 4; i += VW / 8) { /* tokens [8i, 8i + VW) */
       vf a = sum[0][r][0][i], b = VW == 16 ? sum[0][r][0][i + VW / 8 - 1] : sum[PARTS - 1][r][0][i];
       vf s = v_add(v_evens(a, b), v_odds(a, b));
-      if (type == CELSLM_K_F16) s = v_mul(s, v_set1(scale_f16(112 - CELSLM_Q_F16)));
+      if (type == CELSLM_K_F16) s = v_mul(s, v_set1(CELSLM_F16_SCORE));
       v_store(t->scores + r * CELSLM_CHUNK + panel * CELSLM_PANEL + 8 * i, s);
     }
   }
@@ -190,10 +185,10 @@ INLINE float top_score(const celslm_attn_tile *t, int row) {
   return v_top(v_max(top, top2));
 }
 
-/* Weights as they are multiplied: I8 times the scales of the values, F16 2^112 as large. */
+/* Weights as they are multiplied: I8 times the scales of the values, F16 as words need it. */
 INLINE vf v_weight(const enum celslm_kdtype type, const celslm_attn_tile *t, int j, vf p) {
   if (type == CELSLM_K_I8) return v_mul(p, v_load(t->v_scale + j));
-  return type == CELSLM_K_F16 ? v_mul(p, v_set1(scale_f16(112))) : p;
+  return type == CELSLM_K_F16 ? v_mul(p, v_set1(CELSLM_F16_WEIGHT)) : p;
 }
 
 /* Scores to weights 2^(s - m) in place, zero where nothing is seen; returns their sum. */
@@ -252,7 +247,7 @@ INLINE void value_columns(const enum celslm_kdtype type, const int rows, const i
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
       vf x = v_set1(t->scores[(row + i) * CELSLM_CHUNK + p]);
-      if (type == CELSLM_K_F16) x = v_mul(x, v_set1(0x1p-112f)); /* these are whole numbers */
+      if (type == CELSLM_K_F16) x = v_mul(x, v_set1(1 / CELSLM_F16_WEIGHT)); /* no words here */
 #pragma GCC unroll 8
       for (int c = 0; c < cols; c++) acc[i][c] = v_fma(x, v[c], acc[i][c]);
     }
