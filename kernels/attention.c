@@ -19,10 +19,10 @@ enum {
   SPLIT_TOKENS = 1024, /* tokens of one part when rows are few */
   FEW_ROWS = 56,       /* up to here tokens are split */
   BLOCK_TILES = 36,    /* tiles that walk the same chunks together, at most */
+  LINE = 64,           /* bytes of a cache line */
 };
 
-/* What is asked for meanwhile: of one head, the first chunk of keys and of values of some caches.
- */
+/* What is asked for meanwhile: of one head, the first chunk of keys and values of some caches. */
 typedef struct ahead {
   const celslm_kv *const *kv;
   int64_t n;  /* caches left */
@@ -110,7 +110,7 @@ static void gather_queries(const rows_job *j, float *out, float *rows_q) {
  * after those: the keys of the next. From memory, where the CPU meets each run of addresses anew,
  * decode was up to 15 % faster with it. */
 static void ask_next(const celslm_kv_piece *p, int key_dim, bool more) {
-  enum { BEGINNING = 4096, LINE = 64 };
+  enum { BEGINNING = 4096 };
   const char *v = p->v, *k = p->k;
   k += (int64_t)p->tokens * key_dim * (int64_t)celslm_kdtype_size(p->type);
   for (int at = 0; at < BEGINNING; at += LINE) {
@@ -121,7 +121,6 @@ static void ask_next(const celslm_kv_piece *p, int key_dim, bool more) {
 
 /* A run of lines to ask for, at most `most`; returns how many. */
 static int64_t ask_run(ahead *a, int head, int64_t most, const void **run) {
-  enum { LINE = 64 };
   while (a->n > 0) {
     const celslm_kv *kv = *a->kv;
     int tokens = (int)min_i64(CELSLM_CHUNK, kv->length);
@@ -262,7 +261,17 @@ typedef struct step {
   const rows_job *context; /* of all rows, token i of its queries being problem i's; or NULL */
 } step;
 
-/* Numbers of parts, and where the state of a part lies: o [rows][vd], m [rows], l [rows]. */
+/* The state of some rows. */
+typedef struct rows_state {
+  float *m, *l, *o;
+} rows_state;
+
+/* Where that of a part's rows from `first` on lies: o [rows][vd], m [rows], l [rows]. */
+static rows_state state_in(float *part, int vd, int64_t rows, int64_t first) {
+  return (rows_state){part + rows * vd + first, part + rows * (vd + 1) + first, part + first * vd};
+}
+
+/* Numbers of parts, and where their states are. */
 typedef struct plan {
   int heads;
   int64_t shared, splits; /* parts of the context, of a problem, in one head */
@@ -305,57 +314,53 @@ static rows_job own_job(const step *s, int64_t seq, int head) {
   return j;
 }
 
+/* Split `split` of a job, unless its cache is shorter than the longest. */
+static void run_split(rows_job *j, int64_t split, float *part, scratch *room) {
+  j->first = split * SPLIT_TOKENS;
+  j->last = min_i64(j->first + SPLIT_TOKENS, j->kv->length);
+  if (j->first >= j->kv->length && split > 0) return;
+  rows_state to = state_in(part, j->kv->value_dim, j->rows, 0);
+  run_rows(j, room, to.m, to.l, to.o);
+}
+
+static void run_own(const step *s, const plan *p, int64_t seq, int head, int64_t split,
+                    scratch *room) {
+  rows_job j = own_job(s, seq, head);
+  run_split(&j, split, state_of(p, seq, head, split), room);
+}
+
+static void run_shared(const step *s, const plan *p, int head, int64_t split, scratch *room) {
+  rows_job j = *s->context;
+  j.head = head;
+  int64_t first = s->n * split / p->shared, size = (int64_t)celslm_kdtype_size(j.kv->dtype);
+  if (j.rows >= 8 * size) /* fewer rows keep the memory busy themselves */
+    j.next = (ahead){.kv = s->kv + first, .n = s->n * (split + 1) / p->shared - first};
+  run_split(&j, split, shared_state_of(p, head, split), room);
+}
+
 /* Part i. A merged step goes head by head, so that what its context's parts ask for is used next;
  * else cache by cache. */
 static void run_part(const step *s, const plan *p, int64_t i, scratch *room) {
-  int64_t per_head = p->shared + s->n * p->splits, seq = i / (p->heads * p->splits),
-          split = i % p->splits;
-  int head = (int)(i / p->splits % p->heads);
-  rows_job j;
-  float *o;
-  if (s->context) {
-    head = (int)(i / per_head);
-    i = i % per_head - p->shared;
-    seq = i / p->splits, split = i % p->splits;
+  if (!s->context) {
+    int64_t of_cache = p->heads * p->splits, at = i % of_cache;
+    run_own(s, p, i / of_cache, (int)(at / p->splits), at % p->splits, room);
+    return;
   }
-  if (s->context && i < 0) {
-    split = i + p->shared;
-    j = *s->context;
-    j.head = head;
-    o = shared_state_of(p, head, split);
-    int64_t first = s->n * split / p->shared, size = (int64_t)celslm_kdtype_size(j.kv->dtype);
-    /* Fewer rows keep the memory busy themselves. */
-    if (j.rows >= 8 * size)
-      j.next = (ahead){.kv = s->kv + first, .n = s->n * (split + 1) / p->shared - first};
-  } else {
-    j = own_job(s, seq, head);
-    o = state_of(p, seq, head, split);
-  }
-  j.first = split * SPLIT_TOKENS;
-  j.last = min_i64(j.first + SPLIT_TOKENS, j.kv->length);
-  if (j.first >= j.kv->length && split > 0) return; /* shorter than the longest */
-  float *m = o + j.rows * j.kv->value_dim;
-  run_rows(&j, room, m, m + j.rows, o);
+  int64_t of_head = p->shared + s->n * p->splits, at = i % of_head;
+  int head = (int)(i / of_head);
+  if (at < p->shared)
+    run_shared(s, p, head, at, room);
+  else
+    run_own(s, p, (at - p->shared) / p->splits, head, (at - p->shared) % p->splits, room);
 }
-
-typedef struct rows_state {
-  float *m, *l, *o;
-} rows_state;
 
 /* Rows [first, first + n) of `parts` parts of `rows` rows each are merged into `into`; NULL: into
  * the first part. Returns where they are. */
-
 static rows_state merge_parts(int vd, int64_t rows, float *state, int64_t parts, int64_t first,
                               int64_t n, const rows_state *into) {
-  rows_state to = {0};
-  if (into) to = *into;
-  for (int64_t p = 0; p < parts; p++, state += rows * (vd + 2)) {
-    rows_state from = {state + rows * vd + first, state + rows * (vd + 1) + first,
-                       state + first * vd};
-    if (!to.o) {
-      to = from;
-      continue;
-    }
+  rows_state to = into ? *into : state_in(state, vd, rows, first);
+  for (int64_t p = into ? 0 : 1; p < parts; p++) {
+    rows_state from = state_in(state + p * rows * (vd + 2), vd, rows, first);
     for (int64_t r = 0; r < n; r++)
       merge_part(vd, to.m + r, to.l + r, to.o + r * vd, from.m[r], from.l[r], from.o + r * vd);
   }

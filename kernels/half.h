@@ -51,19 +51,11 @@ static inline uint16_t float_f16(float x) {
   return (uint16_t)(sign | (float_bits(bits_float(b) + 0.5f) - 0x3f000000u));
 }
 
-/* Element i of an array of any stored type; codes of I8 as they are, without their scale. */
+/* Element i of an array of 16 or 32 bits; the codes of I8 are in words (words.h). */
 static inline float stored_float(enum celslm_kdtype type, const void *p, int64_t i) {
-  switch (type) {
-  case CELSLM_K_F16:
-    return f16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_BF16:
-    return bf16_float(((const uint16_t *)p)[i]);
-  case CELSLM_K_I8:
-    return (float)((const int8_t *)p)[i];
-  case CELSLM_K_F32:
-    break;
-  }
-  return ((const float *)p)[i];
+  if (type == CELSLM_K_F32) return ((const float *)p)[i];
+  uint16_t half = ((const uint16_t *)p)[i];
+  return type == CELSLM_K_F16 ? f16_float(half) : bf16_float(half);
 }
 
 #endif

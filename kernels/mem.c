@@ -24,11 +24,17 @@ typedef struct region {
   int blocks;        /* in use */
 } region;
 
-/* Stands in the line before a block. */
-typedef struct header {
-  region *of; /* NULL: `base` is malloc's */
-  void *base;
-} header;
+/* AddressSanitizer watches malloc's blocks only: all are, and none is used again. */
+#ifdef __SANITIZE_ADDRESS__
+static const bool watched = true;
+#else
+static const bool watched = false;
+#endif
+
+/* The line before a block says where it comes from; NULL: from malloc, with that line. */
+static region **origin(void *block) {
+  return (region **)(void *)((char *)block - LINE);
+}
 
 /* Where blocks of less than half a large page come from: several in one. */
 static region *current;
@@ -87,42 +93,32 @@ static char *from_regions(size_t bytes, region **of) {
 
 void *celslm_mem_big(size_t bytes) {
   size_t size = bytes ? (bytes + LINE - 1) / LINE * LINE : LINE;
-  header h = {0};
+  region *of = NULL;
   char *p;
-#ifdef __SANITIZE_ADDRESS__
-  bool small = true; /* it watches malloc's blocks only */
-#else
-  bool small = size < SMALL;
-#endif
-  if (small) {
-    h.base = aligned_alloc(LINE, LINE + size);
-    if (!h.base) return NULL;
-    memset(h.base, 0, LINE + size);
-    p = (char *)h.base + LINE;
+  if (watched || size < SMALL) {
+    p = aligned_alloc(LINE, LINE + size);
+    if (p) p = (char *)memset(p, 0, LINE + size) + LINE;
   } else {
-    p = from_regions(size, &h.of);
-    if (!p) return NULL;
+    p = from_regions(size, &of);
   }
-  memcpy(p - LINE, &h, sizeof h);
+  if (p) *origin(p) = of;
   return p;
 }
 
 void celslm_mem_big_free(void *p) {
   if (!p) return;
-  header h;
-  memcpy(&h, (char *)p - LINE, sizeof h);
-  if (!h.of) {
-    free(h.base);
+  region *of = *origin(p);
+  if (!of) {
+    free((char *)p - LINE);
     return;
   }
   pthread_mutex_lock(&lock);
-  h.of->blocks--;
-  region_drop(h.of);
+  of->blocks--;
+  region_drop(of);
   pthread_mutex_unlock(&lock);
 }
 
-/* ---- scratch ----------------------------------------------------------------------------------
- */
+/* ---- scratch --------------------------------------------------------------------------------- */
 
 /* Blocks that a thread keeps for its next calls: new ones from the system are cleared page by page,
  * which took up to 2 % of a product. */
@@ -158,10 +154,7 @@ static kept *find_block(size_t bytes) {
 }
 
 void *celslm_mem_scratch(size_t bytes) {
-  kept *k = bytes > MOST_KEPT ? NULL : find_block(bytes);
-#ifdef __SANITIZE_ADDRESS__
-  k = NULL; /* it shall see where each block ends */
-#endif
+  kept *k = watched || bytes > MOST_KEPT ? NULL : find_block(bytes);
   if (k && k->size >= bytes && k->p) {
     k->used = true;
     return k->p;

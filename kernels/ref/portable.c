@@ -136,7 +136,7 @@ static float value_of(enum celslm_kdtype type, const void *row, int columns, int
 
 /* Bytes of a panel of words. */
 static int64_t panel_bytes(enum celslm_kdtype type, int dims) {
-  return (dims + 1) / 2 * 2 * CELSLM_PANEL * (type == CELSLM_K_I8 ? 1 : 2);
+  return (dims + 1) / 2 * 2 * CELSLM_PANEL * (int64_t)celslm_kdtype_size(type);
 }
 
 static void widen_keys(enum celslm_kdtype type, int64_t panels, int dims, const void *x,
@@ -152,7 +152,7 @@ static void widen_keys(enum celslm_kdtype type, int64_t panels, int dims, const 
 
 static void widen_values(enum celslm_kdtype type, int64_t tokens, int columns, const void *x,
                          const float *scale, float *y) {
-  int64_t row = (int64_t)columns * (type == CELSLM_K_I8 ? 1 : 2);
+  int64_t row = columns * (int64_t)celslm_kdtype_size(type);
   for (int64_t t = 0; t < tokens; t++)
     for (int d = 0; d < columns; d++)
       y[t * columns + d] = value_of(type, (const char *)x + t * row, columns, d) *
@@ -202,8 +202,8 @@ static float key(const celslm_attn_tile *t, int j, int d) {
 static float value(const celslm_attn_tile *t, int j, int d) {
   int64_t at = (int64_t)j * t->value_dim;
   if (t->type == CELSLM_K_F32) return ((const float *)t->v)[at + d];
-  return value_of(t->type, (const char *)t->v + at * (t->type == CELSLM_K_I8 ? 1 : 2), t->value_dim,
-                  d);
+  return value_of(t->type, (const char *)t->v + at * (int64_t)celslm_kdtype_size(t->type),
+                  t->value_dim, d);
 }
 
 static void attention(const celslm_attn_tile *t) {
@@ -211,11 +211,11 @@ static void attention(const celslm_attn_tile *t) {
     int limit = t->limit[i] < t->tokens ? t->limit[i] : t->tokens;
     float *s = t->scores + i * CELSLM_CHUNK, *o = t->o + (int64_t)i * t->value_dim, m = t->m[i];
     for (int j = 0; j < limit; j++) {
-      const float *scale = t->k_scale + (int64_t)(j / CELSLM_PANEL) * t->head_dim;
+      int64_t channel = (int64_t)(j / CELSLM_PANEL) * t->head_dim; /* of the panel */
       s[j] = 0.0f;
       for (int d = 0; d < t->head_dim; d++) {
         float k = key(t, j, d);
-        if (t->type == CELSLM_K_I8) k *= scale[d];
+        if (t->type == CELSLM_K_I8) k *= t->k_scale[channel + d];
         s[j] += t->q[d * t->rows + i] * k;
       }
       if (s[j] > m) m = s[j];

@@ -24,14 +24,17 @@ INLINE void ask(const void *p) {
   _mm_prefetch((const char *)p + FAR, _MM_HINT_T1);
 }
 
+/* Asks for one of the lines that will be needed later, if there are so many. */
+INLINE void ask_later(const celslm_attn_tile *t, int64_t line) {
+  if (line < t->ahead_lines) _mm_prefetch((const char *)t->ahead + line * 64, _MM_HINT_T1);
+}
+
 /* ---- scores -------------------------------------------------------------------------------- */
 
 /* F32: scores of 2 * VW tokens, a panel or half of it. */
 INLINE void score_strip(const int rows, const celslm_attn_tile *t, int first) {
   const int strips = CELSLM_PANEL / (2 * VW), panel = first / strips;
   const float *k = t->k;
-  const char *later = (const char *)t->ahead + (int64_t)panel * t->head_dim * 64;
-  const int64_t lines = t->ahead_lines - (int64_t)panel * t->head_dim;
   const bool fresh = celslm_attn_busy(CELSLM_K_F32, rows) && !t->again;
   vf acc[14][2];
   k += (int64_t)panel * CELSLM_PANEL * t->head_dim + first % strips * 2 * VW;
@@ -40,7 +43,7 @@ INLINE void score_strip(const int rows, const celslm_attn_tile *t, int first) {
 #pragma GCC unroll 2
   for (int64_t d = 0; d < t->head_dim; d++, k += CELSLM_PANEL) {
     vf k0 = v_load(k), k1 = v_load(k + VW);
-    if (d < lines) _mm_prefetch(later + d * 64, _MM_HINT_T1);
+    ask_later(t, (int64_t)panel * t->head_dim + d);
     if (fresh) {
       ask(k);
       if (VW == 16) ask(k + VW);
@@ -80,11 +83,10 @@ typedef vf word_sums[PARTS][NARROW_ROWS][2][4]; /* [.][row][set][part] */
  * stands for two dimensions, in neighbouring lanes, which are added up at the end. */
 INLINE void score_pass(const enum celslm_kdtype type, const int rows, const int h, const int first,
                        const celslm_attn_tile *t, int panel, word_sums sum) {
-  const int64_t dims = (t->head_dim + 1) / 2 * 2, lines = t->ahead_lines - panel * dims;
+  const int64_t dims = (t->head_dim + 1) / 2 * 2;
   const char *words = (const char *)t->k + panel * dims * CELSLM_PANEL * size_of(type) + h * 4 * VW;
   const float *q = type == CELSLM_K_I8 ? t->scaled : t->rows_q;
   const bool fresh = celslm_attn_busy(type, rows) && !t->again;
-  const char *later = (const char *)t->ahead + panel * dims * 64;
   const int parts = parts_at_once(rows);
   vf raw[NARROW_ROWS][4];
 #pragma GCC unroll 6
@@ -99,10 +101,8 @@ INLINE void score_pass(const enum celslm_kdtype type, const int rows, const int 
     if (h == 0 && first == 0) {
       if (fresh) ask(words);
       if (fresh && type != CELSLM_K_I8) ask(words + 64);
-      if (d < lines) {
-        _mm_prefetch(later + d * 64, _MM_HINT_T1);
-        _mm_prefetch(later + d * 64 + 64, _MM_HINT_T1);
-      }
+      ask_later(t, panel * dims + d);
+      ask_later(t, panel * dims + d + 1);
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) {

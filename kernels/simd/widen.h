@@ -174,9 +174,11 @@ INLINE void widen_keys(const enum celslm_kdtype type, int64_t panels, int dims, 
   const char *words = x;
   for (int64_t p = 0; p < panels; p++, y += (int64_t)dims * CELSLM_PANEL)
     for (int d = 0; d < dims; d += 2, words += 2 * CELSLM_PANEL * size_of(type)) {
-      const float *s = scale + p * dims + d;
-      vf c[PARTS][4], one = v_set1(1.0f), s0 = type == CELSLM_K_I8 ? v_set1(s[0]) : one,
-                      s1 = type == CELSLM_K_I8 && d + 1 < dims ? v_set1(s[1]) : one;
+      vf c[PARTS][4], s0 = v_set1(1.0f), s1 = s0;
+      if (type == CELSLM_K_I8) {
+        s0 = v_set1(scale[p * dims + d]);
+        if (d + 1 < dims) s1 = v_set1(scale[p * dims + d + 1]);
+      }
       float *row = y + (int64_t)d * CELSLM_PANEL;
       for (int h = 0; h < PARTS; h++) v_parts(type, words + h * 4 * VW, c[h]);
       for (int i = 0; i < 4; i += VW / 8) { /* tokens [8i, 8i + VW) */
